@@ -1,0 +1,1 @@
+"""What every service agrees on and nothing does IO: money, quantity, period, change, refusal."""
