@@ -1,0 +1,1 @@
+"""The IO every service shares: database, outbox, inbox, once, rpc, telemetry, life cycle."""

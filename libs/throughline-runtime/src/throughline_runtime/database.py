@@ -1,0 +1,245 @@
+"""The database: its engine, its transactions, and what its errors mean to a caller."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+import asyncpg  # type: ignore[import-untyped]  # published without types
+from sqlalchemy import TextClause, event, exc, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from throughline_core.errors import Aborted, Refusal, Unavailable
+from throughline_runtime import guard
+from throughline_runtime.settings import Settings
+
+STATEMENT_TIMEOUT_SECONDS: Final = 5
+LOCK_TIMEOUT_SECONDS: Final = 2
+IDLE_IN_TRANSACTION_SECONDS: Final = 10
+POOL_TIMEOUT_SECONDS: Final = 5
+# Backstop for a server that answers nothing at all; batch roles may run statements this long.
+_COMMAND_TIMEOUT_SECONDS: Final = 120
+_PING_AFTER_IDLE_SECONDS: Final = 1.0
+_CHUNK_ROWS: Final = 5_000
+
+# SQLSTATE classes and codes (PostgreSQL 18, appendix A) by what the caller should do.
+_CONTENDED: Final = ("40001", "40P01", "55P03")
+_OVERLOADED: Final = ("57014", "25P03", "25P04")
+_UNAVAILABLE: Final = ("08", "53", "57P", "58")
+_SESSION_ENDED: Final = ("08", "57P", "25P")
+_READ_ONLY: Final = "25006"
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database cannot be reached, is restarting, or is out of connections, memory or disk."""
+
+    code = "database.unavailable"
+
+
+class DatabaseOverloaded(Unavailable):
+    """The database answers, but not within the time a statement or a connection may take."""
+
+    code = "database.overloaded"
+
+
+class Contended(Aborted):
+    """Another transaction held the rows too long, or won a deadlock; nothing was changed."""
+
+    code = "database.contended"
+
+
+def create_engine(settings: Settings) -> AsyncEngine:
+    """Return the engine of the application role, with the time-outs each statement runs under.
+
+    Raises:
+        ValueError: the settings name no database.
+    """
+    if settings.database_url is None:
+        raise ValueError(f"{settings.service} was given no database_url")
+    engine = create_async_engine(
+        settings.database_url,
+        pool_size=settings.database_pool_size,
+        max_overflow=0,
+        pool_timeout=POOL_TIMEOUT_SECONDS,
+        connect_args={
+            "timeout": POOL_TIMEOUT_SECONDS,
+            "command_timeout": _COMMAND_TIMEOUT_SECONDS,
+            "server_settings": {
+                "application_name": f"throughline {settings.service}",
+                "statement_timeout": f"{STATEMENT_TIMEOUT_SECONDS}s",
+                "lock_timeout": f"{LOCK_TIMEOUT_SECONDS}s",
+                "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_SECONDS}s",
+                # Compiling costs more than these short statements take.
+                "jit": "off",
+            },
+        },
+    )
+    _ping_after_idling(engine)
+    return engine
+
+
+def _ping_after_idling(engine: AsyncEngine) -> None:
+    """Ping a connection that lay idle before it is used again.
+
+    `pool_pre_ping` does so on each use, at three round trips a transaction: a third of the whole
+    cost of a short one.
+    """
+    pool, dialect = engine.sync_engine.pool, engine.dialect
+
+    @event.listens_for(pool, "checkin")
+    def note_time(_connection: Any, record: Any) -> None:
+        record.info["idle_since"] = time.monotonic()
+
+    @event.listens_for(pool, "checkout")
+    def ping(connection: Any, record: Any, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get("idle_since", 0.0) < _PING_AFTER_IDLE_SECONDS:
+            return
+        try:
+            dialect.do_ping(connection)
+        except Exception as error:
+            raise exc.InvalidatePoolError("the connection died while idle") from error
+
+
+@asynccontextmanager
+async def write(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Open a transaction at READ COMMITTED; it commits when the block ends, else rolls back.
+
+    Raises:
+        DatabaseUnavailable, DatabaseOverloaded, Contended: in place of the driver's errors. After
+            one of them the commit may or may not have happened.
+    """
+    async with _connect(engine) as connection:
+        try:
+            with guard.transaction():
+                async with connection.begin():
+                    yield connection
+            callbacks = _AFTER_COMMIT.get(connection, [])
+        except exc.DBAPIError as error:
+            if sqlstate_of(error) == _READ_ONLY:
+                # A primary that another server has taken over from.
+                raise _unreachable() from error
+            raise
+        finally:
+            _AFTER_COMMIT.pop(connection, None)
+    for callback in callbacks:
+        callback()
+
+
+@asynccontextmanager
+async def read(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Open a read-only transaction in which all statements see one snapshot.
+
+    Raises:
+        DatabaseUnavailable, DatabaseOverloaded, Contended: in place of the driver's errors.
+    """
+    async with _connect(engine) as connection:
+        await connection.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+        with guard.transaction():
+            async with connection.begin():
+                yield connection
+
+
+@asynccontextmanager
+async def session(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Hold one connection outside any transaction: each statement commits by itself.
+
+    Raises:
+        DatabaseUnavailable, DatabaseOverloaded, Contended: in place of the driver's errors.
+    """
+    async with _connect(engine) as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        yield connection
+
+
+async def is_reachable(engine: AsyncEngine) -> bool:
+    """Whether the database takes a connection and answers now."""
+    try:
+        async with session(engine) as connection:
+            await connection.execute(text("SELECT 1"))
+    except Refusal:
+        return False
+    return True
+
+
+async def delete_in_chunks(engine: AsyncEngine, statement: TextClause, **values: object) -> int:
+    """Run a DELETE that stops at `:limit` rows, each chunk in its own transaction, until done.
+
+    Returns the number of rows deleted.
+    """
+    deleted = 0
+    while True:
+        async with write(engine) as tx:
+            chunk = (await tx.execute(statement, {**values, "limit": _CHUNK_ROWS})).rowcount
+        deleted += chunk
+        if chunk < _CHUNK_ROWS:
+            return deleted
+
+
+_AFTER_COMMIT: Final[WeakKeyDictionary[AsyncConnection, list[Callable[[], None]]]] = (
+    WeakKeyDictionary()
+)
+
+
+def after_commit(tx: AsyncConnection, callback: Callable[[], None]) -> None:
+    """Call `callback` once the transaction of `write` has committed; never if it rolls back."""
+    _AFTER_COMMIT.setdefault(tx, []).append(callback)
+
+
+@asynccontextmanager
+async def _connect(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    async with AsyncExitStack() as stack:
+        try:
+            connection = await stack.enter_async_context(engine.connect())
+        except (exc.SQLAlchemyError, asyncpg.PostgresError, OSError) as error:
+            raise refusal_of(error) or _unreachable() from error
+        try:
+            yield connection
+        except Exception as error:
+            if _is_broken(error) or (sqlstate_of(error) or "").startswith(_SESSION_ENDED):
+                await connection.invalidate()
+            if (refusal := refusal_of(error)) is not None:
+                raise refusal from error
+            raise
+
+
+def refusal_of(error: BaseException) -> Refusal | None:
+    """Return the refusal a database error means to a caller, None when it is a bug.
+
+    An error that is no database error gives None as well.
+    """
+    if isinstance(error, exc.TimeoutError):
+        return DatabaseOverloaded("no database connection was free in time")
+    if (state := sqlstate_of(error)) is not None:
+        if state.startswith(_CONTENDED):
+            return Contended("other transactions work on the same rows", advice="try again")
+        if state.startswith(_OVERLOADED):
+            return DatabaseOverloaded("the database took too long", advice="ask for less at once")
+        return _unreachable() if state.startswith(_UNAVAILABLE) else None
+    return _unreachable() if _is_broken(error) else None
+
+
+def sqlstate_of(error: BaseException) -> str | None:
+    """Return the SQLSTATE of a database error, None if the server sent none."""
+    cause = error.orig if isinstance(error, exc.DBAPIError) else error
+    state = getattr(cause, "sqlstate", None)
+    return state if isinstance(state, str) else None
+
+
+def _unreachable() -> DatabaseUnavailable:
+    return DatabaseUnavailable("the database is out of reach", advice="try again in a moment")
+
+
+def _is_broken(error: BaseException) -> bool:
+    """Whether the connection may be unusable: the driver failed rather than the statement."""
+    if isinstance(error, exc.DBAPIError):
+        if error.connection_invalidated:
+            return True
+        cause = error.orig.__cause__ if error.orig is not None else None
+        return cause is not None and _is_broken(cause)
+    if isinstance(error, asyncpg.InterfaceError):
+        # A value the driver could not encode is an InterfaceError by class, a bug by nature.
+        return not isinstance(error, ValueError)
+    return isinstance(error, asyncpg.InternalClientError | ConnectionError | TimeoutError)

@@ -1,0 +1,255 @@
+"""The operations every service offers over its own database: parked messages, exceptions, audit."""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from throughline.operations.v1 import operations_service_pb2 as pb
+from throughline.operations.v1.operations_service_pb2_grpc import OperationsServiceServicer
+from throughline_runtime import audit, database, exceptions, parked
+from throughline_runtime.context import Context
+from throughline_runtime.fields import (
+    read_optional_uuid,
+    read_uuid,
+    write_decimal,
+    write_id,
+    write_instant,
+)
+from throughline_runtime.identity import current_caller, require_entity, visible_entities
+from throughline_runtime.once import once
+from throughline_runtime.page import Page, next_token, read_page
+from throughline_runtime.subscription import Subscription
+from throughline_runtime.totals import ControlTotals, delivery_totals
+
+_PAGE_SIZE_MAX: Final = 200
+
+Row = TypeVar("Row")
+
+
+class OperationsServicer(OperationsServiceServicer):
+    """Mounted by the runtime in every service."""
+
+    def __init__(
+        self,
+        context: Context,
+        control_totals: ControlTotals | None,
+        subscriptions: Sequence[Subscription[Any]] = (),
+    ) -> None:
+        self._context = context
+        self._engine = context.engine
+        self._control_totals = control_totals
+        self._subscriptions = subscriptions
+
+    async def ListParked(
+        self, request: pb.ListParkedRequest, context: object
+    ) -> pb.ListParkedResponse:
+        page = read_page(request, max=_PAGE_SIZE_MAX)
+        status = request.status or pb.PARKED_STATUS_PARKED
+        async with database.read(self._engine) as tx:
+            found = await parked.page(
+                tx,
+                after=_after(page),
+                size=page.size + 1,
+                durable=request.durable or None,
+                status=_word(pb.ParkedStatus.Name(status)),
+            )
+        rows, token = _cut(found, page, lambda row: row.parked_id)
+        return pb.ListParkedResponse(parked=map(_write_parked, rows), next_page_token=token)
+
+    async def ReplayParked(
+        self, request: pb.ReplayParkedRequest, context: object
+    ) -> pb.ReplayParkedResponse:
+        parked_ids = [read_uuid("parked_ids", value) for value in request.parked_ids]
+
+        async def handle(tx: AsyncConnection) -> pb.ReplayParkedResponse:
+            replayed = await parked.replay(tx, parked_ids, by=current_caller().subject)
+            return pb.ReplayParkedResponse(replayed=replayed)
+
+        return await once(self._engine, request, pb.ReplayParkedResponse, handle)
+
+    async def DiscardParked(
+        self, request: pb.DiscardParkedRequest, context: object
+    ) -> pb.DiscardParkedResponse:
+        parked_ids = [read_uuid("parked_ids", value) for value in request.parked_ids]
+
+        async def handle(tx: AsyncConnection) -> pb.DiscardParkedResponse:
+            discarded = await parked.discard(
+                tx, parked_ids, by=current_caller().subject, reason=request.reason
+            )
+            return pb.DiscardParkedResponse(discarded=discarded)
+
+        return await once(self._engine, request, pb.DiscardParkedResponse, handle)
+
+    async def ListExceptions(
+        self, request: pb.ListExceptionsRequest, context: object
+    ) -> pb.ListExceptionsResponse:
+        page = read_page(request, max=_PAGE_SIZE_MAX)
+        subject_id = read_optional_uuid("subject_id", request.subject_id)
+        engagement_id = read_optional_uuid("engagement_id", request.engagement_id)
+        legal_entity_id = read_optional_uuid("legal_entity_id", request.legal_entity_id)
+        if legal_entity_id is not None:
+            require_entity(legal_entity_id)
+        async with database.read(self._engine) as tx:
+            found = await exceptions.page(
+                tx,
+                after=_after(page),
+                size=page.size + 1,
+                kind=request.kind or None,
+                subject_id=subject_id,
+                legal_entity_id=legal_entity_id,
+                engagement_id=engagement_id,
+                visible_entities=visible_entities(),
+                include_closed=request.include_closed,
+            )
+        rows, token = _cut(found, page, lambda item: item.exception_id)
+        return pb.ListExceptionsResponse(
+            exceptions=map(_write_exception, rows), next_page_token=token
+        )
+
+    async def NoteException(
+        self, request: pb.NoteExceptionRequest, context: object
+    ) -> pb.NoteExceptionResponse:
+        exception_id = read_uuid("exception_id", request.exception_id)
+
+        async def handle(tx: AsyncConnection) -> pb.NoteExceptionResponse:
+            item = await exceptions.get(tx, exception_id)
+            if item.halt.legal_entity_id is not None:
+                require_entity(item.halt.legal_entity_id)
+            await exceptions.note(
+                tx, exception_id, text=request.note, author=current_caller().subject
+            )
+            noted = await exceptions.get(tx, exception_id)
+            return pb.NoteExceptionResponse(exception=_write_exception(noted))
+
+        return await once(self._engine, request, pb.NoteExceptionResponse, handle)
+
+    async def ListAuditEntries(
+        self, request: pb.ListAuditEntriesRequest, context: object
+    ) -> pb.ListAuditEntriesResponse:
+        page = read_page(request, max=_PAGE_SIZE_MAX)
+        aggregate_id = read_optional_uuid("aggregate_id", request.aggregate_id)
+        engagement_id = read_optional_uuid("engagement_id", request.engagement_id)
+        async with database.read(self._engine) as tx:
+            found = await audit.page(
+                tx,
+                before=_after(page),
+                size=page.size + 1,
+                aggregate_id=aggregate_id,
+                engagement_id=engagement_id,
+            )
+        rows, token = _cut(found, page, lambda entry: entry.audit_id)
+        return pb.ListAuditEntriesResponse(entries=map(_write_entry, rows), next_page_token=token)
+
+    async def VerifyAudit(
+        self, request: pb.VerifyAuditRequest, context: object
+    ) -> pb.VerifyAuditResponse:
+        found = await audit.verify(self._engine)
+        response = pb.VerifyAuditResponse(
+            intact=found.first_break is None, sealed=found.sealed, head=found.head
+        )
+        if found.first_break is not None:
+            response.broken_seal = found.first_break.seq
+            response.broken_audit_id = str(found.first_break.audit_id)
+            response.broken_reason = found.first_break.reason
+        return response
+
+    async def GetControlTotals(
+        self, request: pb.GetControlTotalsRequest, context: object
+    ) -> pb.GetControlTotalsResponse:
+        as_of = self._context.clock.now()
+        async with database.read(self._engine) as tx:
+            totals = await delivery_totals(tx, self._subscriptions)
+            if self._control_totals is not None:
+                totals += await self._control_totals(tx)
+        return pb.GetControlTotalsResponse(
+            service=self._context.settings.service,
+            as_of=write_instant(as_of),
+            totals=[
+                pb.ControlTotal(
+                    name=total.name,
+                    figures={name: _write_figure(value) for name, value in total.figures.items()},
+                )
+                for total in totals
+            ],
+        )
+
+
+def _after(page: Page) -> UUID | None:
+    return None if page.after is None else read_uuid("page_token", page.after[0])
+
+
+def _cut(rows: Sequence[Row], page: Page, key: Callable[[Row], UUID]) -> tuple[Sequence[Row], str]:
+    """Return the rows of this page, and the token of the next if one more row was found."""
+    if len(rows) <= page.size:
+        return rows, ""
+    return rows[: page.size], next_token(key(rows[page.size - 1]))
+
+
+def _word(enum_name: str) -> str:
+    return enum_name.removeprefix("PARKED_STATUS_").lower()
+
+
+def _write_figure(value: Decimal | int) -> str:
+    return write_decimal(value) if isinstance(value, Decimal) else str(value)
+
+
+def _write_parked(row: parked.Parked) -> pb.ParkedMessage:
+    return pb.ParkedMessage(
+        parked_id=str(row.parked_id),
+        durable=row.durable,
+        subject=row.subject,
+        event_id=str(row.event_id),
+        reason_code=row.reason_code,
+        reason=row.reason,
+        owner=row.owner,
+        attempts=row.attempts,
+        replays=row.replays,
+        status=pb.ParkedStatus.Value(f"PARKED_STATUS_{row.status.upper()}"),
+        parked_at=write_instant(row.parked_at),
+        resolved_at=write_instant(row.resolved_at),
+        resolved_by=row.resolved_by or "",
+        resolution=row.resolution or "",
+        correlation_id=row.headers.get("correlation-id", ""),
+        engagement_id=row.headers.get("engagement-id", ""),
+    )
+
+
+def _write_exception(item: exceptions.Item) -> pb.ExceptionItem:
+    halt = item.halt
+    return pb.ExceptionItem(
+        exception_id=str(item.exception_id),
+        kind=halt.kind,
+        subject_id=str(halt.subject_id),
+        reason=halt.reason,
+        owner=halt.owner,
+        advice=halt.advice,
+        legal_entity_id=write_id(halt.legal_entity_id),
+        engagement_id=write_id(halt.engagement_id),
+        occurrences=item.occurrences,
+        opened_at=write_instant(item.opened_at),
+        closed_at=write_instant(item.closed_at),
+        notes=[
+            pb.ExceptionNote(
+                text=note.text, author=note.author, written_at=write_instant(note.written_at)
+            )
+            for note in item.notes
+        ],
+    )
+
+
+def _write_entry(entry: audit.Entry) -> pb.AuditEntry:
+    return pb.AuditEntry(
+        audit_id=str(entry.audit_id),
+        at=write_instant(entry.at),
+        method=entry.method,
+        caller=entry.caller,
+        actor=entry.actor or "",
+        request_id=entry.request_id,
+        request_digest=entry.request_digest,
+        aggregate_ids=map(str, entry.aggregate_ids),
+        correlation_id=write_id(entry.correlation_id),
+        engagement_id=write_id(entry.engagement_id),
+    )

@@ -1,0 +1,1 @@
+"""A service reduced to its tables: what the runtime's own tests migrate and work on."""
