@@ -1,0 +1,1 @@
+"""Salesforce with CPQ: REST, SOQL, record ids, and prices that are recalculated late."""

@@ -1,0 +1,1 @@
+"""Stripe: payment intents, charges, refunds, balance transactions, events and webhooks."""
