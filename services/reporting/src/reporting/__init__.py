@@ -1,0 +1,1 @@
+"""Lineage, positions, measures and reconciliation."""

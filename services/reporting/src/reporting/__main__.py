@@ -1,0 +1,5 @@
+"""`python -m reporting <role>`."""
+
+from reporting.main import main
+
+main()
