@@ -1,0 +1,1 @@
+"""Vendor adapters, crosswalk, sync cursors, webhooks."""

@@ -1,0 +1,5 @@
+"""`python -m connectors <role>`."""
+
+from connectors.main import main
+
+main()

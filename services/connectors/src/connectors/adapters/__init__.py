@@ -1,0 +1,1 @@
+"""A package a vendor: `client` speaks its HTTP, `mapping` is pure, `adapter` is the port."""

@@ -1,0 +1,1 @@
+"""Salesforce CPQ: approved quotes and the accounts they are for."""

@@ -1,0 +1,1 @@
+"""Stripe: signed callbacks, and the payments they tell of."""

@@ -1,0 +1,216 @@
+"""Connections, crosswalk links and callbacks: what is decided about them, without IO."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+from throughline_core.errors import FailedPrecondition, InvalidArgument, NotFound, Unauthenticated
+from throughline_core.ids import derived_id
+
+SALESFORCE: Final = "salesforce_cpq"
+STRIPE: Final = "stripe"
+VENDORS: Final = frozenset({SALESFORCE, STRIPE})
+
+# A poll reads again what changed this long before the cursor: the clocks of another system's nodes
+# differ, and a transaction there may commit after a later stamp was already read.
+OVERLAP: Final = timedelta(minutes=2)
+ATTEMPTS_MAX: Final = 12
+LEASE: Final = timedelta(seconds=60)
+
+
+class ConnectionNotFound(NotFound):
+    """There is no connection of this name."""
+
+    code = "connection.not_found"
+
+
+class ConnectionDisabled(FailedPrecondition):
+    """The connection is switched off."""
+
+    code = "connection.disabled"
+
+
+class VendorUnknown(InvalidArgument):
+    """No adapter has this name."""
+
+    code = "connection.vendor_unknown"
+
+
+class SecretMissing(FailedPrecondition):
+    """The deployment holds no secret of this name."""
+
+    code = "connection.secret_missing"
+
+
+class MappingInvalid(InvalidArgument):
+    """The mapping is no JSON object of the adapter's shape."""
+
+    code = "connection.mapping_invalid"
+
+
+class AddressUnsafe(InvalidArgument):
+    """The address is not encrypted, and not this machine's own."""
+
+    code = "connection.address_unsafe"
+
+
+class ProviderUnknown(NotFound):
+    """No enabled connection receives callbacks from this vendor."""
+
+    code = "webhook.provider_unknown"
+
+
+class SignatureInvalid(Unauthenticated):
+    """The callback was not signed with the vendor's secret, or too long ago."""
+
+    code = "webhook.signature_invalid"
+
+
+class CallbackMalformed(InvalidArgument):
+    """The callback is signed but has not the vendor's shape."""
+
+    code = "webhook.malformed"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """An outside system as this deployment reaches it."""
+
+    name: str
+    vendor: str
+    base_url: str
+    client_id: str
+    secret_ref: str
+    enabled: bool
+    legal_entity_id: UUID | None
+    mapping: Mapping[str, Any]
+    poll_seconds: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class SyncState:
+    """How far a connection was read, by the other system's clock."""
+
+    read_up_to: datetime | None = None
+    requested_at: datetime | None = None
+    last_started_at: datetime | None = None
+    last_finished_at: datetime | None = None
+    imported: int = 0
+    unchanged: int = 0
+    refused: int = 0
+    last_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Another system's id and ours for the same thing."""
+
+    system: str
+    object_type: str
+    source_object_id: str
+    object_kind: str
+    object_id: UUID
+
+    @property
+    def link_id(self) -> UUID:
+        return derived_id(
+            "crosswalk_link",
+            self.system,
+            self.object_type,
+            self.source_object_id,
+            self.object_kind,
+        )
+
+
+class WebhookStatus(StrEnum):
+    """What became of a stored callback."""
+
+    RECEIVED = "received"
+    DONE = "done"
+    IGNORED = "ignored"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """A verified callback: the event's id and type there, and the bytes that were signed."""
+
+    provider: str
+    event_id: str
+    event_type: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What working on a callback came to, with the reason where it did not succeed."""
+
+    status: WebhookStatus
+    reason: str = ""
+
+
+def check_connection(connection: Connection, *, is_production: bool) -> None:
+    """Refuse a connection that could not work or would send secrets in the clear.
+
+    Raises:
+        VendorUnknown, AddressUnsafe.
+    """
+    if connection.vendor not in VENDORS:
+        raise VendorUnknown(
+            f"there is no adapter {connection.vendor}",
+            field="vendor",
+            advice=f"use one of {', '.join(sorted(VENDORS))}",
+        )
+    is_local = connection.base_url.startswith(("http://127.0.0.1:", "http://localhost:"))
+    if not connection.base_url.startswith("https://") and (is_production or not is_local):
+        raise AddressUnsafe(
+            f"{connection.base_url} is not an https address",
+            field="base_url",
+            advice="use https; plain http is for simulators on the same machine",
+        )
+
+
+def with_version(connection: Connection, version: int) -> Connection:
+    """Return the connection as the given version of itself."""
+    return replace(connection, version=version)
+
+
+def is_due(connection: Connection, state: SyncState, *, now: datetime) -> bool:
+    """Whether the connection is to be read now: somebody asked, or its time has come."""
+    if not connection.enabled or connection.vendor != SALESFORCE:
+        return False
+    started = state.last_started_at
+    if state.requested_at is not None and (started is None or state.requested_at > started):
+        return True
+    if connection.poll_seconds == 0:
+        return False
+    return started is None or now - started >= timedelta(seconds=connection.poll_seconds)
+
+
+def counted(state: SyncState, *, imported: bool, unchanged: bool, refused: bool) -> SyncState:
+    """Return the state with one more object counted."""
+    return replace(
+        state,
+        imported=state.imported + imported,
+        unchanged=state.unchanged + unchanged,
+        refused=state.refused + refused,
+    )
+
+
+def read_from(state: SyncState) -> datetime | None:
+    """Return the stamp to read from: a little before the cursor, None for everything."""
+    return None if state.read_up_to is None else state.read_up_to - OVERLAP
+
+
+def next_attempt(attempts: int, *, now: datetime) -> datetime | None:
+    """Return when to try a callback again after `attempts` failures, None to give it up.
+
+    2 s, 4 s … up to an hour: a vendor's outage of an afternoon is outlived.
+    """
+    if attempts >= ATTEMPTS_MAX:
+        return None
+    return now + timedelta(seconds=min(2.0**attempts, 3600.0))
