@@ -1,0 +1,1 @@
+"""Customers, entities, rate cards, quotes, contracts."""

@@ -1,0 +1,5 @@
+"""`python -m customer_contract <role>`."""
+
+from customer_contract.main import main
+
+main()

@@ -1,0 +1,43 @@
+"""Commands on legal entities."""
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from customer_contract.domain import legal_entity as domain
+from customer_contract.domain.legal_entity import EntityProfile, LegalEntity
+from customer_contract.domain.values import LegalEntityId
+from customer_contract.domain.versions import require_version
+from customer_contract.repository import legal_entity as repository
+from throughline_runtime.identity import require_entity
+from throughline_runtime.ids import new_id
+
+
+async def create(
+    tx: AsyncConnection, *, code: str, currency: str, profile: EntityProfile
+) -> LegalEntity:
+    """Record a company of the firm and announce `LegalEntityRecorded`.
+
+    Raises:
+        InvalidArgument: see `domain.record`.
+        CodeTaken: another company has the code.
+    """
+    change = domain.record(LegalEntityId(new_id()), code=code, currency=currency, profile=profile)
+    await repository.add(tx, change)
+    return change.state
+
+
+async def update(
+    tx: AsyncConnection, legal_entity_id: LegalEntityId, profile: EntityProfile, *, version: int
+) -> LegalEntity:
+    """Replace what may be edited and announce `LegalEntityRecorded`, if anything differs.
+
+    Raises:
+        LegalEntityNotFound, EntityForbidden, StaleVersion: the company.
+        InvalidArgument: see `domain.revise`.
+    """
+    require_entity(legal_entity_id)
+    entity = await repository.get(tx, legal_entity_id)
+    require_version(entity.version, version)
+    change = domain.revise(entity, profile)
+    if change.events:
+        await repository.save(tx, change)
+    return change.state

@@ -1,0 +1,1 @@
+"""The rules of customer-contract: frozen values and pure decisions, one module per aggregate."""

@@ -1,0 +1,1 @@
+"""The servicers: read the fields, run the command once, write the reply."""

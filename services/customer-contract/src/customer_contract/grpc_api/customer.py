@@ -1,0 +1,93 @@
+"""CustomerService."""
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from customer_contract import queries
+from customer_contract.commands import customer as commands
+from customer_contract.domain.values import CustomerId
+from customer_contract.repository import customer as repository
+from customer_contract.wire.customer import TAX_STATUS, read_profile, write_customer
+from customer_contract.wire.values import read_source
+from throughline.customer_contract.v1 import customer_service_pb2 as pb
+from throughline.customer_contract.v1.customer_service_pb2_grpc import CustomerServiceServicer
+from throughline_runtime.context import Context
+from throughline_runtime.database import read
+from throughline_runtime.fields import read_optional_enum, read_uuid
+from throughline_runtime.once import once
+from throughline_runtime.page import read_page
+
+
+class CustomerServicer(CustomerServiceServicer):
+    """The parties that buy."""
+
+    def __init__(self, context: Context) -> None:
+        self._engine = context.engine
+
+    async def CreateCustomer(
+        self, request: pb.CreateCustomerRequest, context: object
+    ) -> pb.CreateCustomerResponse:
+        profile = read_profile(request)
+        source = read_source(request.source)
+
+        async def handle(tx: AsyncConnection) -> pb.CreateCustomerResponse:
+            customer = await commands.create(tx, profile, source=source)
+            return pb.CreateCustomerResponse(customer=write_customer(customer))
+
+        return await once(self._engine, request, pb.CreateCustomerResponse, handle)
+
+    async def UpdateCustomer(
+        self, request: pb.UpdateCustomerRequest, context: object
+    ) -> pb.UpdateCustomerResponse:
+        customer_id = CustomerId(read_uuid("customer_id", request.customer_id))
+        profile = read_profile(request)
+
+        async def handle(tx: AsyncConnection) -> pb.UpdateCustomerResponse:
+            customer = await commands.update(tx, customer_id, profile, version=request.version)
+            return pb.UpdateCustomerResponse(customer=write_customer(customer))
+
+        return await once(self._engine, request, pb.UpdateCustomerResponse, handle)
+
+    async def PlaceCreditHold(
+        self, request: pb.PlaceCreditHoldRequest, context: object
+    ) -> pb.PlaceCreditHoldResponse:
+        customer_id = CustomerId(read_uuid("customer_id", request.customer_id))
+
+        async def handle(tx: AsyncConnection) -> pb.PlaceCreditHoldResponse:
+            customer = await commands.place_hold(tx, customer_id, reason=request.reason)
+            return pb.PlaceCreditHoldResponse(customer=write_customer(customer))
+
+        return await once(self._engine, request, pb.PlaceCreditHoldResponse, handle)
+
+    async def ReleaseCreditHold(
+        self, request: pb.ReleaseCreditHoldRequest, context: object
+    ) -> pb.ReleaseCreditHoldResponse:
+        customer_id = CustomerId(read_uuid("customer_id", request.customer_id))
+
+        async def handle(tx: AsyncConnection) -> pb.ReleaseCreditHoldResponse:
+            customer = await commands.release_hold(tx, customer_id, reason=request.reason)
+            return pb.ReleaseCreditHoldResponse(customer=write_customer(customer))
+
+        return await once(self._engine, request, pb.ReleaseCreditHoldResponse, handle)
+
+    async def GetCustomer(
+        self, request: pb.GetCustomerRequest, context: object
+    ) -> pb.GetCustomerResponse:
+        customer_id = CustomerId(read_uuid("customer_id", request.customer_id))
+        async with read(self._engine) as tx:
+            customer = await repository.get(tx, customer_id)
+        return pb.GetCustomerResponse(customer=write_customer(customer))
+
+    async def ListCustomers(
+        self, request: pb.ListCustomersRequest, context: object
+    ) -> pb.ListCustomersResponse:
+        page = read_page(request)
+        tax_status = read_optional_enum("tax_status", request.tax_status, TAX_STATUS)
+        async with read(self._engine) as tx:
+            customers, token = await queries.customers(
+                tx,
+                page,
+                tax_status=tax_status,
+                country=request.country,
+                name_prefix=request.name_prefix,
+            )
+        return pb.ListCustomersResponse(customers=customers, next_page_token=token)

@@ -1,0 +1,169 @@
+"""Service lines as rows: the columns that quote lines and contract lines share."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+from sqlalchemy import Row, Table
+from sqlalchemy.dialects import postgresql
+
+from customer_contract import tables
+from customer_contract.domain.service_line import (
+    BillingModel,
+    LineRate,
+    Milestone,
+    ModelTerms,
+    ServiceLine,
+)
+from customer_contract.domain.values import QuoteLineId
+from customer_contract.repository.columns import source_columns, source_from
+from throughline_core.money import Money
+from throughline_runtime.fields import write_date
+
+_COLUMNS: Final = [
+    column.name
+    for column in tables.quote_line.c
+    if column.name not in {"quote_id", "quote_version"}
+]
+# A document and its lines have columns of the same names.
+_PREFIX: Final = "line_"
+
+
+def insert_sql(table: Table) -> str:
+    """Return the statement that writes one row, each column from the parameter of its name."""
+    names = [column.name for column in table.c]
+    values = ", ".join(f"CAST(:{name} AS {_type_of(table, name)})" for name in names)
+    return f"INSERT INTO {table.name} ({', '.join(names)}) SELECT {values}"
+
+
+def insert_lines_sql(table: Table, *, keys: Sequence[str]) -> str:
+    """Return the statement that writes all lines of a document at once.
+
+    `keys` stand for every line; every other column comes from a list, see `line_values`.
+    """
+    names = [column.name for column in table.c if column.name not in keys]
+    values = ", ".join([*(f"CAST(:{key} AS {_type_of(table, key)})" for key in keys), "line.*"])
+    lists = ", ".join(f"CAST(:{_PREFIX}{name} AS {_type_of(table, name)}[])" for name in names)
+    return (
+        f"INSERT INTO {table.name} ({', '.join([*keys, *names])})"
+        f" SELECT {values} FROM unnest({lists}) AS line"
+    )
+
+
+def line_values(lines: Sequence[ServiceLine]) -> dict[str, list[Any]]:
+    """Return the lines as one list for each column."""
+    rows = [_columns(line) for line in lines]
+    return {f"{_PREFIX}{name}": [row[name] for row in rows] for name in _COLUMNS}
+
+
+def _type_of(table: Table, column: str) -> str:
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own gap
+    return str(table.c[column].type.compile(dialect=dialect))
+
+
+def _columns(line: ServiceLine) -> dict[str, object]:
+    terms = line.terms
+    return {
+        "quote_line_id": line.quote_line_id,
+        "position": line.position,
+        "service_code": line.service_code,
+        "description": line.description,
+        "billing_model": line.billing_model,
+        "quantity": line.quantity,
+        "unit_price": line.unit_price.amount,
+        "net_total": line.net_total.amount,
+        "discount_percent": line.discount_percent,
+        "tax_category": line.tax_category,
+        "template_code": line.template_code,
+        "start_on": line.start_on,
+        "end_on": line.end_on,
+        "milestones": json.dumps(write_milestones(terms.milestones)),
+        "rates": json.dumps(_write_rates(terms.rates)),
+        "not_to_exceed": terms.not_to_exceed and terms.not_to_exceed.amount,
+        "anchor_day": terms.anchor_day,
+        "in_advance": terms.in_advance,
+        "markup_percent": terms.markup_percent,
+        **source_columns(line.source),
+    }
+
+
+def line_from(row: Row[Any], currency: str) -> ServiceLine:
+    return ServiceLine(
+        quote_line_id=QuoteLineId(row.quote_line_id),
+        position=row.position,
+        service_code=row.service_code,
+        description=row.description,
+        billing_model=BillingModel(row.billing_model),
+        quantity=row.quantity,
+        unit_price=Money(row.unit_price, currency),
+        net_total=Money(row.net_total, currency),
+        discount_percent=row.discount_percent,
+        tax_category=row.tax_category,
+        template_code=row.template_code,
+        start_on=row.start_on,
+        end_on=row.end_on,
+        terms=ModelTerms(
+            milestones=milestones_from(row.milestones, currency),
+            rates=_rates_from(row.rates, currency),
+            not_to_exceed=(
+                None if row.not_to_exceed is None else Money(row.not_to_exceed, currency)
+            ),
+            anchor_day=row.anchor_day,
+            in_advance=row.in_advance,
+            markup_percent=row.markup_percent,
+        ),
+        source=source_from(row),
+    )
+
+
+def write_milestones(milestones: Sequence[Milestone]) -> list[dict[str, str | None]]:
+    return [
+        {
+            "key": milestone.key,
+            "name": milestone.name,
+            "share_percent": format(milestone.share_percent, "f"),
+            "due_on": write_date(milestone.due_on) or None,
+            "amount": None if milestone.amount is None else format(milestone.amount.amount, "f"),
+        }
+        for milestone in milestones
+    ]
+
+
+def milestones_from(
+    items: Sequence[Mapping[str, Any]], currency: str | None
+) -> tuple[Milestone, ...]:
+    """Return the milestones; without a currency they are a plan that has no amounts."""
+    return tuple(
+        Milestone(
+            key=item["key"],
+            name=item["name"],
+            share_percent=Decimal(item["share_percent"]),
+            due_on=None if item["due_on"] is None else date.fromisoformat(item["due_on"]),
+            amount=None if currency is None else Money(Decimal(item["amount"]), currency),
+        )
+        for item in items
+    )
+
+
+def _write_rates(rates: Sequence[LineRate]) -> list[dict[str, str]]:
+    return [
+        {
+            "role": rate.role,
+            "hourly_rate": format(rate.hourly_rate.amount, "f"),
+            "planned_hours": format(rate.planned_hours, "f"),
+        }
+        for rate in rates
+    ]
+
+
+def _rates_from(items: Sequence[Mapping[str, str]], currency: str) -> tuple[LineRate, ...]:
+    return tuple(
+        LineRate(
+            item["role"],
+            Money(Decimal(item["hourly_rate"]), currency),
+            Decimal(item["planned_hours"]),
+        )
+        for item in items
+    )

@@ -1,0 +1,1 @@
+"""Between the domain and the contract: replies, published events, and requests read into values."""

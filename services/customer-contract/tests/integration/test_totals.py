@@ -1,0 +1,53 @@
+"""Control totals, and how much the database is asked."""
+
+from customer_contract_world import World, sampled_lines
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from customer_contract.queries import control_totals
+from throughline.customer_contract.v1 import contract_service_pb2 as pb
+from throughline_runtime.database import read
+from throughline_testing.statements import Statements
+
+
+async def figures(engine: AsyncEngine) -> dict[str, str]:
+    async with read(engine) as tx:
+        [total] = await control_totals(tx)
+    assert total.name == "contracts"
+    return {name: f"{value:.2f}" for name, value in total.figures.items()}
+
+
+async def test_totals_count_what_is_in_force(world: World) -> None:
+    assert await figures(world.engine) == {"active": "0.00", "lines": "0.00"}
+    await world.an_active("quote-1")
+    await world.an_active("quote-2", lines=sampled_lines()[:1])
+    await world.a_signed("quote-3")
+
+    assert await figures(world.engine) == {
+        "active": "2.00",
+        "lines": "5.00",
+        "contracted.EUR": "140400.00",
+    }
+
+
+async def test_a_quote_becomes_a_contract_in_as_many_statements_whatever_its_lines(
+    world: World, statements: Statements
+) -> None:
+    counts = []
+    for source, lines in (("one", sampled_lines()[:1]), ("many", sampled_lines())):
+        statements.clear()
+        await world.imports().ImportQuote(world.import_request(source, lines=lines))
+        counts.append(len(statements))
+    assert counts[0] == counts[1]
+    assert counts[0] == 9
+
+
+async def test_a_list_asks_as_often_for_many_contracts_as_for_one(
+    world: World, statements: Statements
+) -> None:
+    counts = []
+    for source in ("quote-1", "quote-2"):
+        await world.a_draft(source)
+        statements.clear()
+        await world.contracts().ListContracts(pb.ListContractsRequest())
+        counts.append(len(statements))
+    assert counts[0] == counts[1]

@@ -1,0 +1,266 @@
+"""Rate cards: what is published, and which rate an hour has."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from itertools import product
+from typing import Any
+
+import pytest
+from customer_contract_builders import (
+    CARD_ID,
+    CUSTOMER_ID,
+    ENTITY_ID,
+    PERSON_ID,
+    a_card,
+    a_line,
+    a_rate,
+    an_id,
+    eur,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from customer_contract.domain.rate_card import (
+    CardScope,
+    Deal,
+    EmptyPeriod,
+    Hour,
+    NoRate,
+    OverlappingEntries,
+    RateCard,
+    RateEntry,
+    RateKey,
+    RateNotPositive,
+    ScopeChanged,
+    publish,
+    resolve,
+)
+from customer_contract.domain.service_line import ModelTerms
+from customer_contract.domain.values import CustomerId, LegalEntityId, PersonId, RateCardId
+from throughline_core.errors import InvalidArgument
+from throughline_core.money import MixedCurrencies, Money
+
+DEAL = Deal(CUSTOMER_ID, ENTITY_ID, "EUR", CARD_ID)
+HOUR = Hour(date(2026, 9, 2), "consultant", "senior", "CH", PERSON_ID)
+OPEN_LINE = a_line(2, terms=ModelTerms())
+
+FIRM = CardScope("EUR", None, None)
+ENTITY = CardScope("EUR", ENTITY_ID, None)
+CUSTOMER = CardScope("EUR", None, CUSTOMER_ID)
+OTHERS = (
+    CardScope("USD", None, None),
+    CardScope("EUR", LegalEntityId(an_id("e2")), None),
+    CardScope("EUR", None, CustomerId(an_id("c9"))),
+    CardScope("EUR", LegalEntityId(an_id("e2")), CUSTOMER_ID),
+)
+
+
+def card_of(number: int, scope: CardScope, *entries: RateEntry, **changes: Any) -> RateCard:
+    card_id = RateCardId(an_id(f"d{number + 1}"))
+    return a_card(*entries, rate_card_id=card_id, code=f"RC-{number}", scope=scope, **changes)
+
+
+def published(latest: RateCard | None, *entries: RateEntry, **changes: Any) -> RateCard:
+    card = a_card(*entries, **changes)
+    return publish(
+        latest,
+        rate_card_id=card.rate_card_id,
+        code=card.code,
+        name=card.name,
+        scope=card.scope,
+        entries=card.entries,
+        at=card.published_at,
+    ).state
+
+
+def test_a_card_is_published_in_versions() -> None:
+    first = published(None)
+    second = published(first, a_rate("consultant", "151"))
+
+    assert (first.version, second.version) == (1, 2)
+    assert first == a_card()
+
+
+@pytest.mark.parametrize("scope", [CardScope("USD", ENTITY_ID, None), FIRM, CUSTOMER])
+def test_a_card_keeps_its_currency_and_owner(scope: CardScope) -> None:
+    rate = replace(a_rate("consultant", "1"), hourly_rate=Money(Decimal(1), scope.currency))
+    with pytest.raises(ScopeChanged):
+        published(a_card(), rate, scope=scope)
+
+
+@pytest.mark.parametrize(
+    ("entries", "refusal", "field"),
+    [
+        ([a_rate("a", "0")], RateNotPositive, "entries[0].hourly_rate"),
+        (
+            [replace(a_rate("a", "1"), hourly_rate=Money(Decimal(1), "USD"))],
+            MixedCurrencies,
+            "entries[0].hourly_rate",
+        ),
+        ([a_rate("a", "1", valid_to=date(2026, 1, 1))], EmptyPeriod, "entries[0].valid_to"),
+        ([a_rate("a", "1"), a_rate("a", "2")], OverlappingEntries, "entries[1].valid_from"),
+        (
+            [a_rate("a", "1", valid_from=date(2026, 6, 1)), a_rate("a", "2")],
+            OverlappingEntries,
+            "entries[0].valid_from",
+        ),
+        (
+            [
+                a_rate("a", "1", valid_to=date(2026, 7, 2)),
+                a_rate("a", "2", valid_from=date(2026, 7, 1)),
+            ],
+            OverlappingEntries,
+            "entries[1].valid_from",
+        ),
+    ],
+)
+def test_a_card_that_answers_twice_or_not_at_all_is_refused(
+    entries: list[RateEntry], refusal: type[InvalidArgument], field: str
+) -> None:
+    with pytest.raises(refusal) as refused:
+        published(None, *entries)
+    assert refused.value.field == field
+
+
+def test_rates_may_follow_each_other_and_differ_by_key() -> None:
+    published(
+        None,
+        a_rate("a", "1", valid_to=date(2026, 7, 1)),
+        a_rate("a", "2", valid_from=date(2026, 7, 1)),
+        a_rate("a", "3", level="x"),
+        a_rate("a", "4", region="x"),
+        a_rate("a", "5", person_id=PERSON_ID),
+    )
+
+
+def test_the_lines_own_rate_goes_before_every_card() -> None:
+    found = resolve(HOUR, a_line(2), DEAL, [a_card(a_rate("consultant", "999"))])
+
+    assert found.hourly_rate == eur("140")
+    assert found.card is None
+    assert found.path == "role consultant, as agreed on contract line 2"
+
+
+def test_owners_are_asked_in_the_agreed_order() -> None:
+    rates = [a_rate("consultant", amount) for amount in ("1", "2", "3", "4")]
+    contract_card = a_card(rates[0])
+    in_order = [
+        contract_card,
+        card_of(2, CUSTOMER, rates[1]),
+        card_of(3, ENTITY, rates[2]),
+        card_of(4, FIRM, rates[3]),
+    ]
+    for first in range(len(in_order)):
+        left = in_order[first:]
+        found = resolve(HOUR, OPEN_LINE, DEAL, reversed(left))
+        assert found.card is left[0]
+    with pytest.raises(NoRate):
+        resolve(HOUR, OPEN_LINE, DEAL, [])
+
+
+def test_the_contracts_person_goes_before_its_roles_but_not_before_the_line() -> None:
+    card = a_card(
+        a_rate("consultant", "1", level="senior", region="CH"),
+        a_rate("consultant", "2", person_id=PERSON_ID),
+    )
+    assert resolve(HOUR, OPEN_LINE, DEAL, [card]).hourly_rate == eur("2")
+    anybody = replace(HOUR, person_id=None)
+    assert resolve(anybody, OPEN_LINE, DEAL, [card]).hourly_rate == eur("1")
+
+
+@pytest.mark.parametrize("scope", OTHERS)
+def test_cards_of_others_have_no_say(scope: CardScope) -> None:
+    rate = replace(a_rate("consultant", "1"), hourly_rate=Money(Decimal(1), scope.currency))
+    with pytest.raises(NoRate):
+        resolve(HOUR, OPEN_LINE, DEAL, [card_of(2, scope, rate)])
+
+
+def test_among_cards_of_one_owner_the_last_published_is_asked_first() -> None:
+    early = card_of(
+        2, ENTITY, a_rate("consultant", "1"), published_at=datetime(2026, 1, 1, tzinfo=UTC)
+    )
+    late = card_of(
+        3, ENTITY, a_rate("consultant", "2"), published_at=datetime(2026, 2, 1, tzinfo=UTC)
+    )
+    without = card_of(
+        4, ENTITY, a_rate("analyst", "3"), published_at=datetime(2026, 3, 1, tzinfo=UTC)
+    )
+
+    for cards in ([early, late, without], [without, late, early]):
+        assert resolve(HOUR, OPEN_LINE, DEAL, cards).card is late
+
+
+def test_the_work_date_chooses_the_period() -> None:
+    card = a_card(
+        a_rate("consultant", "1", valid_to=date(2026, 9, 2)),
+        a_rate("consultant", "2", valid_from=date(2026, 9, 3)),
+    )
+    day = date(2026, 9, 1)
+    assert resolve(replace(HOUR, work_date=day), OPEN_LINE, DEAL, [card]).hourly_rate == eur("1")
+    with pytest.raises(NoRate):
+        resolve(replace(HOUR, work_date=day + timedelta(1)), OPEN_LINE, DEAL, [card])
+    day += timedelta(2)
+    assert resolve(replace(HOUR, work_date=day), OPEN_LINE, DEAL, [card]).hourly_rate == eur("2")
+
+
+def test_the_answer_says_how_it_was_found() -> None:
+    card = card_of(2, ENTITY, a_rate("consultant", "1", region="CH"), version=3)
+    found = resolve(HOUR, OPEN_LINE, DEAL, [card])
+    assert found.path == "role consultant, region CH, on the entity's card RC-2 version 3"
+
+
+# The order of narrowness on one card, written out as the people who price know it.
+NARROWEST_FIRST = [
+    (person, level, region) for person, level, region in product((True, False), repeat=3)
+]
+
+
+@given(
+    kept=st.sets(st.sampled_from(NARROWEST_FIRST)),
+    noise=st.lists(st.sampled_from(["role", "level", "region", "person", "early", "late"])),
+    seed=st.randoms(use_true_random=False),
+)
+def test_the_narrowest_matching_rate_wins_whatever_else_is_on_the_card(
+    kept: set[tuple[bool, bool, bool]], noise: list[str], seed: Any
+) -> None:
+    entries = [
+        RateEntry(
+            RateKey(
+                HOUR.role,
+                HOUR.level if level else None,
+                HOUR.region if region else None,
+                HOUR.person_id if person else None,
+            ),
+            eur(str(rank + 1)),
+            date(2026, 9, 1),
+            date(2026, 9, 3),
+        )
+        for rank, (person, level, region) in enumerate(NARROWEST_FIRST)
+        if (person, level, region) in kept
+    ]
+    entries += [_that_does_not_match(why) for why in noise]
+    seed.shuffle(entries)
+
+    if kept:
+        expected = min(NARROWEST_FIRST.index(one) for one in kept) + 1
+        found = resolve(HOUR, OPEN_LINE, DEAL, [a_card(*entries)])
+        assert found.hourly_rate == eur(str(expected))
+    else:
+        card = replace(a_card(), entries=tuple(entries))
+        with pytest.raises(NoRate):
+            resolve(HOUR, OPEN_LINE, DEAL, [card])
+
+
+def _that_does_not_match(why: str) -> RateEntry:
+    key = RateKey(HOUR.role, HOUR.level, HOUR.region, HOUR.person_id)
+    entry = RateEntry(key, eur("1000"), date(2026, 9, 1), date(2026, 9, 3))
+    other: dict[str, RateEntry] = {
+        "role": replace(entry, key=replace(key, role="other")),
+        "level": replace(entry, key=replace(key, level="other")),
+        "region": replace(entry, key=replace(key, region="other")),
+        "person": replace(entry, key=replace(key, person_id=PersonId(an_id("999")))),
+        "early": replace(entry, valid_to=HOUR.work_date),
+        "late": replace(entry, valid_from=HOUR.work_date + timedelta(1), valid_to=None),
+    }
+    return other[why]

@@ -1,0 +1,173 @@
+"""Readiness: every check is told, and what fails says who mends it and how."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+from customer_contract_builders import (
+    END,
+    START,
+    a_billing_profile,
+    a_card,
+    a_customer,
+    a_line,
+    a_rate,
+    an_active_contract,
+    an_id,
+)
+
+from customer_contract.domain.catalogue import CatalogueEntry
+from customer_contract.domain.contract_terms import Contract, ContractStatus
+from customer_contract.domain.rate_card import CardScope
+from customer_contract.domain.readiness import Check, CheckOwner, Facts, judge
+from customer_contract.domain.service_line import BillingModel, LineDefaults, ModelTerms
+from customer_contract.domain.tax_registration import TaxStatus
+from customer_contract.domain.values import CustomerId
+
+CODES = (
+    "contract.not_active",
+    "contract.term_invalid",
+    "contract.currency_mixed",
+    "customer.credit_hold",
+    "customer.tax_id_missing",
+    "customer.tax_id_invalid",
+    "catalogue.service_unknown",
+    "catalogue.billing_model_differs",
+    "catalogue.template_unknown",
+    "rate_card.no_rate",
+)
+
+
+def a_catalogue() -> Mapping[str, CatalogueEntry]:
+    lines = [a_line(position) for position in (1, 2, 3, 4)]
+    return {
+        line.service_code: CatalogueEntry(
+            line.service_code,
+            1,
+            LineDefaults("x", line.billing_model, "x", line.template_code, ModelTerms()),
+            False,
+        )
+        for line in lines
+    }
+
+
+def some_facts(**changes: Any) -> Facts:
+    facts = Facts(
+        customer=a_customer(),
+        bill_to=a_customer(),
+        entity_currency="EUR",
+        catalogue=a_catalogue(),
+        templates=frozenset(a_line(position).template_code for position in (1, 2, 3, 4)),
+        cards=[a_card()],
+        today=START,
+    )
+    return replace(facts, **changes)
+
+
+def failed(contract: Contract | None = None, **facts: Any) -> list[Check]:
+    checks = judge(contract or an_active_contract(), some_facts(**facts))
+    assert tuple(check.code for check in checks) == CODES
+    assert all(bool(check.advice) != check.passed for check in checks)
+    return [check for check in checks if not check.passed]
+
+
+def test_a_deal_in_order_passes_every_check() -> None:
+    assert failed() == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "code", "owner"),
+    [
+        ({"entity_currency": "USD"}, "contract.currency_mixed", CheckOwner.FINANCE),
+        ({"today": END}, "contract.term_invalid", CheckOwner.SALES_OPERATIONS),
+        (
+            dict.fromkeys(("customer", "bill_to"), a_customer(credit_hold_reason="overdue")),
+            "customer.credit_hold",
+            CheckOwner.FINANCE,
+        ),
+        (
+            {"bill_to": a_customer(tax_status=TaxStatus.MISSING)},
+            "customer.tax_id_missing",
+            CheckOwner.SALES_OPERATIONS,
+        ),
+        (
+            {"bill_to": a_customer(tax_status=TaxStatus.INVALID)},
+            "customer.tax_id_invalid",
+            CheckOwner.SALES_OPERATIONS,
+        ),
+        ({"templates": frozenset()}, "catalogue.template_unknown", CheckOwner.PMO),
+        ({"catalogue": {}}, "catalogue.service_unknown", CheckOwner.SALES_OPERATIONS),
+    ],
+)
+def test_what_fails_names_its_owner(facts: dict[str, Any], code: str, owner: CheckOwner) -> None:
+    [check] = failed(**facts)
+    assert (check.code, check.owner) == (code, owner)
+
+
+@pytest.mark.parametrize(
+    "status", [one for one in ContractStatus if one is not ContractStatus.ACTIVE]
+)
+def test_work_starts_under_an_active_contract_only(status: ContractStatus) -> None:
+    [check] = failed(an_active_contract(status=status))
+    assert check.code == "contract.not_active"
+
+
+def test_the_bill_to_party_is_judged_beside_the_customer() -> None:
+    payer = a_customer(
+        customer_id=CustomerId(an_id("c2")), number="C-000043", credit_hold_reason="overdue"
+    )
+    [check] = failed(bill_to=payer)
+    assert (check.code, "C-000043" in check.advice) == ("customer.credit_hold", True)
+
+
+def test_a_retired_or_rebilled_service_is_told_for_its_lines() -> None:
+    contract = an_active_contract()
+    entries = dict(a_catalogue())
+    entries["ADVISORY-TM"] = replace(entries["ADVISORY-TM"], retired=True)
+    support = entries["SUPPORT-MS"]
+    entries["SUPPORT-MS"] = replace(
+        support, defaults=replace(support.defaults, billing_model=BillingModel.FIXED_FEE)
+    )
+
+    unknown, differing = failed(contract, catalogue=entries)
+
+    assert unknown.contract_line_ids == (contract.lines[1].contract_line_id,)
+    assert differing.contract_line_ids == (contract.lines[2].contract_line_id,)
+
+
+def test_a_line_outside_the_term_is_told() -> None:
+    contract = an_active_contract()
+    first = contract.lines[0]
+    late = replace(first, terms=replace(first.terms, end_on=date(2027, 9, 2)))
+
+    [check] = failed(replace(contract, lines=(late, *contract.lines[1:])))
+
+    assert check.contract_line_ids == (first.contract_line_id,)
+
+
+def _with_open_rates(contract: Contract) -> Contract:
+    open_line = replace(contract.lines[1], terms=a_line(2, terms=ModelTerms()))
+    return replace(contract, lines=(open_line,))
+
+
+def test_hours_without_an_agreed_rate_need_a_card_valid_from_their_first_day() -> None:
+    contract = _with_open_rates(an_active_contract())
+    late = a_card(a_rate("consultant", "1", valid_from=date(2026, 9, 2)))
+    foreign = a_card(
+        rate_card_id=an_id("d9"), scope=CardScope("EUR", None, CustomerId(an_id("c9")))
+    )
+
+    assert failed(contract) == []
+    for cards in ([], [late], [foreign]):
+        [check] = failed(contract, cards=cards)
+        assert check.code == "rate_card.no_rate"
+        assert check.contract_line_ids == (contract.lines[0].contract_line_id,)
+
+
+def test_the_contracts_own_card_is_in_its_currency() -> None:
+    contract = an_active_contract(billing=a_billing_profile(rate_card_id=a_card().rate_card_id))
+    dollars = a_card(scope=CardScope("USD", None, None))
+    [check] = failed(contract, cards=[dollars])
+    assert check.code == "contract.currency_mixed"
