@@ -1,0 +1,1 @@
+"""Provisioning runs, projects, time, expenses, milestones and acceptance."""

@@ -1,0 +1,5 @@
+"""`python -m project_provisioning <role>`."""
+
+from project_provisioning.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""The rules of project-provisioning, one module for each aggregate; pure, without IO."""
