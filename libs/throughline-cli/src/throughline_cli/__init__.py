@@ -1,0 +1,1 @@
+"""The throughline command: one-machine stack, demo, lineage, reconcile, replay."""

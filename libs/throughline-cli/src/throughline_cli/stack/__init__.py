@@ -1,0 +1,1 @@
+"""The one-machine stack: PostgreSQL, NATS and every service under one supervisor."""

@@ -1,0 +1,1 @@
+"""Fixtures: throwaway databases, broker, samples, builders."""

@@ -1,0 +1,37 @@
+"""The SQL that a piece of code runs, to hold the number of statements constant."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+
+@dataclass(slots=True)
+class Statements:
+    """The texts of the statements sent since the last `clear`, without BEGIN and COMMIT.
+
+    A statement run for many rows in one call is one.
+    """
+
+    texts: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def clear(self) -> None:
+        """Forget what was sent so far, such as what prepared a test."""
+        self.texts.clear()
+
+
+def record_statements(engine: AsyncEngine) -> Statements:
+    """Record what is sent through `engine` from now on, for as long as it lives."""
+    statements = Statements()
+
+    def note(
+        _connection: Any, _cursor: Any, text: str, _parameters: Any, _context: Any, _many: bool
+    ) -> None:
+        statements.texts.append(text)
+
+    event.listen(engine.sync_engine, "before_cursor_execute", note)
+    return statements
