@@ -27,6 +27,10 @@ _MONITOR_TIMEOUT_SECONDS: Final = 3
 _log: Final = structlog.get_logger(__name__)
 
 
+# The broker's monitor is a neighbour, whatever proxy the machine uses for the world.
+_DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
 class Broker:
     """One process's connection to NATS. It reconnects for ever, and says whether it is up.
 
@@ -140,7 +144,7 @@ def _ask_whether_durable(settings: Settings) -> str | None:
 def _report_of(url: str) -> bool | None:
     """Return whether the server syncs every message, None when it does not answer."""
     try:
-        with urllib.request.urlopen(f"{url}/jsz", timeout=_MONITOR_TIMEOUT_SECONDS) as answer:
+        with _DIRECT.open(f"{url}/jsz", timeout=_MONITOR_TIMEOUT_SECONDS) as answer:
             return json.load(answer).get("config", {}).get("sync_always") is True
     except (OSError, ValueError):
         return None

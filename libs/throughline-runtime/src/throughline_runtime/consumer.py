@@ -42,6 +42,8 @@ BATCH_BYTES: Final = 8 * 1024 * 1024
 FETCH_SECONDS: Final = 1.0
 DELAY_SECONDS_MAX: Final = 60.0
 REPLAY_SECONDS: Final = 1.0
+# How long a look at the connection lasts, and so how late a stop is noticed without one.
+_CONNECT_SECONDS: Final = 0.5
 _FIRST_BATCH: Final = 50
 _FIRST_DELAY_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 10.0
@@ -118,6 +120,9 @@ class _Worker:
     async def run(self, stop: asyncio.Event) -> None:
         backoff = Backoff()
         while not stop.is_set():
+            if not await self._broker.wait_connected(timeout_seconds=_CONNECT_SECONDS):
+                self.problem = f"{self.durable}: the broker is out of reach"
+                continue
             try:
                 await self._look()
                 messages = await self._fetch()

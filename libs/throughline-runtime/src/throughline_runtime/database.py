@@ -6,11 +6,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-import asyncpg  # type: ignore[import-untyped]  # published without types
+import asyncpg
 from sqlalchemy import TextClause, event, exc, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from throughline_core.errors import Aborted, Refusal, Unavailable
+from throughline_core.errors import Aborted, InvalidArgument, Refusal, Unavailable
 from throughline_runtime import guard
 from throughline_runtime.settings import Settings
 
@@ -22,6 +22,8 @@ POOL_TIMEOUT_SECONDS: Final = 5
 _COMMAND_TIMEOUT_SECONDS: Final = 120
 _PING_AFTER_IDLE_SECONDS: Final = 1.0
 _CHUNK_ROWS: Final = 5_000
+# character_not_in_repertoire
+_UNTRANSLATABLE: Final = "22021"
 
 # SQLSTATE classes and codes (PostgreSQL 18, appendix A) by what the caller should do.
 _CONTENDED: Final = ("40001", "40P01", "55P03")
@@ -43,6 +45,12 @@ class DatabaseOverloaded(Unavailable):
     code = "database.overloaded"
 
 
+class UnstorableText(InvalidArgument):
+    """A text holds U+0000, which PostgreSQL keeps in no text."""
+
+    code = "request.unstorable_text"
+
+
 class Contended(Aborted):
     """Another transaction held the rows too long, or won a deadlock; nothing was changed."""
 
@@ -62,6 +70,8 @@ def create_engine(settings: Settings) -> AsyncEngine:
         pool_size=settings.database_pool_size,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_SECONDS,
+        # The text of an error would quote rows: amounts, names, whole requests.
+        hide_parameters=True,
         connect_args={
             "timeout": POOL_TIMEOUT_SECONDS,
             "command_timeout": _COMMAND_TIMEOUT_SECONDS,
@@ -215,6 +225,11 @@ def refusal_of(error: BaseException) -> Refusal | None:
     if (state := sqlstate_of(error)) is not None:
         if state.startswith(_CONTENDED):
             return Contended("other transactions work on the same rows", advice="try again")
+        if state == _UNTRANSLATABLE:
+            return UnstorableText(
+                "a text holds a character that cannot be stored",
+                advice="remove the null character (U+0000) and send again",
+            )
         if state.startswith(_OVERLOADED):
             return DatabaseOverloaded("the database took too long", advice="ask for less at once")
         return _unreachable() if state.startswith(_UNAVAILABLE) else None

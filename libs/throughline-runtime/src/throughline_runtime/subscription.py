@@ -1,13 +1,18 @@
 """What a service listens to, as data: a durable, a message type and a function."""
 
+from __future__ import annotations
+
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from google.protobuf.message import Message
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from throughline_runtime.events import subject_of
+
+if TYPE_CHECKING:
+    # The command line reads subscriptions too, and never needs a database.
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 M = TypeVar("M", bound=Message)
 

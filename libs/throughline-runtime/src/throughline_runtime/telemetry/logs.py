@@ -14,7 +14,16 @@ _MESSAGE_LENGTH_MAX: Final = 200
 _FRAMES_MAX: Final = 30
 # The texts of these errors quote rows, parameters or whole inputs.
 _TELL_TALES: Final = ("sqlalchemy", "asyncpg", "pydantic", "pydantic_core")
-_CHATTY: Final = ("asyncio", "opentelemetry", "grpc", "nats", "alembic", "sqlalchemy.engine")
+_CHATTY: Final = (
+    "asyncio",
+    "opentelemetry",
+    "grpc",
+    "nats",
+    "alembic",
+    "sqlalchemy.engine",
+    "httpx",
+    "stripe",
+)
 
 
 def configure(service: str, role: str, level: str, *, stream: TextIO | None = None) -> None:
