@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
-from connectors import commands, jobs, repository
+from connectors import commands, repository, schedules
 from connectors.domain import Connection, SyncState
 from throughline.customer_contract.v1 import customer_pb2, quote_pb2
 from throughline.customer_contract.v1 import customer_service_pb2 as customers_pb
@@ -217,7 +217,7 @@ class World:
         """Ask for a sync, run it, and return how far it came."""
         async with write(self.context.engine) as tx:
             await commands.request_sync(tx, "salesforce", at=self.context.clock.now())
-        await jobs.sync(self.context)
+        await schedules.sync(self.context)
         async with read(self.context.engine) as tx:
             return (await repository.get(tx, "salesforce"))[1]
 

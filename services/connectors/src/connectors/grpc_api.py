@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connectors import commands, domain, jobs, queries, repository, wire
+from connectors import commands, domain, queries, repository, schedules, wire
 from connectors.adapters.salesforce.mapping import SalesforceMapping
 from connectors.adapters.stripe import adapter as stripe_adapter
 from connectors.domain import Connection, MappingInvalid, ProviderUnknown
@@ -92,7 +92,7 @@ class ConnectionServicer(ConnectionServiceServicer):
             return pb.SyncConnectionResponse(sync_state=wire.write_sync_state(state))
 
         reply = await once(self._context.engine, request, pb.SyncConnectionResponse, handle)
-        self._context.wake(jobs.SYNC)
+        self._context.wake(schedules.SYNC)
         return reply
 
     async def ListCrosswalkLinks(
@@ -137,7 +137,7 @@ class WebhookServicer(WebhookServiceServicer):
         # The vendor's event id is the idempotency key: a repetition is only counted.
         async with write(self._context.engine) as tx:
             duplicate = await commands.store_callback(tx, callback, at=self._context.clock.now())
-        self._context.wake(jobs.WEBHOOKS)
+        self._context.wake(schedules.WEBHOOKS)
         return webhook_pb.ReceiveWebhookResponse(duplicate=duplicate)
 
     async def ListWebhooks(

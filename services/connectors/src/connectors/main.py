@@ -3,7 +3,7 @@
 from typing import Final
 
 from connectors import grpc_api, queries
-from connectors.jobs import SCHEDULES
+from connectors.schedules import SCHEDULES
 from throughline_runtime.service import Service, run
 
 SERVICE: Final = Service(

@@ -3,7 +3,7 @@
 from connectors_world import NotNow, Seed, World
 from sqlalchemy import text
 
-from connectors import jobs
+from connectors import schedules
 from throughline_runtime.database import read
 
 
@@ -76,7 +76,7 @@ async def test_an_outage_is_an_exception_and_ends_with_it(world: World, org: See
 
     state = await world.sync()
     assert "503" in state.last_error
-    assert jobs.SYNC_FAILED in await world.exceptions()
+    assert schedules.SYNC_FAILED in await world.exceptions()
 
     world.simulators.salesforce.turn(unavailable_next=0)
     assert (await world.sync()).imported == 1
@@ -96,7 +96,7 @@ async def test_a_refused_quote_stands_in_the_queue_and_stops_no_other(
     world.owners.refusal = NotNow("customer is unknown", advice="ask sales")
     state = await world.sync()
     assert state.refused == 1
-    assert await world.exceptions() == {jobs.IMPORT_REFUSED: "customer is unknown"}
+    assert await world.exceptions() == {schedules.IMPORT_REFUSED: "customer is unknown"}
 
     world.owners.refusal = None
     await world.sync()
@@ -107,7 +107,7 @@ async def test_a_price_no_month_can_carry_is_refused_with_advice(world: World, o
     await org(SBQQ__SubscriptionTerm__c=7)
     await world.sync()
     reasons = await world.exceptions()
-    assert "no month has an exact price" in reasons[jobs.IMPORT_REFUSED]
+    assert "no month has an exact price" in reasons[schedules.IMPORT_REFUSED]
     assert not world.owners.quotes
 
 
@@ -116,7 +116,7 @@ async def test_a_wrong_secret_is_told_to_integration(world: World, org: Seed) ->
     await world.connect_salesforce(client_id="somebody-else")
     state = await world.sync()
     assert "refused" in state.last_error
-    assert jobs.SYNC_FAILED in await world.exceptions()
+    assert schedules.SYNC_FAILED in await world.exceptions()
 
 
 async def test_a_changed_quote_is_offered_again(world: World, org: Seed) -> None:

@@ -9,7 +9,7 @@ import stripe
 from connectors_world import NotNow, World
 from sqlalchemy import text
 
-from connectors import jobs
+from connectors import schedules
 from connectors.grpc_api import WebhookServicer
 from throughline.connectors.v1 import webhook_service_pb2 as pb
 from throughline_core.errors import Unauthenticated
@@ -63,7 +63,7 @@ async def test_a_payment_is_recorded_from_what_the_vendor_says_now(world: World)
     await world.connect_stripe()
     await receive(world, await paid(world))
 
-    await jobs.work_webhooks(world.context)
+    await schedules.work_webhooks(world.context)
 
     [payment] = world.owners.payments
     assert (payment.amount.amount, payment.amount.currency) == ("119", "EUR")
@@ -77,8 +77,8 @@ async def test_the_same_callback_five_times_is_worked_on_once(world: World) -> N
     await world.connect_stripe()
     body = await paid(world)
     replies = [await receive(world, body) for _ in range(5)]
-    await jobs.work_webhooks(world.context)
-    await jobs.work_webhooks(world.context)
+    await schedules.work_webhooks(world.context)
+    await schedules.work_webhooks(world.context)
 
     assert [reply.duplicate for reply in replies] == [False, True, True, True, True]
     assert len(world.owners.payments) == 1
@@ -91,7 +91,7 @@ async def test_callbacks_out_of_order_tell_the_same_story(world: World) -> None:
     intent = json.loads(body)["data"]["object"]["id"]
     await receive(world, body)
     await receive(world, event_of(intent, "payment_intent.processing", 2))
-    await jobs.work_webhooks(world.context)
+    await schedules.work_webhooks(world.context)
 
     assert len({payment.request_id for payment in world.owners.payments}) == 1
 
@@ -124,36 +124,36 @@ async def test_a_forged_or_stale_callback_is_refused_and_not_stored(world: World
 async def test_an_event_that_concerns_nobody_is_kept_as_ignored(world: World) -> None:
     await world.connect_stripe()
     await receive(world, event_of("cus_1", "customer.created"))
-    await jobs.work_webhooks(world.context)
+    await schedules.work_webhooks(world.context)
     assert await states(world) == {"ignored": 1}
 
 
 async def test_money_that_goes_back_is_put_before_a_person(world: World) -> None:
     await world.connect_stripe()
     await receive(world, event_of("ch_1", "charge.refunded"))
-    await jobs.work_webhooks(world.context)
+    await schedules.work_webhooks(world.context)
     assert await states(world) == {"failed": 1}
-    assert "charge.refunded" in (await world.exceptions())[jobs.WEBHOOK_FAILED]
+    assert "charge.refunded" in (await world.exceptions())[schedules.WEBHOOK_FAILED]
 
 
 async def test_a_refused_payment_is_put_before_a_person(world: World) -> None:
     await world.connect_stripe()
     await receive(world, await paid(world))
     world.owners.refusal = NotNow("no such legal entity")
-    await jobs.work_webhooks(world.context)
-    assert (await world.exceptions())[jobs.WEBHOOK_FAILED] == "no such legal entity"
+    await schedules.work_webhooks(world.context)
+    assert (await world.exceptions())[schedules.WEBHOOK_FAILED] == "no such legal entity"
 
 
 async def test_an_outage_of_the_vendor_only_delays(world: World) -> None:
     await world.connect_stripe()
     await receive(world, await paid(world))
     world.simulators.stripe.turn(unavailable_next=20)
-    await jobs.work_webhooks(world.context)
+    await schedules.work_webhooks(world.context)
     assert await states(world) == {"received": 1}
 
     world.simulators.stripe.turn(unavailable_next=0)
     async with world.context.engine.begin() as tx:
         await tx.execute(text("UPDATE webhook SET due_at = now()"))
-    await jobs.work_webhooks(world.context)
+    await schedules.work_webhooks(world.context)
     assert await states(world) == {"done": 1}
     assert len(world.owners.payments) == 1
