@@ -51,7 +51,7 @@ lint: setup ## Style, boundaries between services, the proto's rules, drift of g
 	$(BIN)/python tools/check_requirements.py
 
 type: setup ## Static types, strict.
-	$(BIN)/mypy libs services tests-e2e tools
+	$(BIN)/python tools/check_types.py
 
 unit: setup ## Rules without IO.
 	$(PYTEST) -n $(WORKERS) $(wildcard libs/*/tests/unit services/*/tests/unit tools/tests)
