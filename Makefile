@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest
 MEMBERS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint type unit integration contract e2e manifests bench drill proto run clean
+.PHONY: help setup secrets demo up down test lint type unit integration contract e2e manifests bench drill proto run clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
@@ -73,6 +73,9 @@ bench: setup ## Throughput and latency, as ratios to floors of the same run.
 
 drill: setup ## Kill everything at random under load; nothing may be lost, doubled or off by a cent.
 	$(BIN)/python tests-e2e/faults
+
+secrets: setup ## Generate the secrets of the Compose stack under deploy/.throughline.
+	$(BIN)/python tools/make_secrets.py compose
 
 proto: setup ## Generate Python and the descriptor set from proto/.
 	$(BIN)/python tools/generate_proto.py
