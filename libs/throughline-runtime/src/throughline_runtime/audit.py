@@ -5,18 +5,18 @@ appending to a chain directly would make every command wait for the one before i
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Row, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from throughline_runtime import database
 from throughline_runtime.ids import new_id
-from throughline_runtime.outbox import Touched
 from throughline_runtime.schema import audit_entry, audit_seal
 
 INSERT: Final = """
@@ -86,6 +86,35 @@ class Verification:
     sealed: int
     head: bytes
     first_break: Break | None
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What one transaction changes, as far as it was told."""
+
+    aggregate_ids: set[UUID] = field(default_factory=set)
+    correlation_ids: set[UUID] = field(default_factory=set)
+    engagement_ids: set[UUID] = field(default_factory=set)
+
+
+_TOUCHED: Final[WeakKeyDictionary[AsyncConnection, Touched]] = WeakKeyDictionary()
+
+
+def touch(tx: AsyncConnection, *aggregate_ids: UUID, engagement_id: UUID | None = None) -> None:
+    """Name what this transaction changes, for the audit entry of its command; runs no statement.
+
+    Events name their aggregates by themselves; what changes without one is named here. A thing
+    without a UUID goes by `derived_id(kind, name)`.
+    """
+    found = touched(tx)
+    found.aggregate_ids.update(aggregate_ids)
+    if engagement_id is not None:
+        found.engagement_ids.add(engagement_id)
+
+
+def touched(tx: AsyncConnection) -> Touched:
+    """Return what this transaction has named so far; what is added to it counts as named."""
+    return _TOUCHED.setdefault(tx, Touched())
 
 
 def values_of(
@@ -257,7 +286,8 @@ def _flaw(row: Row[Any], *, seq: int, head: bytes) -> str | None:
 
 
 async def _unsealed_before_head(tx: AsyncConnection) -> UUID | None:
-    head_id = await tx.scalar(select(audit_seal.c.audit_id).order_by(audit_seal.c.seq.desc()))
+    last = select(audit_seal.c.audit_id).order_by(audit_seal.c.seq.desc()).limit(1)
+    head_id = await tx.scalar(last)
     if head_id is None:
         return None
     found: UUID | None = await tx.scalar(_FORGOTTEN, {"before": _earliest_id(head_id)})

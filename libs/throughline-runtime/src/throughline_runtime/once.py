@@ -16,7 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from throughline_core.errors import InvalidArgument
-from throughline_runtime import audit, database, outbox
+from throughline_runtime import audit, database
 from throughline_runtime.identity import Caller, current_caller
 from throughline_runtime.schema import RETENTION_DAYS
 from throughline_runtime.telemetry.metrics import ONCE_REPLAYS
@@ -163,6 +163,6 @@ async def _remember(tx: AsyncConnection, command: _Command, reply: bytes) -> Non
         actor=command.caller.actor,
         request_id=command.request_id,
         digest=command.digest,
-        touched=outbox.touched(tx),
+        touched=audit.touched(tx),
     )
     await tx.execute(_REMEMBER, {**entry, "reply": reply})

@@ -9,9 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from throughline.operations.v1 import operations_service_pb2 as pb
 from throughline.operations.v1.operations_service_pb2_grpc import OperationsServiceServicer
-from throughline_runtime import audit, database, exceptions, parked
+from throughline_runtime import audit, database, exceptions, outbox, parked
 from throughline_runtime.context import Context
 from throughline_runtime.fields import (
+    read_instant,
     read_optional_uuid,
     read_uuid,
     write_decimal,
@@ -82,6 +83,19 @@ class OperationsServicer(OperationsServiceServicer):
             return pb.DiscardParkedResponse(discarded=discarded)
 
         return await once(self._engine, request, pb.DiscardParkedResponse, handle)
+
+    async def RepublishEvents(
+        self, request: pb.RepublishEventsRequest, context: object
+    ) -> pb.RepublishEventsResponse:
+        since = read_instant("since", request.since)
+        # Chunk by chunk and so outside of `once`, which only keeps that it was asked: doing it
+        # again changes nothing.
+        events = await outbox.republish(self._engine, since=since)
+
+        async def handle(_tx: AsyncConnection) -> pb.RepublishEventsResponse:
+            return pb.RepublishEventsResponse(events=events)
+
+        return await once(self._engine, request, pb.RepublishEventsResponse, handle)
 
     async def ListExceptions(
         self, request: pb.ListExceptionsRequest, context: object

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
@@ -12,7 +11,7 @@ from zlib import crc32
 from sqlalchemy import Engine, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from throughline_runtime import database
+from throughline_runtime import audit, database
 from throughline_runtime.events import Outgoing
 from throughline_runtime.ids import new_id
 from throughline_runtime.schema import RETENTION_DAYS
@@ -58,16 +57,6 @@ _FORGET: Final = text("""
 """)
 
 
-@dataclass(frozen=True, slots=True)
-class Touched:
-    """What the events of one transaction speak of."""
-
-    aggregate_ids: set[UUID] = field(default_factory=set)
-    correlation_ids: set[UUID] = field(default_factory=set)
-    engagement_ids: set[UUID] = field(default_factory=set)
-
-
-_TOUCHED: Final[WeakKeyDictionary[AsyncConnection, Touched]] = WeakKeyDictionary()
 _WAKES: Final[WeakKeyDictionary[Engine, asyncio.Event]] = WeakKeyDictionary()
 
 
@@ -88,7 +77,7 @@ async def append(tx: AsyncConnection, outgoing: Iterable[Outgoing]) -> None:
     events = list(outgoing)
     if not events:
         return
-    touched = _touched_by(tx)
+    touched = audit.touched(tx)
     payloads = [_payload(event) for event in events]
     correlation_ids = [event.correlation_id for event in events]
     engagement_ids = [event.engagement_id for event in events]
@@ -110,11 +99,10 @@ async def append(tx: AsyncConnection, outgoing: Iterable[Outgoing]) -> None:
             "traceparent": tracing.inject().get("traceparent"),
         },
     )
-
-
-def touched(tx: AsyncConnection) -> Touched:
-    """Return what the events appended in this transaction so far speak of."""
-    return _TOUCHED.get(tx) or Touched()
+    # Setting it costs nothing; NOTIFY in the transaction would halve the commits.
+    wake = _WAKES.get(tx.sync_connection.engine) if tx.sync_connection else None
+    if wake is not None:
+        database.after_commit(tx, wake.set)
 
 
 def wake_of(engine: AsyncEngine) -> asyncio.Event:
@@ -141,17 +129,6 @@ async def republish(engine: AsyncEngine, *, since: datetime) -> int:
 async def forget(engine: AsyncEngine) -> None:
     """Delete published events older than the retention, in chunks."""
     await database.delete_in_chunks(engine, _FORGET, days=RETENTION_DAYS)
-
-
-def _touched_by(tx: AsyncConnection) -> Touched:
-    found = _TOUCHED.get(tx)
-    if found is None:
-        found = _TOUCHED[tx] = Touched()
-        # Setting it costs nothing; NOTIFY in the transaction would halve the commits.
-        wake = _WAKES.get(tx.sync_connection.engine) if tx.sync_connection else None
-        if wake is not None:
-            database.after_commit(tx, wake.set)
-    return found
 
 
 def _payload(event: Outgoing) -> bytes:

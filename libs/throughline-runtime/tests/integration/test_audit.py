@@ -8,9 +8,8 @@ from sqlalchemy import func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from throughline_runtime import audit, database
-from throughline_runtime.audit import Break
+from throughline_runtime.audit import Break, Touched
 from throughline_runtime.ids import new_id
-from throughline_runtime.outbox import Touched
 from throughline_runtime.schema import audit_entry, audit_seal
 
 

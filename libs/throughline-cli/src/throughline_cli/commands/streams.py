@@ -1,17 +1,20 @@
-"""`streams apply` and `streams check`: the broker as the services declare it."""
+"""`streams`: the broker as the services declare it, and its streams made again."""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from throughline_cli.api import Api
+from throughline_cli.commands.clock import read_span
 from throughline_cli.commands.lifecycle import service_names
 from throughline_cli.options import AsJson, Folder
-from throughline_cli.output import say, show_json
+from throughline_cli.output import say, show_json, show_table
 from throughline_cli.stack.broker import ADMINISTRATOR
 from throughline_cli.stack.layout import DEFAULT_FOLDER, Layout
 from throughline_cli.stack.secrets import Secrets
@@ -45,6 +48,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Streams and durables of the broker.")
     group.command()(apply)
     group.command()(check)
+    group.command()(republish)
     app.add_typer(group, name="streams")
 
 
@@ -104,6 +108,37 @@ def check(
         say("\n".join(found) or "streams and durables are as declared")
     if found:
         raise typer.Exit(1)
+
+
+def republish(
+    since: Annotated[str, typer.Argument(help="How far back: 8d, 12h. The outbox keeps 35 days.")],
+    service: Annotated[
+        list[str] | None, typer.Option(help="Only this publisher; may be repeated.")
+    ] = None,
+    folder: Folder = Path(DEFAULT_FOLDER),
+    as_json: AsJson = False,
+) -> None:
+    """Publish what was recorded since then once more, for a broker that lost its store.
+
+    Events keep their ids: consumers that have taken one ignore it.
+
+    Example: `throughline streams republish 8d`
+    """
+    instant = (datetime.now(UTC) - read_span(since)).isoformat()
+    publishers = [
+        spec.name for spec in chosen(service_names(service or ())) if not spec.is_stateless
+    ]
+    with Api.of(Layout.at(folder)) as api:
+        events = {
+            name: int(
+                api.post(f"/v1/operations/{name}/outbox:republish", {"since": instant})["events"]
+            )
+            for name in publishers
+        }
+    if as_json:
+        show_json({"since": instant, "events": events})
+    else:
+        show_table(("service", "events"), events.items())
 
 
 def differences_of_stack(layout: Layout) -> list[str]:

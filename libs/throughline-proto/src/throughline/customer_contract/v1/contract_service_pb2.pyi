@@ -608,7 +608,7 @@ class ReadinessCheck(_message.Message):
     passed: _builtins.bool
     """Whether it is so."""
     owner: _builtins.str
-    """Who can mend it: `sales_operations`, `pmo`, `finance`, `integration`."""
+    """Who can mend it: `sales_operations`, `pmo` or `finance`."""
     advice: _builtins.str
     """What to do, in words; empty when it passed."""
     @_builtins.property

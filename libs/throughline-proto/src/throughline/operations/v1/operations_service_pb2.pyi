@@ -497,6 +497,55 @@ class DiscardParkedResponse(_message.Message):
 Global___DiscardParkedResponse: _TypeAlias = DiscardParkedResponse  # noqa: Y015
 
 @_typing.final
+class RepublishEventsRequest(_message.Message):
+    """From when on to publish again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key."""
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """By the machine's clock; the outbox reaches back 35 days."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "since", b"since"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RepublishEventsRequest: _TypeAlias = RepublishEventsRequest  # noqa: Y015
+
+@_typing.final
+class RepublishEventsResponse(_message.Message):
+    """How many will be published again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    events: _builtins.int
+    def __init__(
+        self,
+        *,
+        events: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RepublishEventsResponse: _TypeAlias = RepublishEventsResponse  # noqa: Y015
+
+@_typing.final
 class ListExceptionsRequest(_message.Message):
     """Which exceptions to list."""
 

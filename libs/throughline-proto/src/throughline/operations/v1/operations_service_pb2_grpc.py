@@ -70,6 +70,11 @@ class OperationsServiceStub:
                 request_serializer=throughline_dot_operations_dot_v1_dot_operations__service__pb2.VerifyAuditRequest.SerializeToString,
                 response_deserializer=throughline_dot_operations_dot_v1_dot_operations__service__pb2.VerifyAuditResponse.FromString,
                 _registered_method=True)
+        self.RepublishEvents = channel.unary_unary(
+                '/throughline.operations.v1.OperationsService/RepublishEvents',
+                request_serializer=throughline_dot_operations_dot_v1_dot_operations__service__pb2.RepublishEventsRequest.SerializeToString,
+                response_deserializer=throughline_dot_operations_dot_v1_dot_operations__service__pb2.RepublishEventsResponse.FromString,
+                _registered_method=True)
         self.GetControlTotals = channel.unary_unary(
                 '/throughline.operations.v1.OperationsService/GetControlTotals',
                 request_serializer=throughline_dot_operations_dot_v1_dot_operations__service__pb2.GetControlTotalsRequest.SerializeToString,
@@ -137,6 +142,14 @@ class OperationsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RepublishEvents(self, request, context):
+        """Publish everything recorded since an instant once more, for a broker that lost its store. Events keep their ids, so
+        consumers that have taken one ignore it. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetControlTotals(self, request, context):
         """Return the service's control totals as of now, from one snapshot of its database.
         """
@@ -181,6 +194,11 @@ def add_OperationsServiceServicer_to_server(servicer, server):
                     servicer.VerifyAudit,
                     request_deserializer=throughline_dot_operations_dot_v1_dot_operations__service__pb2.VerifyAuditRequest.FromString,
                     response_serializer=throughline_dot_operations_dot_v1_dot_operations__service__pb2.VerifyAuditResponse.SerializeToString,
+            ),
+            'RepublishEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.RepublishEvents,
+                    request_deserializer=throughline_dot_operations_dot_v1_dot_operations__service__pb2.RepublishEventsRequest.FromString,
+                    response_serializer=throughline_dot_operations_dot_v1_dot_operations__service__pb2.RepublishEventsResponse.SerializeToString,
             ),
             'GetControlTotals': grpc.unary_unary_rpc_method_handler(
                     servicer.GetControlTotals,
@@ -378,6 +396,33 @@ class OperationsService:
             '/throughline.operations.v1.OperationsService/VerifyAudit',
             throughline_dot_operations_dot_v1_dot_operations__service__pb2.VerifyAuditRequest.SerializeToString,
             throughline_dot_operations_dot_v1_dot_operations__service__pb2.VerifyAuditResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RepublishEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.operations.v1.OperationsService/RepublishEvents',
+            throughline_dot_operations_dot_v1_dot_operations__service__pb2.RepublishEventsRequest.SerializeToString,
+            throughline_dot_operations_dot_v1_dot_operations__service__pb2.RepublishEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

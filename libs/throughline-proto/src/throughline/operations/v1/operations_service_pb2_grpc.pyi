@@ -60,6 +60,10 @@ class OperationsServiceStub:
     """List audit entries, newest first: who did what, when, to which object."""
     VerifyAudit: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.VerifyAuditRequest, _operations_service_pb2.VerifyAuditResponse]
     """Recompute the hash chain over the audit trail and say where it breaks, if it does."""
+    RepublishEvents: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.RepublishEventsRequest, _operations_service_pb2.RepublishEventsResponse]
+    """Publish everything recorded since an instant once more, for a broker that lost its store. Events keep their ids, so
+    consumers that have taken one ignore it. Safe to retry.
+    """
     GetControlTotals: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.GetControlTotalsRequest, _operations_service_pb2.GetControlTotalsResponse]
     """Return the service's control totals as of now, from one snapshot of its database."""
 
@@ -93,6 +97,10 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     """List audit entries, newest first: who did what, when, to which object."""
     VerifyAudit: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.VerifyAuditRequest, _operations_service_pb2.VerifyAuditResponse]  # type: ignore[assignment]
     """Recompute the hash chain over the audit trail and say where it breaks, if it does."""
+    RepublishEvents: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.RepublishEventsRequest, _operations_service_pb2.RepublishEventsResponse]  # type: ignore[assignment]
+    """Publish everything recorded since an instant once more, for a broker that lost its store. Events keep their ids, so
+    consumers that have taken one ignore it. Safe to retry.
+    """
     GetControlTotals: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.GetControlTotalsRequest, _operations_service_pb2.GetControlTotalsResponse]  # type: ignore[assignment]
     """Return the service's control totals as of now, from one snapshot of its database."""
 
@@ -165,6 +173,16 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operations_service_pb2.VerifyAuditResponse, _abc.Awaitable[_operations_service_pb2.VerifyAuditResponse]]:
         """Recompute the hash chain over the audit trail and say where it breaks, if it does."""
+
+    @_abc_1.abstractmethod
+    def RepublishEvents(
+        self,
+        request: _operations_service_pb2.RepublishEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_service_pb2.RepublishEventsResponse, _abc.Awaitable[_operations_service_pb2.RepublishEventsResponse]]:
+        """Publish everything recorded since an instant once more, for a broker that lost its store. Events keep their ids, so
+        consumers that have taken one ignore it. Safe to retry.
+        """
 
     @_abc_1.abstractmethod
     def GetControlTotals(
