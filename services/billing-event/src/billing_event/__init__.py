@@ -1,0 +1,1 @@
+"""The ledger of positions: rated, limited, held, released."""

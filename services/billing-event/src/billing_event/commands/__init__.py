@@ -1,0 +1,1 @@
+"""What may be asked of the ledger: one function each, inside a transaction it is given."""

@@ -1,0 +1,123 @@
+"""Takes in what other services announce: terms, cards, customers, and what was invoiced."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing_event.bulk import claim
+from billing_event.commands.rate import RECONSIDERED_MAX, reconsider, reconsider_due
+from billing_event.domain.claim import Claim, ClaimBeforeRelease, ClaimExceedsOpen
+from billing_event.domain.limit import limits_of
+from billing_event.domain.position import BillingEventNotFound
+from billing_event.domain.rating import customer_holds
+from billing_event.domain.recurring import plan
+from billing_event.domain.terms import CustomerState
+from billing_event.repository import fact, limit, standing
+from billing_event.repository import recurring as calendar
+from throughline.customer_contract.v1 import contract_pb2, rate_card_pb2
+from throughline_core.errors import Refusal
+from throughline_runtime import exceptions
+
+LOWERED: Final = "limit.agreed_below_taken"
+
+
+async def record_terms(
+    tx: AsyncConnection, contracts: Sequence[contract_pb2.Contract], *, at: datetime
+) -> None:
+    """Keep terms; newer ones move limits and calendar, and free what waited for them."""
+    epoch = await fact.raise_epoch(tx)
+    latest = await fact.add_terms(tx, contracts, epoch=epoch, at=at)
+    if not latest:
+        return
+    limits = [each for terms in latest for each in limits_of(terms)]
+    accounts = await limit.put_limits(tx, latest, limits, at=at)
+    lowered = [account for account in accounts if account.agreed < account.taken]
+    await exceptions.open_all(
+        tx,
+        (
+            exceptions.Halt(
+                kind=LOWERED,
+                subject_id=account.limit_account_id,
+                reason=f"a limit of {account.agreed} {account.currency} was agreed,"
+                f" {account.taken} are rated already",
+                owner="sales_operations",
+                advice="agree with the customer on the work above the limit, or raise it again",
+                legal_entity_id=account.legal_entity_id,
+            )
+            for account in lowered
+        ),
+    )
+    await exceptions.close(
+        tx,
+        LOWERED,
+        {each.limit_account_id for each in accounts} - {each.limit_account_id for each in lowered},
+    )
+    await calendar.plan_periods(tx, latest, [each for terms in latest for each in plan(terms)])
+    await reconsider_due(tx, at=at)
+
+
+async def record_cards(
+    tx: AsyncConnection, cards: Sequence[rate_card_pb2.RateCard], *, at: datetime
+) -> None:
+    """Keep rate cards, and rate what waited for one."""
+    epoch = await fact.raise_epoch(tx)
+    await fact.add_cards(tx, cards, epoch=epoch, at=at)
+    await reconsider_due(tx, at=at)
+
+
+async def record_customers(
+    tx: AsyncConnection, customers: Iterable[CustomerState], *, at: datetime
+) -> None:
+    """Keep customers; what waits for the checkpoint is held, or let go, as they are now.
+
+    Rows beyond the first few thousand are looked at by the schedule and, at the latest, by the
+    checkpoint itself.
+    """
+    epoch = await fact.raise_epoch(tx)
+    news = await fact.put_customers(tx, customers, epoch=epoch)
+    stopped = [customer.customer_id for customer in news if customer_holds(customer)]
+    if stopped:
+        waiting = await standing.waiting_of(tx, stopped, limit=RECONSIDERED_MAX)
+        await reconsider(tx, waiting, at=at)
+    await reconsider_due(tx, at=at)
+
+
+async def allocate(tx: AsyncConnection, claims: Sequence[Claim], *, at: datetime) -> None:
+    """Write what an issued invoice claimed of each row, and commit it to the limits.
+
+    Raises:
+        BillingEventNotFound: a row is not known here.
+        ClaimBeforeRelease, ClaimExceedsOpen: the row is not released, or less of it is open.
+    """
+    owners = await claim.lock_rows(tx, [each.billing_event_id for each in claims])
+    unknown = {each.billing_event_id for each in claims} - owners.keys()
+    if unknown:
+        raise BillingEventNotFound(f"billing event {min(unknown)} is not known")
+    await limit.lock(tx, {owner.contract_id for owner in owners.values()})
+    days = {
+        row_id: at.astimezone(ZoneInfo(owner.time_zone)).date() for row_id, owner in owners.items()
+    }
+    try:
+        added = await claim.add(tx, claims, days, at=at)
+    except IntegrityError as error:
+        refusal = _refusal_of(error, claims[0])
+        if refusal is None:
+            raise
+        raise refusal from error
+    await limit.commit(tx, [each for each in claims if each.allocation_id in added], at=at)
+
+
+def _refusal_of(error: IntegrityError, first: Claim) -> Refusal | None:
+    """Return what a check of `position` means to whoever claims."""
+    if "position_claims_released_rows" in str(error.orig):
+        return ClaimBeforeRelease(f"invoice {first.invoice_id} bills what was not released")
+    if "position_claims_no_more" in str(error.orig):
+        return ClaimExceedsOpen(
+            f"invoice {first.invoice_id} bills more than is open",
+            advice="compare the invoice's items with the positions of its contract",
+        )
+    return None

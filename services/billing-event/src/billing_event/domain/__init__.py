@@ -1,0 +1,1 @@
+"""The rules of the ledger of positions, as pure functions over frozen values."""

@@ -1,0 +1,161 @@
+"""Rated rows: what an approved thing is worth by its terms, and how far it has come."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final, NewType
+from uuid import UUID
+
+from billing_event.domain.hold import OpenHold
+from billing_event.domain.source import (
+    ContractId,
+    ContractLineId,
+    CustomerId,
+    LegalEntityId,
+    SourceItem,
+    SourceItemId,
+)
+from throughline_core.errors import FailedPrecondition, NotFound
+from throughline_core.ids import derived_id
+from throughline_core.money import Money
+from throughline_core.rounding import exact_product, round_half_away
+from throughline_core.transition import move
+
+BillingEventId = NewType("BillingEventId", UUID)
+
+
+class EventKind(StrEnum):
+    """How a row came about; the position of a thing is the sum of its rows."""
+
+    ORIGINAL = "original"
+    REVERSAL = "reversal"
+    ADJUSTMENT = "adjustment"
+
+
+class EventStatus(StrEnum):
+    """How far a row has come; whether it is invoiced follows from its allocations."""
+
+    HELD = "held"
+    ELIGIBLE = "eligible"
+    RELEASED = "released"
+
+
+TRANSITIONS: Final[Mapping[EventStatus, frozenset[EventStatus]]] = {
+    EventStatus.HELD: frozenset({EventStatus.ELIGIBLE, EventStatus.RELEASED}),
+    EventStatus.ELIGIBLE: frozenset({EventStatus.HELD, EventStatus.RELEASED}),
+    EventStatus.RELEASED: frozenset(),
+}
+
+
+class Unit(StrEnum):
+    """What a quantity counts."""
+
+    HOUR = "hour"
+    EACH = "each"
+    MONTH = "month"
+
+
+# Hours are printed with two decimals, a share of anything else with four.
+QUANTITY_PLACES: Final[Mapping[Unit, int]] = {Unit.HOUR: 2, Unit.EACH: 4, Unit.MONTH: 4}
+AMOUNT_PLACES: Final = 6
+"""Decimals an amount has before a document rounds it: more than quantity times a rate of four."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """The terms a row copies: what one unit costs, how that was found, and who is invoiced."""
+
+    contract_id: ContractId
+    contract_version: int
+    contract_line_id: ContractLineId
+    quote_line_id: UUID
+    engagement_id: UUID
+    correlation_id: UUID
+    bill_to_customer_id: CustomerId
+    legal_entity_id: LegalEntityId
+    unit: Unit
+    unit_rate: Money
+    tax_category: str
+    rate_card_id: UUID | None
+    rate_card_version: int | None
+    explanation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """How much of a thing a row stands for, and its exact price."""
+
+    quantity: Decimal
+    minutes: int
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A billing event: an appended row of money, and beside it the state that may move.
+
+    `part` numbers the rows of one thing from 1. `rated_on` is the civil day of `rated_at` in the
+    contract's zone. `holds` are open ones; a row is held while it has any. `released_by` is a token
+    subject, `policy`, or empty before release.
+    """
+
+    billing_event_id: BillingEventId
+    item: SourceItem
+    rating: Rating
+    part: int
+    kind: EventKind
+    quantity: Decimal
+    minutes: int
+    amount: Money
+    rated_at: datetime
+    rated_on: date
+    status: EventStatus
+    version: int
+    released_by: str
+    holds: tuple[OpenHold, ...]
+
+
+class BillingEventNotFound(NotFound):
+    """No such rated row, or none the caller may see."""
+
+    code = "billing_event.not_found"
+
+
+class AlreadyReleased(FailedPrecondition):
+    """The row may be invoiced already."""
+
+    code = "billing_event.already_released"
+
+
+def portion_of(unit_rate: Money, quantity: Decimal, *, minutes: int) -> Portion:
+    """Price a quantity: quantity times rate, to the millionth for a rate of over four decimals."""
+    exact = exact_product(unit_rate.amount, quantity)
+    return Portion(
+        quantity, minutes, Money(round_half_away(exact, AMOUNT_PLACES), unit_rate.currency)
+    )
+
+
+def cut(whole: Portion, unit_rate: Money, quantity: Decimal) -> tuple[Portion, Portion]:
+    """Cut a portion in two, the first of `quantity`; they sum to the whole in every figure."""
+    minutes = round(whole.minutes * quantity / whole.quantity)
+    first = portion_of(unit_rate, quantity, minutes=minutes)
+    rest = Portion(whole.quantity - quantity, whole.minutes - minutes, whole.amount - first.amount)
+    return first, rest
+
+
+def row_id(source_item_id: SourceItemId, part: int) -> BillingEventId:
+    """Return the id of the nth row of an approved thing."""
+    return BillingEventId(derived_id("billing_event", source_item_id, part))
+
+
+def moved(row: Row, status: EventStatus, holds: tuple[OpenHold, ...] = ()) -> Row:
+    """Return the row with another status or other holds, one version on.
+
+    Raises:
+        IllegalTransition: the row was released before.
+    """
+    if status is not row.status:
+        move(f"billing event {row.billing_event_id}", row.status, status, TRANSITIONS)
+    return replace(row, status=status, holds=holds, version=row.version + 1)

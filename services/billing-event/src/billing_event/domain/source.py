@@ -1,0 +1,67 @@
+"""What was approved: the things that are billed, as they came, before anybody priced them."""
+
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import NewType
+from uuid import UUID
+
+from throughline_core.money import Money
+
+SourceItemId = NewType("SourceItemId", UUID)
+ContractId = NewType("ContractId", UUID)
+ContractLineId = NewType("ContractLineId", UUID)
+CustomerId = NewType("CustomerId", UUID)
+LegalEntityId = NewType("LegalEntityId", UUID)
+
+
+class ItemType(StrEnum):
+    """What kind of thing was approved; its billing event has the same type."""
+
+    TIME = "time"
+    EXPENSE = "expense"
+    MILESTONE = "milestone"
+    RECURRING = "recurring"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRef:
+    """Where the thing was born, if outside: the crosswalk key it keeps."""
+
+    system: str
+    object_type: str
+    object_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceItem:
+    """One approved thing, kept once and never changed.
+
+    `price` is the net cost of an expense or the agreed amount of a milestone or period, None for
+    time; `price_basis` says in words where it comes from. `minutes` are as recorded, 0 for all but
+    time, negative on a reversal. Service days are half-open. Only a milestone can be unaccepted.
+    """
+
+    source_item_id: SourceItemId
+    type: ItemType
+    contract_id: ContractId | None
+    contract_line_id: ContractLineId | None
+    engagement_id: UUID | None
+    project_id: UUID | None
+    task_id: UUID | None
+    person_id: UUID | None
+    person_name: str
+    delivering_entity_id: LegalEntityId | None
+    role: str
+    level: str
+    region: str
+    description: str
+    service_from: date
+    service_to: date
+    minutes: int
+    price: Money | None
+    price_basis: str
+    is_billable: bool
+    is_accepted: bool
+    approved_by: str
+    source: SourceRef | None

@@ -1,0 +1,145 @@
+"""The facts rating stands on: terms of contracts, rate cards, state of customers."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+from billing_event.domain.source import ContractId, ContractLineId, CustomerId, LegalEntityId
+from throughline_core.money import Money
+from throughline_core.period import Period
+from throughline_core.quantity import TimeRounding
+
+
+class BillingModel(StrEnum):
+    """How a contract line earns its money."""
+
+    TIME_AND_MATERIALS = "time_and_materials"
+    FIXED_FEE = "fixed_fee"
+    RECURRING = "recurring"
+    PASS_THROUGH = "pass_through"
+
+
+@dataclass(frozen=True, slots=True)
+class LineTerms:
+    """One line of the signed terms. `rates` are prices of an hour by role."""
+
+    contract_line_id: ContractLineId
+    quote_line_id: UUID
+    billing_model: BillingModel
+    description: str
+    tax_category: str
+    term: Period
+    unit_price: Money
+    rates: Mapping[str, Money]
+    not_to_exceed: Money | None
+    anchor_day: int
+    in_advance: bool
+    markup_percent: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class ContractTerms:
+    """One version of a contract's terms, in force."""
+
+    contract_id: ContractId
+    contract_version: int
+    engagement_id: UUID
+    correlation_id: UUID
+    customer_id: CustomerId
+    bill_to_customer_id: CustomerId
+    legal_entity_id: LegalEntityId
+    currency: str
+    time_zone: str
+    time_rounding: TimeRounding
+    rate_card_id: UUID | None
+    not_to_exceed: Money | None
+    lines: Mapping[ContractLineId, LineTerms]
+
+
+@dataclass(frozen=True, slots=True)
+class CardEntry:
+    """The price of a role's hour from `valid_from` up to, not including, `valid_to`.
+
+    `level`, `region` and `person_id` narrow it; None means any. Of a person's own entries only
+    those of the role worked in count.
+    """
+
+    role: str
+    level: str | None
+    region: str | None
+    person_id: UUID | None
+    hourly_rate: Money
+    valid_from: date
+    valid_to: date | None
+
+    def is_valid_on(self, day: date) -> bool:
+        return self.valid_from <= day and (self.valid_to is None or day < self.valid_to)
+
+
+@dataclass(frozen=True, slots=True)
+class RateCard:
+    """The latest version known of a card; a firm's card names neither entity nor customer."""
+
+    rate_card_id: UUID
+    version: int
+    code: str
+    currency: str
+    legal_entity_id: LegalEntityId | None
+    customer_id: CustomerId | None
+    published_at: datetime
+    entries: Mapping[str, Sequence[CardEntry]]
+
+
+class TaxStatus(StrEnum):
+    """What is known about a customer's tax registration."""
+
+    MISSING = "missing"
+    VALID = "valid"
+    INVALID = "invalid"
+    NOT_REQUIRED = "not_required"
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerState:
+    """What decides whether a customer's work may be released."""
+
+    customer_id: CustomerId
+    version: int
+    is_on_credit_hold: bool
+    credit_hold_reason: str
+    tax_status: TaxStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that a batch is rated by, as known at `epoch`, the count of changes to these facts."""
+
+    epoch: int
+    terms: Mapping[ContractId, ContractTerms]
+    cards: Sequence[RateCard]
+    customers: Mapping[CustomerId, CustomerState]
+
+
+def cards_of(terms: ContractTerms, cards: Iterable[RateCard]) -> list[tuple[str, RateCard]]:
+    """Return the cards that may price a contract's hours, each with its standing, best first.
+
+    Contract's card, then the customer's, the selling entity's, the firm's; of several with one
+    standing the one published last.
+    """
+    ranked = []
+    for card in cards:
+        if card.rate_card_id == terms.rate_card_id:
+            ranked.append((0, "the contract's card", card))
+        elif card.legal_entity_id not in (None, terms.legal_entity_id):
+            continue
+        elif card.customer_id == terms.customer_id:
+            ranked.append((1, "the customer's card", card))
+        elif card.customer_id is None and card.legal_entity_id is not None:
+            ranked.append((2, "the entity's card", card))
+        elif card.customer_id is None:
+            ranked.append((3, "the firm's card", card))
+    ranked.sort(key=lambda each: (each[0], -each[2].published_at.timestamp(), each[2].code))
+    return [(standing, card) for _, standing, card in ranked]

@@ -1,0 +1,1 @@
+"""Lists and sums over the ledger, as messages; nothing here changes anything."""

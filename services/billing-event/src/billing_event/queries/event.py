@@ -1,0 +1,262 @@
+"""Rated rows and holds, listed and one by one."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row as SqlRow
+from sqlalchemy import Select, exists, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing_event import tables
+from billing_event.domain.hold import WAYS_OUT, HoldId, HoldReason, OpenHold
+from billing_event.domain.position import BillingEventId, BillingEventNotFound, EventStatus
+from billing_event.domain.source import ContractId, ContractLineId, ItemType, SourceItemId
+from billing_event.repository import standing
+from billing_event.wire.published import REASONS, TYPES, RowWriter, write_quantity
+from throughline.billing_event.v1 import billing_event_pb2 as pb
+from throughline.billing_event.v1 import billing_event_service_pb2 as service_pb
+from throughline_core.money import Money
+from throughline_runtime.fields import read_date, read_uuid, write_id, write_instant, write_money
+from throughline_runtime.identity import require_entity
+from throughline_runtime.page import MalformedPage, Page, next_token
+
+_EVENT = tables.billing_event
+_POSITION = tables.position
+_ITEM = tables.source_item
+_HOLD = tables.hold
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which rows are wanted; None does not limit. Dates are inclusive."""
+
+    legal_entity_ids: Collection[UUID] | None = None
+    contract_id: ContractId | None = None
+    contract_line_id: ContractLineId | None = None
+    status: EventStatus | None = None
+    type: ItemType | None = None
+    hold_reason: HoldReason | None = None
+    project_id: UUID | None = None
+    person_id: UUID | None = None
+    source_item_id: SourceItemId | None = None
+    service_from: date | None = None
+    service_through: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HoldFilter:
+    """Which open holds are wanted; None does not limit."""
+
+    legal_entity_ids: Collection[UUID] | None = None
+    reason: HoldReason | None = None
+    contract_id: ContractId | None = None
+    owner: str | None = None
+    age_days_min: int = 0
+    unrated_only: bool = False
+    source_item_id: SourceItemId | None = None
+
+
+async def billing_events(
+    tx: AsyncConnection, wanted: EventFilter, page: Page
+) -> service_pb.ListBillingEventsResponse:
+    """Return a page of rows by first day of service."""
+    query = _filtered(_select_rows(), wanted)
+    if page.after is not None:
+        day, row_id = page.after
+        after = read_date("page_token", day), read_uuid("page_token", row_id)
+        query = query.where(tuple_(_EVENT.c.service_from, _EVENT.c.billing_event_id) > after)
+    ordered = query.order_by(_EVENT.c.service_from, _EVENT.c.billing_event_id)
+    rows = (await tx.execute(ordered.limit(page.size + 1))).all()
+    shown = rows[: page.size]
+    response = service_pb.ListBillingEventsResponse(billing_events=await _written(tx, shown))
+    if len(rows) > page.size:
+        response.next_page_token = next_token(shown[-1].service_from, shown[-1].billing_event_id)
+    return response
+
+
+async def billing_event(
+    tx: AsyncConnection, billing_event_id: BillingEventId, *, now: datetime
+) -> service_pb.GetBillingEventResponse:
+    """Return a row with all its holds and claims.
+
+    Raises:
+        BillingEventNotFound: there is none.
+        EntityForbidden: the caller may not see its legal entity.
+    """
+    row_query = _select_rows().where(_EVENT.c.billing_event_id == billing_event_id)
+    rows = (await tx.execute(row_query)).all()
+    if not rows:
+        raise BillingEventNotFound(
+            f"billing event {billing_event_id} does not exist", field="billing_event_id"
+        )
+    [row] = rows
+    require_entity(row.legal_entity_id)
+    hold_query = _select_holds().where(_HOLD.c.billing_event_id == billing_event_id)
+    holds = await tx.execute(hold_query.order_by(_HOLD.c.opened_at, _HOLD.c.hold_id))
+    claim = tables.allocation
+    claims = await tx.execute(
+        select(claim)
+        .where(claim.c.billing_event_id == billing_event_id)
+        .order_by(claim.c.recorded_at, claim.c.allocation_id)
+    )
+    [message] = await _written(tx, rows)
+    return service_pb.GetBillingEventResponse(
+        billing_event=message,
+        holds=[_write_hold(hold, now=now) for hold in holds],
+        allocations=[
+            pb.Allocation(
+                allocation_id=str(each.allocation_id),
+                billing_event_id=str(each.billing_event_id),
+                invoice_id=str(each.invoice_id),
+                invoice_line_id=str(each.invoice_line_id),
+                quantity=write_quantity(each.quantity, row.unit),
+                amount=write_money(Money(each.amount, row.currency)),
+            )
+            for each in claims
+        ],
+    )
+
+
+async def holds(
+    tx: AsyncConnection, wanted: HoldFilter, page: Page, *, now: datetime
+) -> service_pb.ListHoldsResponse:
+    """Return a page of open holds, oldest first."""
+    query = _select_holds().where(_HOLD.c.cleared_at.is_(None))
+    if wanted.legal_entity_ids is not None:
+        query = query.where(_HOLD.c.legal_entity_id.in_(wanted.legal_entity_ids))
+    if wanted.reason is not None:
+        query = query.where(_HOLD.c.reason == wanted.reason)
+    if wanted.contract_id is not None:
+        query = query.where(_HOLD.c.contract_id == wanted.contract_id)
+    if wanted.owner is not None:
+        query = query.where(_HOLD.c.owner == wanted.owner)
+    if wanted.age_days_min:
+        query = query.where(_HOLD.c.opened_at <= now - timedelta(days=wanted.age_days_min))
+    if wanted.unrated_only:
+        query = query.where(_HOLD.c.billing_event_id.is_(None))
+    if wanted.source_item_id is not None:
+        query = query.where(_HOLD.c.source_item_id == wanted.source_item_id)
+    if page.after is not None:
+        opened_at, hold_id = page.after
+        after = _read_moment(opened_at), read_uuid("page_token", hold_id)
+        query = query.where(tuple_(_HOLD.c.opened_at, _HOLD.c.hold_id) > after)
+    ordered = query.order_by(_HOLD.c.opened_at, _HOLD.c.hold_id)
+    rows = (await tx.execute(ordered.limit(page.size + 1))).all()
+    shown = rows[: page.size]
+    response = service_pb.ListHoldsResponse(holds=[_write_hold(row, now=now) for row in shown])
+    if len(rows) > page.size:
+        response.next_page_token = next_token(shown[-1].opened_at.isoformat(), shown[-1].hold_id)
+    return response
+
+
+async def hold(tx: AsyncConnection, hold_id: HoldId, *, now: datetime) -> service_pb.Hold:
+    """Return one hold, open or cleared."""
+    rows = await tx.execute(_select_holds().where(_HOLD.c.hold_id == hold_id))
+    return _write_hold(rows.one(), now=now)
+
+
+def _select_rows() -> Select[Any]:
+    state = (_POSITION.c.status, _POSITION.c.version, _POSITION.c.released_by)
+    return select(_EVENT, *state).join(
+        _POSITION, _POSITION.c.billing_event_id == _EVENT.c.billing_event_id
+    )
+
+
+def _filtered(query: Select[Any], wanted: EventFilter) -> Select[Any]:
+    equal = {
+        _EVENT.c.contract_id: wanted.contract_id,
+        _EVENT.c.contract_line_id: wanted.contract_line_id,
+        _EVENT.c.type: wanted.type,
+        _EVENT.c.source_item_id: wanted.source_item_id,
+        _POSITION.c.status: wanted.status,
+    }
+    for column, value in equal.items():
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.legal_entity_ids is not None:
+        query = query.where(_EVENT.c.legal_entity_id.in_(wanted.legal_entity_ids))
+    if wanted.service_from is not None:
+        query = query.where(_EVENT.c.service_from >= wanted.service_from)
+    if wanted.service_through is not None:
+        query = query.where(_EVENT.c.service_from <= wanted.service_through)
+    if wanted.project_id is not None or wanted.person_id is not None:
+        query = query.join(_ITEM, _ITEM.c.source_item_id == _EVENT.c.source_item_id)
+    if wanted.project_id is not None:
+        query = query.where(_ITEM.c.project_id == wanted.project_id)
+    if wanted.person_id is not None:
+        query = query.where(_ITEM.c.person_id == wanted.person_id)
+    if wanted.hold_reason is not None:
+        query = query.where(
+            exists()
+            .where(_HOLD.c.billing_event_id == _EVENT.c.billing_event_id)
+            .where(_HOLD.c.cleared_at.is_(None))
+            .where(_HOLD.c.reason == wanted.hold_reason)
+        )
+    return query
+
+
+async def _written(tx: AsyncConnection, rows: Sequence[SqlRow[Any]]) -> list[pb.BillingEvent]:
+    items = await standing.load_items(tx, {row.source_item_id for row in rows})
+    open_holds = await tx.execute(
+        select(_HOLD.c.billing_event_id, _HOLD.c.reason, _HOLD.c.detail)
+        .where(_HOLD.c.billing_event_id.in_([row.billing_event_id for row in rows]))
+        .where(_HOLD.c.cleared_at.is_(None))
+        .order_by(_HOLD.c.opened_at, _HOLD.c.hold_id)
+    )
+    by_row: dict[UUID, list[OpenHold]] = {}
+    for each in open_holds:
+        reason = OpenHold(HoldReason(each.reason), each.detail)
+        by_row.setdefault(each.billing_event_id, []).append(reason)
+    writer = RowWriter()
+    return [
+        writer.write(
+            standing.row_from(row, items[row.source_item_id], by_row.get(row.billing_event_id, []))
+        )
+        for row in rows
+    ]
+
+
+def _select_holds() -> Select[Any]:
+    return (
+        select(_HOLD, _ITEM.c.type, _EVENT.c.amount, _EVENT.c.currency)
+        .join(_ITEM, _ITEM.c.source_item_id == _HOLD.c.source_item_id)
+        .outerjoin(_EVENT, _EVENT.c.billing_event_id == _HOLD.c.billing_event_id)
+    )
+
+
+def _write_hold(row: SqlRow[Any], *, now: datetime) -> service_pb.Hold:
+    reason = HoldReason(row.reason)
+    amount = None if row.amount is None else write_money(Money(row.amount, row.currency))
+    return service_pb.Hold(
+        hold_id=str(row.hold_id),
+        reason=REASONS.write(reason),
+        source_item_id=str(row.source_item_id),
+        type=TYPES.write(ItemType(row.type)),
+        billing_event_id=write_id(row.billing_event_id) or None,
+        contract_id=write_id(row.contract_id) or None,
+        contract_line_id=write_id(row.contract_line_id) or None,
+        detail=row.detail,
+        owner=row.owner,
+        advice=WAYS_OUT[reason].advice,
+        opened_at=write_instant(row.opened_at),
+        opened_by=row.opened_by or "",
+        age_days=((row.cleared_at or now) - row.opened_at).days,
+        cleared_at=write_instant(row.cleared_at),
+        cleared_by=row.cleared_by or "",
+        clearing_reason=row.clearing_reason or "",
+        amount=amount,
+    )
+
+
+def _read_moment(value: str) -> datetime:
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError as error:
+        raise MalformedPage(
+            "page_token is not one this list gave out",
+            field="page_token",
+            advice="send next_page_token of the page before, or none to begin anew",
+        ) from error

@@ -1,0 +1,112 @@
+"""Figures two services must agree on, and the one operations watch."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from throughline_runtime.totals import ControlTotal
+
+# Each statement gives `name, figure, value`; amounts carry their currency in the figure.
+_SOURCES: Final = text("""
+    SELECT 'source_time' AS name, figure.name AS figure, figure.value
+    FROM (SELECT count(*) AS entries, coalesce(sum(minutes), 0) AS minutes FROM source_item
+          WHERE type = 'time' AND is_billable AND contract_line_id IS NOT NULL) AS time
+    CROSS JOIN LATERAL (
+        VALUES ('entries', CAST(entries AS numeric)), ('minutes', CAST(minutes AS numeric))
+    ) AS figure (name, value)
+    UNION ALL
+    SELECT 'source_expenses', 'lines', count(*) FROM source_item
+    WHERE type = 'expense' AND is_billable AND contract_line_id IS NOT NULL
+    UNION ALL
+    SELECT 'source_expenses', 'net.' || currency, sum(price) FROM source_item
+    WHERE type = 'expense' AND is_billable AND contract_line_id IS NOT NULL GROUP BY currency
+    UNION ALL
+    SELECT 'source_milestones', 'accepted', count(*) FROM acceptance
+    UNION ALL
+    SELECT 'source_milestones', 'accepted_amount.' || currency, sum(price)
+    FROM acceptance JOIN source_item USING (source_item_id) GROUP BY currency
+""")
+
+_POSITIONS: Final = text("""
+    SELECT 'positions' AS name, figure.name || '.' || total.currency AS figure, figure.value
+    FROM (
+        SELECT currency, sum(position.amount) AS rated,
+               coalesce(sum(position.amount) FILTER (WHERE status = 'held'), 0) AS held,
+               coalesce(sum(position.amount) FILTER (WHERE status = 'eligible'), 0) AS eligible,
+               coalesce(sum(position.amount) FILTER (WHERE status = 'released'), 0) AS released,
+               sum(allocated_amount) AS allocated
+        FROM billing_event JOIN position USING (billing_event_id) GROUP BY currency
+    ) AS total
+    CROSS JOIN LATERAL (
+        VALUES ('rated', rated), ('held', held), ('eligible', eligible), ('released', released),
+               ('allocated', allocated), ('open_released', released - allocated)
+    ) AS figure (name, value)
+""")
+
+# Each counts what must not be.
+_FAULTS: Final = text("""
+    SELECT 'unexplained_sources' AS name, 'count' AS figure, count(*) AS value
+    FROM source_item AS item
+    WHERE is_billable
+      AND NOT EXISTS (SELECT FROM billing_event AS event
+                      WHERE event.source_item_id = item.source_item_id)
+      AND NOT EXISTS (SELECT FROM hold WHERE hold.source_item_id = item.source_item_id
+                                         AND cleared_at IS NULL)
+      AND NOT EXISTS (SELECT FROM covered_item
+                      WHERE covered_item.source_item_id = item.source_item_id)
+    UNION ALL
+    SELECT 'over_allocated', 'count', count(*)
+    FROM billing_event AS event JOIN position USING (billing_event_id)
+    LEFT JOIN (SELECT billing_event_id, sum(quantity) AS quantity, sum(amount) AS amount
+               FROM allocation GROUP BY billing_event_id) AS claimed USING (billing_event_id)
+    WHERE coalesce(claimed.amount, 0)
+          NOT BETWEEN least(event.amount, 0) AND greatest(event.amount, 0)
+       OR coalesce(claimed.quantity, 0)
+          NOT BETWEEN least(event.quantity, 0) AND greatest(event.quantity, 0)
+       OR (coalesce(claimed.quantity, 0), coalesce(claimed.amount, 0))
+          <> (position.allocated_quantity, position.allocated_amount)
+       OR (event.quantity, event.amount) <> (position.quantity, position.amount)
+    UNION ALL
+    SELECT 'quantity_mismatch', 'count', count(*)
+    FROM source_item AS item
+    JOIN (SELECT source_item_id, sum(minutes) AS minutes FROM billing_event
+          WHERE type = 'time' GROUP BY source_item_id) AS net USING (source_item_id)
+    WHERE item.minutes <> net.minutes
+    UNION ALL
+    SELECT 'limits', 'over_committed', count(*)
+    FROM limit_account AS account
+    LEFT JOIN (
+        SELECT limit_account_id,
+               coalesce(sum(amount) FILTER (WHERE kind = 'reserve'), 0) AS reserved,
+               coalesce(sum(amount) FILTER (WHERE kind = 'commit'), 0) AS committed,
+               coalesce(sum(amount) FILTER (WHERE kind = 'release'), 0) AS released
+        FROM limit_entry GROUP BY limit_account_id
+    ) AS entry USING (limit_account_id)
+    WHERE account.reserved + account.committed > account.enforced
+       OR account.reserved <> coalesce(entry.reserved - entry.committed, 0)
+       OR account.committed <> coalesce(entry.committed - entry.released, 0)
+""")
+
+_UNBILLED: Final = text("""
+    SELECT currency, sum(position.amount - allocated_amount) AS amount
+    FROM position JOIN billing_event USING (billing_event_id)
+    WHERE status = 'released' AND position.amount <> allocated_amount
+    GROUP BY currency
+""")
+
+
+async def control_totals(tx: AsyncConnection) -> Sequence[ControlTotal]:
+    """Return the figures `reconcile` compares, as of one snapshot."""
+    found: dict[str, dict[str, Decimal | int]] = {"positions": {}}
+    for statement in (_SOURCES, _POSITIONS, _FAULTS):
+        for row in await tx.execute(statement):
+            found.setdefault(row.name, {})[row.figure] = row.value
+    return [ControlTotal(name, figures) for name, figures in found.items()]
+
+
+async def unbilled(tx: AsyncConnection) -> dict[str, Decimal]:
+    """Return what is released and not invoiced, by currency."""
+    return {row.currency: row.amount for row in await tx.execute(_UNBILLED)}

@@ -1,0 +1,1 @@
+"""Keeps what changes one thing at a time: facts, limits, the billing calendar, policies."""

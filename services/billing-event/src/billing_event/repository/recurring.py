@@ -1,0 +1,128 @@
+"""The billing calendar: planned from the terms, charged when due."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing_event import tables
+from billing_event.domain.recurring import RecurringPeriod
+from billing_event.domain.source import ContractId
+from billing_event.domain.terms import ContractTerms
+from throughline_core.money import Money
+from throughline_core.period import Period
+
+_PLAN: Final = tables.insert_of(
+    tables.recurring_period,
+    """ON CONFLICT (recurring_period_id) DO UPDATE SET
+        contract_version = EXCLUDED.contract_version, service_from = EXCLUDED.service_from,
+        service_to = EXCLUDED.service_to, due_on = EXCLUDED.due_on, amount = EXCLUDED.amount,
+        description = EXCLUDED.description, explanation = EXCLUDED.explanation
+    WHERE recurring_period.contract_version < EXCLUDED.contract_version
+      AND NOT EXISTS (SELECT FROM source_item
+                      WHERE source_item_id = recurring_period.recurring_period_id)""",
+)
+
+_DROP_PLANNED: Final = text("""
+    DELETE FROM recurring_period
+    USING unnest(CAST(:contract_ids AS uuid[]), CAST(:versions AS integer[]))
+          AS terms (contract_id, version)
+    WHERE recurring_period.contract_id = terms.contract_id
+      AND recurring_period.contract_version < terms.version
+      AND NOT EXISTS (SELECT FROM source_item
+                      WHERE source_item_id = recurring_period.recurring_period_id)
+""")
+
+_DUE_PERIODS: Final = text("""
+    SELECT period.* FROM recurring_period AS period
+    JOIN unnest(CAST(:zones AS text[]), CAST(:days AS date[])) AS today (zone, day)
+      ON today.zone = period.time_zone AND period.due_on <= today.day
+    WHERE NOT EXISTS (SELECT FROM source_item WHERE source_item_id = period.recurring_period_id)
+      AND (CAST(:contract_id AS uuid) IS NULL OR period.contract_id = CAST(:contract_id AS uuid))
+      AND (CAST(:legal_entity_ids AS uuid[]) IS NULL
+           OR period.legal_entity_id = ANY(CAST(:legal_entity_ids AS uuid[])))
+    ORDER BY period.due_on, period.recurring_period_id LIMIT :limit
+""")
+
+
+_ZONES: Final = text("SELECT DISTINCT time_zone FROM recurring_period")
+
+
+async def plan_periods(
+    tx: AsyncConnection, terms: Sequence[ContractTerms], periods: Sequence[RecurringPeriod]
+) -> None:
+    """Bring the billing calendar to the latest terms; what was charged stays as it was."""
+    zones = {each.contract_id: each.time_zone for each in terms}
+    await tx.execute(
+        _PLAN,
+        {
+            "recurring_period_id": [period.recurring_period_id for period in periods],
+            "contract_id": [period.contract_id for period in periods],
+            "contract_line_id": [period.contract_line_id for period in periods],
+            "contract_version": [period.contract_version for period in periods],
+            "engagement_id": [period.engagement_id for period in periods],
+            "legal_entity_id": [period.legal_entity_id for period in periods],
+            "time_zone": [zones[period.contract_id] for period in periods],
+            "service_from": [period.service.start for period in periods],
+            "service_to": [period.service.end for period in periods],
+            "due_on": [period.due_on for period in periods],
+            "amount": [period.amount.amount for period in periods],
+            "currency": [period.amount.currency for period in periods],
+            "description": [period.description for period in periods],
+            "explanation": [period.explanation for period in periods],
+        },
+    )
+    await tx.execute(_DROP_PLANNED, _versions(terms))
+
+
+async def load_zones(tx: AsyncConnection) -> list[str]:
+    """Return the time zones in which periods may fall due."""
+    return list((await tx.execute(_ZONES)).scalars())
+
+
+async def load_due(
+    tx: AsyncConnection,
+    through: Mapping[str, date],
+    *,
+    limit: int,
+    contract_id: ContractId | None = None,
+    legal_entity_ids: Collection[UUID] | None = None,
+) -> list[RecurringPeriod]:
+    """Return periods not charged yet that are due by the day given for their zone, oldest first."""
+    rows = await tx.execute(
+        _DUE_PERIODS,
+        {
+            "zones": list(through),
+            "days": list(through.values()),
+            "contract_id": contract_id,
+            "legal_entity_ids": None if legal_entity_ids is None else list(legal_entity_ids),
+            "limit": limit,
+        },
+    )
+    return [_period_from(row) for row in rows]
+
+
+def _period_from(row: Row[Any]) -> RecurringPeriod:
+    return RecurringPeriod(
+        row.recurring_period_id,
+        row.contract_id,
+        row.contract_line_id,
+        row.contract_version,
+        row.engagement_id,
+        row.legal_entity_id,
+        Period(row.service_from, row.service_to),
+        row.due_on,
+        Money(row.amount, row.currency),
+        row.description,
+        row.explanation,
+    )
+
+
+def _versions(terms: Sequence[ContractTerms]) -> dict[str, list[Any]]:
+    return {
+        "contract_ids": [each.contract_id for each in terms],
+        "versions": [each.contract_version for each in terms],
+    }

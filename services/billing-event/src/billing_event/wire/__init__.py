@@ -1,0 +1,1 @@
+"""Messages into values, values into messages; nothing here decides anything."""

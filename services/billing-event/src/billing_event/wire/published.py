@@ -1,0 +1,170 @@
+"""Values into messages: rows as they are replied, and the batches in which they are published."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+from uuid import UUID
+
+from billing_event.domain.hold import HoldReason
+from billing_event.domain.position import (
+    EventKind,
+    EventStatus,
+    Rating,
+    Row,
+    Unit,
+)
+from billing_event.domain.source import (
+    ItemType,
+)
+from throughline.billing_event.events.v1 import billing_event_events_pb2 as events
+from throughline.billing_event.v1 import billing_event_pb2 as pb
+from throughline_runtime.events import Outgoing
+from throughline_runtime.fields import (
+    EnumMap,
+    write_decimal,
+    write_instant,
+    write_money,
+)
+
+CHUNK_ROWS_MAX: Final = 500
+# Below the 256 KiB an event may have, by more than batch id and instants take.
+CHUNK_BYTES_MAX: Final = 250_000
+
+TYPES: Final = EnumMap(pb.BillingEventType, ItemType)
+KINDS: Final = EnumMap(pb.BillingEventKind, EventKind)
+STATUSES: Final = EnumMap(pb.BillingEventStatus, EventStatus)
+REASONS: Final = EnumMap(pb.HoldReason, HoldReason)
+
+
+class RowWriter:
+    """Writes rows of one batch; the terms that many of them share are written once."""
+
+    def __init__(self) -> None:
+        self._templates: dict[int, pb.BillingEvent] = {}
+        self._ratings: list[Rating] = []
+
+    def write(self, row: Row) -> pb.BillingEvent:
+        """Return the row as it is published and replied."""
+        item, rating = row.item, row.rating
+        message = pb.BillingEvent()
+        message.CopyFrom(self._template(rating))
+        message.billing_event_id = str(row.billing_event_id)
+        message.type = TYPES.write(item.type)
+        message.kind = KINDS.write(row.kind)
+        message.status = STATUSES.write(row.status)
+        if row.holds:
+            message.holds.extend(REASONS.write(hold.reason) for hold in row.holds)
+        message.source_item_id = str(item.source_item_id)
+        message.delivering_legal_entity_id = str(
+            item.delivering_entity_id or rating.legal_entity_id
+        )
+        if item.project_id is not None:
+            message.project_id = str(item.project_id)
+        if item.task_id is not None:
+            message.task_id = str(item.task_id)
+        if item.person_id is not None:
+            message.person_id = str(item.person_id)
+        message.person_name = item.person_name
+        message.role = item.role
+        message.description = item.description
+        message.service_from = item.service_from.isoformat()
+        message.service_to = item.service_to.isoformat()
+        message.minutes = row.minutes
+        message.quantity = write_quantity(row.quantity, rating.unit)
+        message.amount.CopyFrom(write_money(row.amount))
+        message.rated_at.FromDatetime(row.rated_at)
+        if item.source is not None:
+            message.source.system = item.source.system
+            message.source.object_type = item.source.object_type
+            message.source.object_id = item.source.object_id
+        message.version = row.version
+        return message
+
+    def _template(self, rating: Rating) -> pb.BillingEvent:
+        found = self._templates.get(id(rating))
+        if found is None:
+            # Kept alive, so that its id cannot be given to another.
+            self._ratings.append(rating)
+            found = self._templates[id(rating)] = _write_rating(rating)
+        return found
+
+
+def _write_rating(rating: Rating) -> pb.BillingEvent:
+    card_id = rating.rate_card_id
+    return pb.BillingEvent(
+        contract_id=str(rating.contract_id),
+        contract_version=rating.contract_version,
+        contract_line_id=str(rating.contract_line_id),
+        quote_line_id=str(rating.quote_line_id),
+        engagement_id=str(rating.engagement_id),
+        correlation_id=str(rating.correlation_id),
+        bill_to_customer_id=str(rating.bill_to_customer_id),
+        legal_entity_id=str(rating.legal_entity_id),
+        unit=str(rating.unit),
+        unit_rate=write_money(rating.unit_rate),
+        tax_category=rating.tax_category,
+        rate_card_id=None if card_id is None else str(card_id),
+        rate_card_version=rating.rate_card_version,
+        rate_explanation=rating.explanation,
+    )
+
+
+def write_quantity(quantity: Decimal, unit: Unit | str) -> str:
+    """Return hours as they are printed, with two decimals, and counts plainly."""
+    return f"{quantity:.2f}" if unit == Unit.HOUR else write_decimal(quantity)
+
+
+def rated(
+    rows: Iterable[pb.BillingEvent], *, at: datetime, new_id: Callable[[], UUID]
+) -> Iterator[Outgoing]:
+    """Yield the events that announce new rows, each with an id of its own."""
+    for chunk in _chunks(rows):
+        batch_id = new_id()
+        message = events.BillingEventsRated(
+            batch_id=str(batch_id), version=1, billing_events=chunk, rated_at=write_instant(at)
+        )
+        yield Outgoing(message, batch_id, 1)
+
+
+def changed(
+    rows: Iterable[pb.BillingEvent], *, at: datetime, new_id: Callable[[], UUID]
+) -> Iterator[Outgoing]:
+    """Yield the events that show rows whose status or holds are no longer what they were."""
+    for chunk in _chunks(rows):
+        batch_id = new_id()
+        message = events.BillingEventsChanged(
+            batch_id=str(batch_id), version=1, billing_events=chunk, changed_at=write_instant(at)
+        )
+        yield Outgoing(message, batch_id, 1)
+
+
+def released(
+    rows: Iterable[pb.BillingEvent], *, by: str, at: datetime, new_id: Callable[[], UUID]
+) -> Iterator[Outgoing]:
+    """Yield the events that hand rows over to invoicing."""
+    for chunk in _chunks(rows):
+        batch_id = new_id()
+        message = events.BillingEventsReleased(
+            batch_id=str(batch_id),
+            version=1,
+            billing_events=chunk,
+            released_by=by,
+            released_at=write_instant(at),
+        )
+        yield Outgoing(message, batch_id, 1)
+
+
+def _chunks(rows: Iterable[pb.BillingEvent]) -> Iterator[Sequence[pb.BillingEvent]]:
+    """Yield rows in order, as many together as one event may carry."""
+    chunk: list[pb.BillingEvent] = []
+    size = 0
+    for row in rows:
+        row_size = row.ByteSize() + 4
+        if chunk and (len(chunk) == CHUNK_ROWS_MAX or size + row_size > CHUNK_BYTES_MAX):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(row)
+        size += row_size
+    if chunk:
+        yield chunk

@@ -1,0 +1,108 @@
+"""What billing-event publishes is what its consumers agreed to."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from billing_event_builders import ENTITY, NOW, an_id, eur
+from google.protobuf.message import Message
+
+from billing_event.domain.decision import Judge, Standing
+from billing_event.domain.hold import HoldId
+from billing_event.domain.limit import LimitBook
+from billing_event.domain.position import BillingEventId, Row
+from billing_event.domain.release import ReleasePolicy
+from billing_event.domain.terms import Facts
+from billing_event.wire import published, received
+from throughline.billing_event.events.v1 import billing_event_events_pb2 as own
+from throughline.billing_event.v1 import billing_event_pb2 as pb
+from throughline.customer_contract.events.v1 import customer_contract_events_pb2 as contracts
+from throughline.project_provisioning.events.v1 import (
+    project_provisioning_events_pb2 as projects,
+)
+from throughline_runtime.events import Outgoing
+from throughline_runtime.outbox import PAYLOAD_BYTES_MAX
+from throughline_testing.samples import assert_matches_sample, sample
+
+POLICY = ReleasePolicy(ENTITY, 1, eur("1000.00"), "user:finance-lead", NOW)
+
+
+def a_judge(at: datetime) -> Judge:
+    terms = received.read_terms(sample(contracts.ContractActivated).contract)
+    customer = received.read_customer(sample(contracts.CustomerRecorded).customer)
+    card = received.read_card(sample(contracts.RateCardPublished).rate_card)
+    facts = Facts(1, {terms.contract_id: terms}, [card], {customer.customer_id: customer})
+    return Judge(facts, LimitBook(), {ENTITY: POLICY}, at=at)
+
+
+def rated() -> list[Row]:
+    """Return the story's hour and its completed milestone, under the story's ids."""
+    judge = a_judge(NOW)
+    judge.decide_new(received.read_time(sample(projects.TimeApproved)))
+    judge.decide_new([received.read_milestone(sample(projects.MilestoneCompleted))])
+    hour, milestone = judge.decision.rated
+    return [
+        replace(hour, billing_event_id=BillingEventId(an_id("181"))),
+        replace(milestone, billing_event_id=BillingEventId(an_id("182"))),
+    ]
+
+
+def accepted(milestone: Row) -> Row:
+    [hold] = milestone.holds
+    row = replace(milestone, holds=(replace(hold, hold_id=HoldId(an_id("7"))),))
+    item = received.read_milestone(sample(projects.MilestoneAccepted))
+    judge = a_judge(NOW)
+    judge.decide_again([Standing(item, (row,))])
+    [changed] = judge.decision.changed
+    return changed
+
+
+def written(rows: Iterable[Row]) -> list[pb.BillingEvent]:
+    return list(map(published.RowWriter().write, rows))
+
+
+def the_only(outgoing: Iterable[Outgoing]) -> Outgoing:
+    [event] = outgoing
+    assert event.aggregate_version == 1
+    return event
+
+
+def test_rated_rows_are_published_as_agreed() -> None:
+    event = published.rated(written(rated()), at=NOW, new_id=lambda: an_id("191"))
+    assert_matches_sample(the_only(event), own.BillingEventsRated)
+
+
+def test_changed_rows_are_published_as_agreed() -> None:
+    at = datetime(2026, 9, 15, 10, 5, tzinfo=UTC)
+    rows = written([accepted(rated()[1])])
+    event = published.changed(rows, at=at, new_id=lambda: an_id("192"))
+    assert_matches_sample(the_only(event), own.BillingEventsChanged)
+
+
+def test_released_rows_are_published_as_agreed() -> None:
+    at, by = datetime(2026, 9, 30, 9, 0, tzinfo=UTC), "user:finance-lead"
+    hour, milestone = rated()
+    judge = a_judge(at)
+    judge.release([hour, accepted(milestone)], by=by)
+    rows = written(judge.decision.changed)
+    event = published.released(rows, by=by, at=at, new_id=lambda: an_id("193"))
+    assert_matches_sample(the_only(event), own.BillingEventsReleased)
+
+
+def test_many_rows_travel_in_events_that_fit() -> None:
+    [row, _] = rated()
+    long = replace(row, item=replace(row.item, description="x" * 500))
+    rows = written([long] * 1_200)
+    sent: list[Message] = [
+        event.message for event in published.rated(rows, at=NOW, new_id=lambda: an_id("191"))
+    ]
+    counts = [len(message.billing_events) for message in sent]  # type: ignore[attr-defined]
+    assert sum(counts) == 1_200
+    assert max(counts) <= 500
+    assert max(message.ByteSize() for message in sent) <= PAYLOAD_BYTES_MAX
+
+
+def test_no_event_holds_more_than_500_rows() -> None:
+    small = [pb.BillingEvent(billing_event_id=str(an_id("181")))] * 1_001
+    sent = published.rated(small, at=NOW, new_id=lambda: an_id("191"))
+    assert [len(event.message.billing_events) for event in sent] == [500, 500, 1]  # type: ignore[attr-defined]
