@@ -165,7 +165,7 @@ class InvoiceRunProgress(_message.Message):
     """Contracts that had something to bill when drafting began, and contracts worked through."""
     contracts_done: _builtins.int
     contracts_failed: _builtins.int
-    """Contracts left out because of an error; each has an exception that says why."""
+    """Contracts, or invoices, that were left out or taken only in part; each has an exception that says why."""
     items_claimed: _builtins.int
     """Billing events claimed."""
     invoices_drafted: _builtins.int
@@ -231,7 +231,7 @@ Global___InvoiceTotals: _TypeAlias = InvoiceTotals  # noqa: Y015
 
 @_typing.final
 class WaitingContract(_message.Message):
-    """Released work that a run cannot draft yet."""
+    """Released work that a run cannot draft yet, or not all of it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -241,7 +241,7 @@ class WaitingContract(_message.Message):
     contract_id: _builtins.str
     item_count: _builtins.int
     reason: _builtins.str
-    """What has not arrived: `contract_unknown`, `customer_unknown`."""
+    """What has not arrived, or does not fit: `contract_unknown`, `customer_unknown`, `currency_differs`."""
     def __init__(
         self,
         *,

@@ -67,7 +67,7 @@ class PaymentServiceServicer:
         it is allocated to the invoice its reference names, up to that invoice's open amount; the rest stays unapplied.
         Safe to retry with the same request_id.
         Refuses: payment.legal_entity_unknown, payment.differs_from_recorded, payment.amount_not_positive,
-        request.malformed_field, caller.entity_forbidden.
+        payment.day_implausible, legal_entity.not_found, request.malformed_field, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

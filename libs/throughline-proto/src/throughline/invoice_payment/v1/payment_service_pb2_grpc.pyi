@@ -39,7 +39,7 @@ class PaymentServiceStub:
     it is allocated to the invoice its reference names, up to that invoice's open amount; the rest stays unapplied.
     Safe to retry with the same request_id.
     Refuses: payment.legal_entity_unknown, payment.differs_from_recorded, payment.amount_not_positive,
-    request.malformed_field, caller.entity_forbidden.
+    payment.day_implausible, legal_entity.not_found, request.malformed_field, caller.entity_forbidden.
     """
     AllocatePayment: _grpc.UnaryUnaryMultiCallable[_payment_service_pb2.AllocatePaymentRequest, _payment_service_pb2.AllocatePaymentResponse]
     """Settle an invoice, in full or in part, out of the unapplied rest of a payment. Safe to retry with the same
@@ -66,7 +66,7 @@ class PaymentServiceAsyncStub(PaymentServiceStub):
     it is allocated to the invoice its reference names, up to that invoice's open amount; the rest stays unapplied.
     Safe to retry with the same request_id.
     Refuses: payment.legal_entity_unknown, payment.differs_from_recorded, payment.amount_not_positive,
-    request.malformed_field, caller.entity_forbidden.
+    payment.day_implausible, legal_entity.not_found, request.malformed_field, caller.entity_forbidden.
     """
     AllocatePayment: _aio.UnaryUnaryMultiCallable[_payment_service_pb2.AllocatePaymentRequest, _payment_service_pb2.AllocatePaymentResponse]  # type: ignore[assignment]
     """Settle an invoice, in full or in part, out of the unapplied rest of a payment. Safe to retry with the same
@@ -96,7 +96,7 @@ class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
         it is allocated to the invoice its reference names, up to that invoice's open amount; the rest stays unapplied.
         Safe to retry with the same request_id.
         Refuses: payment.legal_entity_unknown, payment.differs_from_recorded, payment.amount_not_positive,
-        request.malformed_field, caller.entity_forbidden.
+        payment.day_implausible, legal_entity.not_found, request.malformed_field, caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod

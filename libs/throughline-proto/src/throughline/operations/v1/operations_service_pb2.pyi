@@ -265,7 +265,7 @@ class AuditEntry(_message.Message):
     def at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def aggregate_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """UUIDs of what it changed."""
+        """UUIDs of what it changed; that of a thing people know by a name is derived from the name."""
 
     def __init__(
         self,
@@ -680,7 +680,9 @@ class ListAuditEntriesRequest(_message.Message):
     """At most 200; 50 when 0."""
     page_token: _builtins.str
     aggregate_id: _builtins.str
-    """Only what changed this object; UUID."""
+    """Only what changed this object: its UUID, or where people know it by a name `connection:<name>`, `service:<code>`, `template:<code>`,
+    `document:<sha256>`.
+    """
     engagement_id: _builtins.str
     """Only this engagement's; UUID."""
     def __init__(

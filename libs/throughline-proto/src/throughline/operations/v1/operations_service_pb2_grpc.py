@@ -88,6 +88,7 @@ class OperationsServiceServicer:
 
     def ListParked(self, request, context):
         """List messages that a consumer set aside, oldest first.
+        To callers limited to legal entities it refuses caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -97,6 +98,7 @@ class OperationsServiceServicer:
         """Hand parked messages to their consumers again. One that fails again is parked again with the new reason.
         Safe to retry with the same request_id.
         Refuses: parked.not_found, parked.already_settled.
+        To callers limited to legal entities it refuses caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -106,6 +108,7 @@ class OperationsServiceServicer:
         """Give parked messages up for good, with the reason. They stay listed as discarded.
         Safe to retry with the same request_id.
         Refuses: parked.not_found, parked.already_settled.
+        To callers limited to legal entities it refuses caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -130,6 +133,7 @@ class OperationsServiceServicer:
 
     def ListAuditEntries(self, request, context):
         """List audit entries, newest first: who did what, when, to which object.
+        To callers limited to legal entities it refuses caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -137,6 +141,7 @@ class OperationsServiceServicer:
 
     def VerifyAudit(self, request, context):
         """Recompute the hash chain over the audit trail and say where it breaks, if it does.
+        To callers limited to legal entities it refuses caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -145,6 +150,7 @@ class OperationsServiceServicer:
     def RepublishEvents(self, request, context):
         """Publish everything recorded since an instant once more, for a broker that lost its store. Events keep their ids, so
         consumers that have taken one ignore it. Safe to retry.
+        To callers limited to legal entities it refuses caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -152,6 +158,7 @@ class OperationsServiceServicer:
 
     def GetControlTotals(self, request, context):
         """Return the service's control totals as of now, from one snapshot of its database.
+        To callers limited to legal entities it refuses caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,16 +36,20 @@ class OperationsServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> OperationsServiceAsyncStub: ...
     ListParked: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.ListParkedRequest, _operations_service_pb2.ListParkedResponse]
-    """List messages that a consumer set aside, oldest first."""
+    """List messages that a consumer set aside, oldest first.
+    To callers limited to legal entities it refuses caller.entity_forbidden.
+    """
     ReplayParked: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.ReplayParkedRequest, _operations_service_pb2.ReplayParkedResponse]
     """Hand parked messages to their consumers again. One that fails again is parked again with the new reason.
     Safe to retry with the same request_id.
     Refuses: parked.not_found, parked.already_settled.
+    To callers limited to legal entities it refuses caller.entity_forbidden.
     """
     DiscardParked: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.DiscardParkedRequest, _operations_service_pb2.DiscardParkedResponse]
     """Give parked messages up for good, with the reason. They stay listed as discarded.
     Safe to retry with the same request_id.
     Refuses: parked.not_found, parked.already_settled.
+    To callers limited to legal entities it refuses caller.entity_forbidden.
     """
     ListExceptions: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.ListExceptionsRequest, _operations_service_pb2.ListExceptionsResponse]
     """List open exceptions, oldest first: what stands still, why, who owns it and what would move it.
@@ -57,15 +61,22 @@ class OperationsServiceStub:
     Refuses: exception.not_found, caller.entity_forbidden.
     """
     ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.ListAuditEntriesRequest, _operations_service_pb2.ListAuditEntriesResponse]
-    """List audit entries, newest first: who did what, when, to which object."""
+    """List audit entries, newest first: who did what, when, to which object.
+    To callers limited to legal entities it refuses caller.entity_forbidden.
+    """
     VerifyAudit: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.VerifyAuditRequest, _operations_service_pb2.VerifyAuditResponse]
-    """Recompute the hash chain over the audit trail and say where it breaks, if it does."""
+    """Recompute the hash chain over the audit trail and say where it breaks, if it does.
+    To callers limited to legal entities it refuses caller.entity_forbidden.
+    """
     RepublishEvents: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.RepublishEventsRequest, _operations_service_pb2.RepublishEventsResponse]
     """Publish everything recorded since an instant once more, for a broker that lost its store. Events keep their ids, so
     consumers that have taken one ignore it. Safe to retry.
+    To callers limited to legal entities it refuses caller.entity_forbidden.
     """
     GetControlTotals: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.GetControlTotalsRequest, _operations_service_pb2.GetControlTotalsResponse]
-    """Return the service's control totals as of now, from one snapshot of its database."""
+    """Return the service's control totals as of now, from one snapshot of its database.
+    To callers limited to legal entities it refuses caller.entity_forbidden.
+    """
 
 @_typing.type_check_only
 class OperationsServiceAsyncStub(OperationsServiceStub):
@@ -73,16 +84,20 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListParked: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.ListParkedRequest, _operations_service_pb2.ListParkedResponse]  # type: ignore[assignment]
-    """List messages that a consumer set aside, oldest first."""
+    """List messages that a consumer set aside, oldest first.
+    To callers limited to legal entities it refuses caller.entity_forbidden.
+    """
     ReplayParked: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.ReplayParkedRequest, _operations_service_pb2.ReplayParkedResponse]  # type: ignore[assignment]
     """Hand parked messages to their consumers again. One that fails again is parked again with the new reason.
     Safe to retry with the same request_id.
     Refuses: parked.not_found, parked.already_settled.
+    To callers limited to legal entities it refuses caller.entity_forbidden.
     """
     DiscardParked: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.DiscardParkedRequest, _operations_service_pb2.DiscardParkedResponse]  # type: ignore[assignment]
     """Give parked messages up for good, with the reason. They stay listed as discarded.
     Safe to retry with the same request_id.
     Refuses: parked.not_found, parked.already_settled.
+    To callers limited to legal entities it refuses caller.entity_forbidden.
     """
     ListExceptions: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.ListExceptionsRequest, _operations_service_pb2.ListExceptionsResponse]  # type: ignore[assignment]
     """List open exceptions, oldest first: what stands still, why, who owns it and what would move it.
@@ -94,15 +109,22 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     Refuses: exception.not_found, caller.entity_forbidden.
     """
     ListAuditEntries: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.ListAuditEntriesRequest, _operations_service_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
-    """List audit entries, newest first: who did what, when, to which object."""
+    """List audit entries, newest first: who did what, when, to which object.
+    To callers limited to legal entities it refuses caller.entity_forbidden.
+    """
     VerifyAudit: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.VerifyAuditRequest, _operations_service_pb2.VerifyAuditResponse]  # type: ignore[assignment]
-    """Recompute the hash chain over the audit trail and say where it breaks, if it does."""
+    """Recompute the hash chain over the audit trail and say where it breaks, if it does.
+    To callers limited to legal entities it refuses caller.entity_forbidden.
+    """
     RepublishEvents: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.RepublishEventsRequest, _operations_service_pb2.RepublishEventsResponse]  # type: ignore[assignment]
     """Publish everything recorded since an instant once more, for a broker that lost its store. Events keep their ids, so
     consumers that have taken one ignore it. Safe to retry.
+    To callers limited to legal entities it refuses caller.entity_forbidden.
     """
     GetControlTotals: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.GetControlTotalsRequest, _operations_service_pb2.GetControlTotalsResponse]  # type: ignore[assignment]
-    """Return the service's control totals as of now, from one snapshot of its database."""
+    """Return the service's control totals as of now, from one snapshot of its database.
+    To callers limited to legal entities it refuses caller.entity_forbidden.
+    """
 
 class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
     """Parked messages, the exceptions queue, the audit trail and the control totals of one service."""
@@ -113,7 +135,9 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operations_service_pb2.ListParkedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_service_pb2.ListParkedResponse, _abc.Awaitable[_operations_service_pb2.ListParkedResponse]]:
-        """List messages that a consumer set aside, oldest first."""
+        """List messages that a consumer set aside, oldest first.
+        To callers limited to legal entities it refuses caller.entity_forbidden.
+        """
 
     @_abc_1.abstractmethod
     def ReplayParked(
@@ -124,6 +148,7 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Hand parked messages to their consumers again. One that fails again is parked again with the new reason.
         Safe to retry with the same request_id.
         Refuses: parked.not_found, parked.already_settled.
+        To callers limited to legal entities it refuses caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod
@@ -135,6 +160,7 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Give parked messages up for good, with the reason. They stay listed as discarded.
         Safe to retry with the same request_id.
         Refuses: parked.not_found, parked.already_settled.
+        To callers limited to legal entities it refuses caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod
@@ -164,7 +190,9 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operations_service_pb2.ListAuditEntriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_service_pb2.ListAuditEntriesResponse, _abc.Awaitable[_operations_service_pb2.ListAuditEntriesResponse]]:
-        """List audit entries, newest first: who did what, when, to which object."""
+        """List audit entries, newest first: who did what, when, to which object.
+        To callers limited to legal entities it refuses caller.entity_forbidden.
+        """
 
     @_abc_1.abstractmethod
     def VerifyAudit(
@@ -172,7 +200,9 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operations_service_pb2.VerifyAuditRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_service_pb2.VerifyAuditResponse, _abc.Awaitable[_operations_service_pb2.VerifyAuditResponse]]:
-        """Recompute the hash chain over the audit trail and say where it breaks, if it does."""
+        """Recompute the hash chain over the audit trail and say where it breaks, if it does.
+        To callers limited to legal entities it refuses caller.entity_forbidden.
+        """
 
     @_abc_1.abstractmethod
     def RepublishEvents(
@@ -182,6 +212,7 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_operations_service_pb2.RepublishEventsResponse, _abc.Awaitable[_operations_service_pb2.RepublishEventsResponse]]:
         """Publish everything recorded since an instant once more, for a broker that lost its store. Events keep their ids, so
         consumers that have taken one ignore it. Safe to retry.
+        To callers limited to legal entities it refuses caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod
@@ -190,6 +221,8 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operations_service_pb2.GetControlTotalsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_service_pb2.GetControlTotalsResponse, _abc.Awaitable[_operations_service_pb2.GetControlTotalsResponse]]:
-        """Return the service's control totals as of now, from one snapshot of its database."""
+        """Return the service's control totals as of now, from one snapshot of its database.
+        To callers limited to legal entities it refuses caller.entity_forbidden.
+        """
 
 def add_OperationsServiceServicer_to_server(servicer: OperationsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -160,7 +160,7 @@ class NewExpenseLine(_message.Message):
 
     @_builtins.property
     def source(self) -> _source_pb2.SourceRef:
-        """Where the line came from."""
+        """Where the line came from; each record of another system comes in once, unless its report was rejected."""
 
     def __init__(
         self,

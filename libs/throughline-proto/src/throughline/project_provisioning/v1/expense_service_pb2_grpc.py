@@ -87,7 +87,7 @@ class ExpenseServiceServicer:
         """Record a report with its lines, as a draft. A billable line belongs to a pass-through line of the project's contract.
         Safe to retry with the same request_id.
         Refuses: person.not_found, project.not_found, expense_line.not_billable, expense_line.contract_line_unknown,
-        expense_line.contract_line_unclear, expense_line.receipt_missing, expense_line.amount_invalid,
+        expense_line.contract_line_unclear, expense_line.receipt_missing, expense_line.amount_invalid, expense_line.source_exists,
         expense_report.not_own, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

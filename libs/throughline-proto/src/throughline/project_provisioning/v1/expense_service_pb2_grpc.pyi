@@ -39,7 +39,7 @@ class ExpenseServiceStub:
     """Record a report with its lines, as a draft. A billable line belongs to a pass-through line of the project's contract.
     Safe to retry with the same request_id.
     Refuses: person.not_found, project.not_found, expense_line.not_billable, expense_line.contract_line_unknown,
-    expense_line.contract_line_unclear, expense_line.receipt_missing, expense_line.amount_invalid,
+    expense_line.contract_line_unclear, expense_line.receipt_missing, expense_line.amount_invalid, expense_line.source_exists,
     expense_report.not_own, caller.entity_forbidden.
     """
     GetExpenseReport: _grpc.UnaryUnaryMultiCallable[_expense_service_pb2.GetExpenseReportRequest, _expense_service_pb2.GetExpenseReportResponse]
@@ -86,7 +86,7 @@ class ExpenseServiceAsyncStub(ExpenseServiceStub):
     """Record a report with its lines, as a draft. A billable line belongs to a pass-through line of the project's contract.
     Safe to retry with the same request_id.
     Refuses: person.not_found, project.not_found, expense_line.not_billable, expense_line.contract_line_unknown,
-    expense_line.contract_line_unclear, expense_line.receipt_missing, expense_line.amount_invalid,
+    expense_line.contract_line_unclear, expense_line.receipt_missing, expense_line.amount_invalid, expense_line.source_exists,
     expense_report.not_own, caller.entity_forbidden.
     """
     GetExpenseReport: _aio.UnaryUnaryMultiCallable[_expense_service_pb2.GetExpenseReportRequest, _expense_service_pb2.GetExpenseReportResponse]  # type: ignore[assignment]
@@ -136,7 +136,7 @@ class ExpenseServiceServicer(metaclass=_abc_1.ABCMeta):
         """Record a report with its lines, as a draft. A billable line belongs to a pass-through line of the project's contract.
         Safe to retry with the same request_id.
         Refuses: person.not_found, project.not_found, expense_line.not_billable, expense_line.contract_line_unknown,
-        expense_line.contract_line_unclear, expense_line.receipt_missing, expense_line.amount_invalid,
+        expense_line.contract_line_unclear, expense_line.receipt_missing, expense_line.amount_invalid, expense_line.source_exists,
         expense_report.not_own, caller.entity_forbidden.
         """
 

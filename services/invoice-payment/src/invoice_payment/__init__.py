@@ -1,0 +1,1 @@
+"""Invoices, numbers, tax, documents, payments, journal."""

@@ -1,0 +1,1 @@
+"""The hot paths over sets: a few statements, however many items there are."""

@@ -1,0 +1,256 @@
+"""Finds open items and claims them for drafts, summed into lines by the database."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from itertools import groupby
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Row, TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from invoice_payment.domain.draft import LineItems
+from invoice_payment.domain.item import ItemType
+from invoice_payment.domain.run import InvoiceRun
+from throughline_core.money import Money
+from throughline_core.period import Period
+
+_OPEN_ITEM: Final = """
+    FROM billable_item AS item
+    WHERE item.legal_entity_id = :legal_entity_id AND item.billable_on <= :cut_off
+      AND NOT EXISTS (
+          SELECT FROM invoice_item AS claim
+          WHERE claim.billing_event_id = item.billing_event_id AND claim.is_live)
+"""
+
+_COUNT_CONTRACTS: Final = text(f"""
+    SELECT count(DISTINCT item.contract_id) {_OPEN_ITEM}
+      AND (CAST(:all AS boolean) OR item.contract_id = ANY(CAST(:contract_ids AS uuid[])))
+""")
+
+_NEXT_CONTRACTS: Final = text(f"""
+    WITH found AS MATERIALIZED (
+        SELECT item.contract_id, count(*) AS item_count,
+               array_agg(DISTINCT item.bill_to_customer_id) AS customer_ids,
+               array_agg(DISTINCT item.currency) AS currencies
+        {_OPEN_ITEM}
+          AND (CAST(:all AS boolean) OR item.contract_id = ANY(CAST(:contract_ids AS uuid[])))
+          AND item.contract_id > :after
+        GROUP BY item.contract_id ORDER BY item.contract_id LIMIT :limit
+    )
+    SELECT contract_id, item_count,
+           CASE WHEN terms.contract_id IS NULL THEN 'contract_unknown'
+                WHEN EXISTS (
+                    SELECT FROM unnest(found.customer_ids) AS wanted (customer_id)
+                    WHERE NOT EXISTS (
+                        SELECT FROM customer WHERE customer.customer_id = wanted.customer_id)
+                ) THEN 'customer_unknown'
+                WHEN found.currencies <> ARRAY[terms.currency] THEN 'currency_differs'
+           END AS wait
+    FROM found LEFT JOIN contract_terms AS terms USING (contract_id)
+    ORDER BY contract_id
+""")
+
+# Items of one line have these in common; a line has what is summed or taken first below.
+_LINE_KEY: Final = """
+    document_key, bill_to_customer_id, contract_id, contract_line_id, quote_line_id, type, unit,
+    unit_rate, currency, tax_category, detail_key
+"""
+_LINE_SUMS: Final = """
+    invoice_line_id, quantity, recognised_amount, service_from, service_to, item_count, role,
+    person_name, description
+"""
+
+_GROUP: Final = f"""
+    WITH chosen AS MATERIALIZED (
+        SELECT item.billing_event_id, item.source_item_id, item.contract_id,
+               item.contract_line_id, item.quote_line_id, item.bill_to_customer_id, item.type,
+               item.unit, item.unit_rate, item.currency, item.tax_category, item.quantity,
+               item.amount, item.recognised_amount, item.service_from, item.service_to, item.role,
+               item.person_name, item.description,
+               CASE terms.invoice_grouping
+                   WHEN 'contract_line' THEN item.contract_line_id ELSE item.contract_id
+               END AS document_key,
+               CASE WHEN item.type <> 'time' THEN item.description
+                    WHEN terms.line_detail = 'role' THEN item.role
+                    WHEN terms.line_detail = 'person'
+                        THEN item.role || coalesce(CAST(item.person_id AS text), item.person_name)
+                    ELSE CAST(item.billing_event_id AS text)
+               END COLLATE "C" AS detail_key
+        FROM contract_terms AS terms, LATERAL (
+            SELECT item.* {_OPEN_ITEM} AND item.contract_id = terms.contract_id
+              AND item.currency = terms.currency
+              AND EXISTS (
+                  SELECT FROM customer WHERE customer.customer_id = item.bill_to_customer_id)
+        ) AS item
+        WHERE terms.contract_id = ANY(CAST(:contract_ids AS uuid[]))
+    ), document AS MATERIALIZED (
+        SELECT document_key, bill_to_customer_id, uuidv7() AS invoice_id FROM (
+            SELECT DISTINCT document_key, bill_to_customer_id FROM chosen
+        ) AS key
+    ), line AS MATERIALIZED (
+        SELECT {_LINE_KEY}, uuidv7() AS invoice_line_id, sum(quantity) AS quantity,
+               sum(recognised_amount) AS recognised_amount, min(service_from) AS service_from,
+               max(service_to) AS service_to, count(*) AS item_count, min(role) AS role,
+               min(person_name) AS person_name, min(description) AS description,
+               array_agg(billing_event_id) AS billing_event_ids,
+               array_agg(source_item_id) AS source_item_ids,
+               array_agg(quantity) AS quantities, array_agg(amount) AS amounts,
+               array_agg(recognised_amount) AS recognised_amounts
+        FROM chosen GROUP BY {_LINE_KEY}
+    )
+"""
+
+# Each line brings the items it sums: to join them again on so many keys would be far slower.
+_CLAIM: Final = """
+    , claimed AS (
+        INSERT INTO invoice_item (invoice_id, billing_event_id, invoice_line_id, source_item_id,
+                                  quantity, currency, amount, recognised_amount, is_live)
+        SELECT document.invoice_id, item.billing_event_id, line.invoice_line_id,
+               item.source_item_id, item.quantity, line.currency, item.amount,
+               item.recognised_amount, true
+        FROM line JOIN document USING (document_key, bill_to_customer_id), unnest(
+            line.billing_event_ids, line.source_item_ids, line.quantities, line.amounts,
+            line.recognised_amounts
+        ) AS item (billing_event_id, source_item_id, quantity, amount, recognised_amount)
+    )
+"""
+
+_LINES: Final = f"""
+    SELECT document.invoice_id, {_LINE_KEY}, {_LINE_SUMS}
+    FROM line JOIN document USING (document_key, bill_to_customer_id)
+    ORDER BY line.contract_id, document.invoice_id
+"""
+
+_PREVIEW: Final = text(_GROUP + _LINES)
+_CLAIM_LINES: Final = text(_GROUP + _CLAIM + _LINES)
+
+
+class Wait(StrEnum):
+    """Why a contract's items cannot all be drafted yet."""
+
+    CONTRACT_UNKNOWN = "contract_unknown"
+    CUSTOMER_UNKNOWN = "customer_unknown"
+    CURRENCY_DIFFERS = "currency_differs"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenContract:
+    """A contract with items to bill, and why some of them have to wait, if any do."""
+
+    contract_id: UUID
+    item_count: int
+    wait: Wait | None
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentItems:
+    """What becomes one invoice: its lines' items, of one contract and bill-to customer."""
+
+    invoice_id: UUID
+    contract_id: UUID
+    bill_to_customer_id: UUID
+    lines: tuple[LineItems, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which open items are looked at: an entity's up to a cut-off; no contracts named = all."""
+
+    legal_entity_id: UUID
+    cut_off: date
+    contract_ids: tuple[UUID, ...] = ()
+
+    @classmethod
+    def of(cls, run: InvoiceRun) -> "Scope":
+        """Return the scope of a run."""
+        return cls(run.legal_entity_id, run.cut_off, run.contract_ids)
+
+    @property
+    def values(self) -> dict[str, object]:
+        """The parameters of the statements that look for contracts."""
+        return {
+            "legal_entity_id": self.legal_entity_id,
+            "cut_off": self.cut_off,
+            "all": not self.contract_ids,
+            "contract_ids": list(self.contract_ids),
+        }
+
+
+async def count_contracts(tx: AsyncConnection, scope: Scope) -> int:
+    """Return how many contracts have something to bill."""
+    return int((await tx.execute(_COUNT_CONTRACTS, scope.values)).scalar_one())
+
+
+async def next_contracts(
+    tx: AsyncConnection, scope: Scope, *, after: UUID | None, limit: int
+) -> list[OpenContract]:
+    """Return contracts with something to bill, by id, at most `limit` past `after`."""
+    values = {**scope.values, "after": after or UUID(int=0), "limit": limit}
+    return [
+        OpenContract(row.contract_id, row.item_count, Wait(row.wait) if row.wait else None)
+        for row in await tx.execute(_NEXT_CONTRACTS, values)
+    ]
+
+
+async def claim(
+    tx: AsyncConnection, scope: Scope, contract_ids: Sequence[UUID]
+) -> list[DocumentItems]:
+    """Claim all open items of the contracts, whose terms the caller has locked: one statement.
+
+    The claims name invoices and lines that `add_drafts` has to write in the same transaction.
+    """
+    return await _documents(tx, _CLAIM_LINES, scope, contract_ids)
+
+
+async def preview(
+    tx: AsyncConnection, scope: Scope, contract_ids: Sequence[UUID]
+) -> list[DocumentItems]:
+    """Return what `claim` would give now, and claim nothing."""
+    return await _documents(tx, _PREVIEW, scope, contract_ids)
+
+
+async def _documents(
+    tx: AsyncConnection, statement: TextClause, scope: Scope, contract_ids: Sequence[UUID]
+) -> list[DocumentItems]:
+    rows = await tx.execute(
+        statement,
+        {
+            "legal_entity_id": scope.legal_entity_id,
+            "cut_off": scope.cut_off,
+            "contract_ids": list(contract_ids),
+        },
+    )
+    return list(_documents_from(rows.all()))
+
+
+def _documents_from(rows: Sequence[Row[Any]]) -> Iterator[DocumentItems]:
+    for invoice_id, group in groupby(rows, key=lambda row: row.invoice_id):
+        lines = list(group)
+        yield DocumentItems(
+            invoice_id=invoice_id,
+            contract_id=lines[0].contract_id,
+            bill_to_customer_id=lines[0].bill_to_customer_id,
+            lines=tuple(map(_line_items_from, lines)),
+        )
+
+
+def _line_items_from(row: Row[Any]) -> LineItems:
+    return LineItems(
+        invoice_line_id=row.invoice_line_id,
+        contract_line_id=row.contract_line_id,
+        quote_line_id=row.quote_line_id,
+        type=ItemType(row.type),
+        quantity=row.quantity,
+        unit=row.unit,
+        unit_rate=Money(row.unit_rate, row.currency),
+        tax_category=row.tax_category,
+        recognised=Money(row.recognised_amount, row.currency),
+        service=Period(row.service_from, row.service_to),
+        item_count=row.item_count,
+        role=row.role,
+        person_name=row.person_name,
+        description=row.description,
+    )

@@ -1,0 +1,314 @@
+"""Invoice runs: started and steered by people, worked off chunk by chunk."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from invoice_payment import tables
+from invoice_payment.bulk import claims, drafts
+from invoice_payment.bulk.claims import DocumentItems, OpenContract, Scope, Wait
+from invoice_payment.commands.invoice import approve_invoices, issue_invoices
+from invoice_payment.domain import run as domain
+from invoice_payment.domain.draft import Run, Terms, draft_invoice
+from invoice_payment.domain.invoice import Invoice, InvoiceChange, InvoiceStatus
+from invoice_payment.domain.run import InvoiceRun, Progress
+from invoice_payment.repository import invoice as invoices
+from invoice_payment.repository import master, tax
+from invoice_payment.repository import run as repository
+from throughline_runtime import exceptions
+from throughline_runtime.identity import require_entity
+from throughline_runtime.ids import new_id
+
+LEFT_OUT: Final = "invoice_run.left_out"
+"""Kind of the exception a contract, or an invoice, that a run could not take along opens."""
+
+
+async def start_run(
+    tx: AsyncConnection,
+    legal_entity_id: UUID,
+    *,
+    cut_off: date,
+    run_key: str,
+    contract_ids: Iterable[UUID],
+    by: str,
+    at: datetime,
+) -> InvoiceRun:
+    """Start a run, or return the one that was started for the same entity, cut-off and key.
+
+    Raises:
+        EntityNotFound, EntityForbidden: no such entity for the caller.
+        DifferentContracts: the run that exists is about other contracts.
+    """
+    require_entity(legal_entity_id)
+    await master.entity(tx, legal_entity_id)
+    wanted = domain.start(
+        new_id(),
+        legal_entity_id,
+        cut_off=cut_off,
+        run_key=run_key,
+        contract_ids=tuple(contract_ids),
+        by=by,
+        at=at,
+    )
+    return domain.require_same(await repository.add(tx, wanted), wanted)
+
+
+async def stop_run(tx: AsyncConnection, run_id: UUID) -> InvoiceRun:
+    """Stop a run; a chunk under way that has not committed by now has no effect.
+
+    Raises:
+        RunNotFound, EntityForbidden: no such run for the caller.
+        IllegalTransition: it neither drafts nor issues.
+    """
+    return await _saved(tx, domain.stop(await _own(tx, run_id)))
+
+
+async def resume_run(tx: AsyncConnection, run_id: UUID) -> InvoiceRun:
+    """Let a stopped run go on.
+
+    Raises:
+        RunNotFound, EntityForbidden: no such run for the caller.
+        IllegalTransition: it is not stopped.
+    """
+    return await _saved(tx, domain.resume(await _own(tx, run_id)))
+
+
+async def approve_run(tx: AsyncConnection, run_id: UUID, *, by: str) -> InvoiceRun:
+    """Have the drafts of a run approved by the person `by`.
+
+    Raises:
+        RunNotFound, EntityForbidden: no such run for the caller.
+        IllegalTransition, RunApproverStartedIt: see `domain.approve`.
+    """
+    return await _saved(tx, domain.approve(await _own(tx, run_id), by=by))
+
+
+async def issue_run(tx: AsyncConnection, run_id: UUID) -> InvoiceRun:
+    """Have the approved invoices of a run issued.
+
+    Raises:
+        RunNotFound, EntityForbidden: no such run for the caller.
+        IllegalTransition: it is not approved.
+    """
+    return await _saved(tx, domain.issue(await _own(tx, run_id)))
+
+
+async def finish_phase(tx: AsyncConnection, run: InvoiceRun, *, at: datetime) -> InvoiceRun:
+    """Close the phase of a run in which nothing is left to do."""
+    return await _saved(tx, domain.finish(run, at=at))
+
+
+async def draft_contracts(
+    tx: AsyncConnection,
+    run: InvoiceRun,
+    contracts: Sequence[OpenContract],
+    *,
+    at: datetime,
+) -> None:
+    """Draft the invoices of these contracts, claim their items, and count both.
+
+    Raises:
+        RunMovedOn: the run was stopped meanwhile.
+    """
+    contract_ids = [contract.contract_id for contract in contracts]
+    terms = await master.terms_of(tx, contract_ids, lock=True)
+    documents = await claims.claim(tx, Scope.of(run), sorted(terms))
+    shared = await _shared(tx, run, at=at)
+    changes = await _decide(tx, shared, terms, documents)
+    await drafts.add_drafts(tx, changes)
+    waiting = [(contract, contract.wait) for contract in contracts if contract.wait]
+    await exceptions.close(tx, LEFT_OUT, [each.contract_id for each in contracts])
+    await exceptions.open_all(tx, [_halt(run, contract, wait) for contract, wait in waiting])
+    done = Progress(
+        contracts_done=len(contracts) - len(waiting),
+        contracts_failed=len(waiting),
+        items_claimed=sum(line.item_count for change in changes for line in change.state.lines),
+        invoices_drafted=len(changes),
+        invoices_tax_pending=sum(
+            change.state.status is InvoiceStatus.TAX_PENDING for change in changes
+        ),
+    )
+    await repository.count(tx, run, done, cursor=contract_ids[-1])
+
+
+async def approve_drafts(tx: AsyncConnection, run: InvoiceRun, invoice_ids: Sequence[UUID]) -> None:
+    """Approve drafts of a run as the person who approved the run, and count them.
+
+    Raises:
+        RunMovedOn: the run moved on meanwhile.
+    """
+    ready = await _standing(tx, invoice_ids, InvoiceStatus.READY)
+    if ready:
+        await approve_invoices(tx, ready, by=run.approved_by)
+    done = Progress(invoices_approved=len(ready))
+    await repository.count(tx, run, done, cursor=invoice_ids[-1])
+
+
+async def issue_approved(
+    tx: AsyncConnection, run: InvoiceRun, invoice_ids: Sequence[UUID], *, at: datetime
+) -> None:
+    """Issue approved invoices of a run, and count them.
+
+    Raises:
+        RunMovedOn: the run was stopped meanwhile.
+    """
+    approved = await _standing(tx, invoice_ids, InvoiceStatus.APPROVED)
+    if approved:
+        await issue_invoices(tx, approved, at=at)
+    done = Progress(invoices_issued=len(approved))
+    await repository.count(tx, run, done, cursor=invoice_ids[-1])
+
+
+async def leave_out(tx: AsyncConnection, run: InvoiceRun, subject_id: UUID, *, reason: str) -> None:
+    """Go past a contract, or an invoice, that an error keeps from being worked on.
+
+    Raises:
+        RunMovedOn: the run was stopped meanwhile.
+    """
+    await exceptions.open_(
+        tx,
+        LEFT_OUT,
+        subject_id,
+        reason=reason,
+        owner="integration",
+        advice="mend the cause, then start another run with a run_key of its own",
+        legal_entity_id=run.legal_entity_id,
+        detail={"run_id": str(run.run_id)},
+    )
+    await repository.count(tx, run, Progress(contracts_failed=1), cursor=subject_id)
+
+
+@dataclass(frozen=True, slots=True)
+class RunInvoice:
+    """An invoice of a run, and how many billing events are behind it."""
+
+    invoice_id: UUID
+    item_count: int
+
+
+async def next_invoices(
+    tx: AsyncConnection, run: InvoiceRun, status: InvoiceStatus, *, limit: int
+) -> Sequence[RunInvoice]:
+    """Return invoices of the run in this status, by id, at most `limit` past its cursor."""
+    table, line = tables.invoice, tables.invoice_line
+    item_count = (
+        select(func.sum(line.c.item_count))
+        .where(line.c.invoice_id == table.c.invoice_id)
+        .scalar_subquery()
+    )
+    query = (
+        select(table.c.invoice_id, item_count)
+        .where(table.c.run_id == run.run_id, table.c.status == status)
+        .where(table.c.invoice_id > (run.cursor or UUID(int=0)))
+        .order_by(table.c.invoice_id)
+        .limit(limit)
+    )
+    return [RunInvoice(*row) for row in await tx.execute(query)]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a run would draft of some contracts, and those of them that wait."""
+
+    drafts: tuple[InvoiceChange, ...]
+    waiting: tuple[OpenContract, ...]
+
+
+async def preview_contracts(
+    tx: AsyncConnection, run: InvoiceRun, contracts: Sequence[OpenContract]
+) -> Preview:
+    """Return what `draft_contracts` would write now, without writing it."""
+    contract_ids = [contract.contract_id for contract in contracts]
+    terms = await master.terms_of(tx, contract_ids, lock=False)
+    documents = await claims.preview(tx, Scope.of(run), sorted(terms))
+    shared = await _shared(tx, run, at=run.started_at)
+    changes = await _decide(tx, shared, terms, documents)
+    waiting = tuple(contract for contract in contracts if contract.wait)
+    return Preview(tuple(changes), waiting)
+
+
+async def _shared(tx: AsyncConnection, run: InvoiceRun, *, at: datetime) -> Run:
+    entity = await master.entity(tx, run.legal_entity_id)
+    policy, _ = await tax.policy_of(tx, run.legal_entity_id)
+    rules = await tax.rules_of(tx, entity.party.address.country)
+    return Run(
+        run_id=run.run_id,
+        started_by=run.started_by,
+        drafted_at=at,
+        rounding_policy=policy,
+        seller=entity.party,
+        rules=rules,
+    )
+
+
+async def _decide(
+    tx: AsyncConnection,
+    shared: Run,
+    terms: Mapping[UUID, Terms],
+    documents: Sequence[DocumentItems],
+) -> list[InvoiceChange]:
+    buyers = await master.buyers(tx, [document.bill_to_customer_id for document in documents])
+    return [
+        draft_invoice(
+            shared,
+            document.invoice_id,
+            terms[document.contract_id],
+            buyers[document.bill_to_customer_id],
+            document.lines,
+        )
+        for document in documents
+    ]
+
+
+async def _standing(
+    tx: AsyncConnection, invoice_ids: Sequence[UUID], status: InvoiceStatus
+) -> list[Invoice]:
+    """Lock the invoices and return those still in `status`: one may have been voided meanwhile."""
+    found = await invoices.load(tx, invoice_ids)
+    return [invoice for invoice in found if invoice.status is status]
+
+
+_WAITS: Final = {
+    Wait.CONTRACT_UNKNOWN: (
+        "the contract's terms did not arrive yet",
+        "see that customer-contract's events arrive, then start another run",
+    ),
+    Wait.CUSTOMER_UNKNOWN: (
+        "a bill-to customer did not arrive yet",
+        "see that customer-contract's events arrive, then start another run",
+    ),
+    Wait.CURRENCY_DIFFERS: (
+        "some are not in the contract's currency",
+        "have them reversed and rated in the contract's currency, then start another run",
+    ),
+}
+
+
+def _halt(run: InvoiceRun, contract: OpenContract, wait: Wait) -> exceptions.Halt:
+    reason, advice = _WAITS[wait]
+    return exceptions.Halt(
+        kind=LEFT_OUT,
+        subject_id=contract.contract_id,
+        reason=f"of {contract.item_count} released items not all can be drafted: {reason}",
+        owner="integration",
+        advice=advice,
+        legal_entity_id=run.legal_entity_id,
+        detail={"run_id": str(run.run_id)},
+    )
+
+
+async def _own(tx: AsyncConnection, run_id: UUID) -> InvoiceRun:
+    """Return the run if the caller may act for its entity."""
+    run = await repository.get(tx, run_id)
+    require_entity(run.legal_entity_id)
+    return run
+
+
+async def _saved(tx: AsyncConnection, run: InvoiceRun) -> InvoiceRun:
+    await repository.save(tx, run)
+    return run

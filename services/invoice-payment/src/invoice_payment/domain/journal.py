@@ -1,0 +1,256 @@
+"""The double-entry journal: what each fact debits and credits."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Final, TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from invoice_payment.domain.invoice import Invoice, InvoiceSettled
+from invoice_payment.domain.payment import Payment
+from throughline_core.ids import derived_id
+from throughline_core.money import Money
+
+T = TypeVar("T")
+
+
+class AccountRole(StrEnum):
+    """What an account is for; each entity maps every role to an account of its chart."""
+
+    RECEIVABLE = "receivable"
+    CONTRACT_ASSET = "contract_asset"
+    REVENUE = "revenue"
+    TAX_PAYABLE = "tax_payable"
+    CASH = "cash"
+    UNAPPLIED_CASH = "unapplied_cash"
+    ROUNDING = "rounding"
+
+
+DEFAULT_ACCOUNTS: Final = {
+    AccountRole.CASH: "1100",
+    AccountRole.RECEIVABLE: "1200",
+    AccountRole.CONTRACT_ASSET: "1250",
+    AccountRole.UNAPPLIED_CASH: "2100",
+    AccountRole.TAX_PAYABLE: "2200",
+    AccountRole.REVENUE: "4000",
+    AccountRole.ROUNDING: "4900",
+}
+"""The neutral chart a new entity starts with; finance maps it to its own."""
+
+
+class Fact(StrEnum):
+    """What an entry tells of."""
+
+    RELEASE = "release"
+    INVOICE = "invoice"
+    PAYMENT = "payment"
+    PAYMENT_ALLOCATION = "payment_allocation"
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One side of an entry: debit or credit is above zero, the other is zero."""
+
+    role: AccountRole
+    debit: Money
+    credit: Money
+    contract_id: UUID | None = None
+    contract_line_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A balanced entry before it gets its number; `posted_on` is a day in the entity's zone."""
+
+    journal_entry_id: UUID
+    legal_entity_id: UUID
+    posted_on: date
+    fact: Fact
+    fact_id: UUID
+    currency: str
+    postings: tuple[Posting, ...]
+    engagement_id: UUID | None = None
+    correlation_id: UUID | None = None
+
+    def __post_init__(self) -> None:
+        debit = Money.total((posting.debit for posting in self.postings), self.currency)
+        credit = Money.total((posting.credit for posting in self.postings), self.currency)
+        assert debit == credit, f"{self.fact} {self.fact_id} debits {debit} and credits {credit}"
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """What one batch releases on one contract line: the sum of its items, each rounded."""
+
+    batch_id: UUID
+    released_at: datetime
+    contract_id: UUID
+    contract_line_id: UUID
+    engagement_id: UUID
+    correlation_id: UUID
+    amount: Money
+
+
+def posting_day(at: datetime, zone: str) -> date:
+    """Return the civil date of an instant in an entity's zone: 22:30 UTC is the next in Riyadh."""
+    return at.astimezone(ZoneInfo(zone)).date()
+
+
+def post_release(legal_entity_id: UUID, zone: str, recognised: Iterable[Recognised]) -> list[Entry]:
+    """Recognise released work as delivered: one entry for each batch and currency.
+
+    Debit contract asset, credit revenue, for each contract line. What rounds to nothing or cancels
+    out leaves no entry.
+    """
+    by_entry: dict[tuple[UUID, str], list[Recognised]] = defaultdict(list)
+    for part in recognised:
+        by_entry[part.batch_id, part.amount.currency].append(part)
+    entries = []
+    for (batch_id, currency), parts in by_entry.items():
+        postings = tuple(posting for part in parts for posting in _recognise(part))
+        if not postings:
+            continue
+        entries.append(
+            Entry(
+                journal_entry_id=_entry_id(Fact.RELEASE, batch_id, legal_entity_id, currency),
+                legal_entity_id=legal_entity_id,
+                posted_on=posting_day(parts[0].released_at, zone),
+                fact=Fact.RELEASE,
+                fact_id=batch_id,
+                currency=currency,
+                postings=postings,
+                engagement_id=_only([part.engagement_id for part in parts]),
+                correlation_id=_only([part.correlation_id for part in parts]),
+            )
+        )
+    return entries
+
+
+def post_invoice(invoice: Invoice) -> Entry:
+    """Turn delivered work into a receivable.
+
+    Debit receivable with the gross total; credit contract asset with what the items recognised,
+    tax payable with the tax, and rounding with the cents by which the lines differ from that.
+    """
+    assert invoice.issued_on is not None, "only what is issued is posted"
+    recognised: dict[UUID, Money] = {}
+    for line in invoice.lines:
+        before = recognised.get(line.contract_line_id, Money.zero(invoice.currency))
+        recognised[line.contract_line_id] = before + line.recognised
+    rounding = invoice.totals.net - Money.total(recognised.values(), invoice.currency)
+    contract_id = invoice.contract_id
+    sides = [
+        _debit(AccountRole.RECEIVABLE, invoice.totals.gross, contract_id),
+        *(
+            _credit(AccountRole.CONTRACT_ASSET, amount, contract_id, contract_line_id)
+            for contract_line_id, amount in recognised.items()
+        ),
+        *(
+            _credit(AccountRole.TAX_PAYABLE, group.tax, contract_id)
+            for group in invoice.totals.groups
+        ),
+        _credit(AccountRole.ROUNDING, rounding, contract_id),
+    ]
+    return Entry(
+        journal_entry_id=_entry_id(
+            Fact.INVOICE, invoice.invoice_id, invoice.legal_entity_id, invoice.currency
+        ),
+        legal_entity_id=invoice.legal_entity_id,
+        posted_on=invoice.issued_on,
+        fact=Fact.INVOICE,
+        fact_id=invoice.invoice_id,
+        currency=invoice.currency,
+        postings=_not_zero(sides),
+        engagement_id=invoice.engagement_id,
+        correlation_id=invoice.correlation_id,
+    )
+
+
+def post_payment(payment: Payment) -> Entry:
+    """Take money in: debit cash, credit unapplied cash."""
+    return Entry(
+        journal_entry_id=_entry_id(
+            Fact.PAYMENT, payment.payment_id, payment.legal_entity_id, payment.amount.currency
+        ),
+        legal_entity_id=payment.legal_entity_id,
+        posted_on=payment.received_on,
+        fact=Fact.PAYMENT,
+        fact_id=payment.payment_id,
+        currency=payment.amount.currency,
+        postings=(
+            _debit(AccountRole.CASH, payment.amount),
+            _credit(AccountRole.UNAPPLIED_CASH, payment.amount),
+        ),
+    )
+
+
+def post_allocation(settled: InvoiceSettled) -> Entry:
+    """Settle a receivable: debit unapplied cash, credit receivable."""
+    invoice = settled.invoice
+    return Entry(
+        journal_entry_id=_entry_id(
+            Fact.PAYMENT_ALLOCATION,
+            settled.payment_allocation_id,
+            invoice.legal_entity_id,
+            invoice.currency,
+        ),
+        legal_entity_id=invoice.legal_entity_id,
+        posted_on=settled.allocated_on,
+        fact=Fact.PAYMENT_ALLOCATION,
+        fact_id=settled.payment_allocation_id,
+        currency=invoice.currency,
+        postings=(
+            _debit(AccountRole.UNAPPLIED_CASH, settled.amount, invoice.contract_id),
+            _credit(AccountRole.RECEIVABLE, settled.amount, invoice.contract_id),
+        ),
+        engagement_id=invoice.engagement_id,
+        correlation_id=invoice.correlation_id,
+    )
+
+
+def _recognise(part: Recognised) -> tuple[Posting, ...]:
+    return _not_zero(
+        [
+            _debit(
+                AccountRole.CONTRACT_ASSET, part.amount, part.contract_id, part.contract_line_id
+            ),
+            _credit(AccountRole.REVENUE, part.amount, part.contract_id, part.contract_line_id),
+        ]
+    )
+
+
+def _debit(
+    role: AccountRole,
+    amount: Money,
+    contract_id: UUID | None = None,
+    contract_line_id: UUID | None = None,
+) -> Posting:
+    """Return the amount on the debit side; a negative one stands on the credit side instead."""
+    zero = Money.zero(amount.currency)
+    debit, credit = (amount, zero) if amount >= zero else (zero, -amount)
+    return Posting(role, debit, credit, contract_id, contract_line_id)
+
+
+def _credit(
+    role: AccountRole,
+    amount: Money,
+    contract_id: UUID | None = None,
+    contract_line_id: UUID | None = None,
+) -> Posting:
+    return _debit(role, -amount, contract_id, contract_line_id)
+
+
+def _not_zero(postings: Iterable[Posting]) -> tuple[Posting, ...]:
+    return tuple(side for side in postings if not (side.debit.is_zero and side.credit.is_zero))
+
+
+def _entry_id(fact: Fact, fact_id: UUID, legal_entity_id: UUID, currency: str) -> UUID:
+    return derived_id("journal_entry", fact.value, fact_id, legal_entity_id, currency)
+
+
+def _only(values: Sequence[T]) -> T | None:
+    """Return the value all have in common, None when they differ."""
+    return values[0] if len(set(values)) == 1 else None

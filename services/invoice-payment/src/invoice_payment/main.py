@@ -1,0 +1,61 @@
+"""The composition root: what the service serves, listens to and does by itself."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from invoice_payment.consumers import SUBSCRIPTIONS
+from invoice_payment.grpc_api.invoices import InvoiceServicer, TaxServicer
+from invoice_payment.grpc_api.ledger import (
+    AccountServicer,
+    JournalServicer,
+    NumberSeriesServicer,
+    PaymentServicer,
+)
+from invoice_payment.grpc_api.runs import InvoiceRunServicer
+from invoice_payment.queries.totals import control_totals
+from invoice_payment.schedules import SCHEDULES
+from throughline.invoice_payment.v1 import (
+    invoice_run_service_pb2_grpc,
+    invoice_service_pb2_grpc,
+    journal_service_pb2_grpc,
+    number_series_service_pb2_grpc,
+    payment_service_pb2_grpc,
+    tax_service_pb2_grpc,
+)
+from throughline_runtime.context import Context
+from throughline_runtime.rpc.server import Mount
+from throughline_runtime.service import Service, run
+
+
+def _servicers(context: Context) -> Sequence[Mount]:
+    return [
+        (
+            invoice_run_service_pb2_grpc.add_InvoiceRunServiceServicer_to_server,
+            InvoiceRunServicer(context),
+        ),
+        (invoice_service_pb2_grpc.add_InvoiceServiceServicer_to_server, InvoiceServicer(context)),
+        (tax_service_pb2_grpc.add_TaxServiceServicer_to_server, TaxServicer(context)),
+        (payment_service_pb2_grpc.add_PaymentServiceServicer_to_server, PaymentServicer(context)),
+        (journal_service_pb2_grpc.add_JournalServiceServicer_to_server, JournalServicer(context)),
+        (journal_service_pb2_grpc.add_AccountServiceServicer_to_server, AccountServicer(context)),
+        (
+            number_series_service_pb2_grpc.add_NumberSeriesServiceServicer_to_server,
+            NumberSeriesServicer(context),
+        ),
+    ]
+
+
+SERVICE: Final = Service(
+    name="invoice-payment",
+    package="invoice_payment",
+    servicers=_servicers,
+    subscriptions=SUBSCRIPTIONS,
+    schedules=SCHEDULES,
+    control_totals=control_totals,
+    hands_out_documents=True,
+)
+
+
+def main() -> None:
+    """Run the role named on the command line."""
+    run(SERVICE)

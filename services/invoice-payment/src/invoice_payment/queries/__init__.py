@@ -1,0 +1,1 @@
+"""Lists and summaries: read-only, in pages, as messages."""
