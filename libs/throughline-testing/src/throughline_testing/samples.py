@@ -1,7 +1,9 @@
 """Contract tests: the agreed sample of each event, which publisher and consumers both read."""
 
 import difflib
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Final, TypeVar
@@ -13,6 +15,7 @@ from throughline_cli.stack.failure import StackFailure
 from throughline_cli.stack.services import SERVICES, ServiceSpec
 from throughline_cli.stack.topology import declared
 from throughline_runtime.events import Outgoing, publisher_of, subject_of
+from throughline_runtime.streams import Durable
 
 M = TypeVar("M", bound=Message)
 
@@ -83,13 +86,21 @@ def parties(subject: str) -> str:
 
 def _readings(service: ServiceSpec, subject: str) -> list[str]:
     """Return the service with each of its durables that reads the subject."""
-    try:
-        durables = declared([service])[service.name]
-    except StackFailure:
+    durables = _durables(service)
+    if durables is None:
         return [f"perhaps {service.name} (its subscriptions cannot be imported)"]
     return [
         f"{service.name} ({durable.name})" for durable in durables if durable.subject == subject
     ]
+
+
+@cache
+def _durables(service: ServiceSpec) -> Sequence[Durable] | None:
+    """Return what a service reads, asked of a process of its own once; None if it cannot say."""
+    try:
+        return declared([service])[service.name]
+    except StackFailure:
+        return None
 
 
 def _lines(message: Message) -> list[str]:
