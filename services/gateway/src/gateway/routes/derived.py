@@ -1,0 +1,73 @@
+"""REST for every method of the contract that has a path."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from fastapi import FastAPI
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway import openapi, reading, transcode
+from gateway.contract import RestMethod, message_class, rest_methods
+from gateway.edge import CALL_SECONDS, Edge, edge_of
+from gateway.openapi import Endpoint
+
+# A batch writes thousands of rows in one transaction.
+BATCH_SECONDS: Final = 30.0
+
+Reader = Callable[[Edge, Request], Awaitable[dict[str, Any]]]
+
+
+def mount(app: FastAPI) -> None:
+    """Add a route for each method that has a path."""
+    for method in rest_methods():
+        described = openapi.describe(method)
+        openapi.add_route(app, method.verb, method.path, endpoint_of(method), described)
+
+
+def endpoint_of(method: RestMethod) -> Endpoint:
+    """Return the handler of one method: admit, read, call the owner, write."""
+    message_type = message_class(method.request)
+    encode = transcode.encoder_of(method.response)
+    read = reader_of(method)
+    seconds = CALL_SECONDS if method.batch_field is None else BATCH_SECONDS
+
+    async def endpoint(request: Request) -> Response:
+        edge = edge_of(request)
+        caller = await edge.admit(request, method.access)
+        message = message_type(**await read(edge, request))
+        answer = await edge.call(
+            method.stub_class, method.service, method.name, message, caller=caller, seconds=seconds
+        )
+        return json_response(encode(answer))
+
+    return endpoint
+
+
+def json_response(content: Any) -> Response:
+    """Return a reply in JSON."""
+    return Response(to_json(content), media_type=reading.JSON)
+
+
+def reader_of(method: RestMethod) -> Reader:
+    """Return what reads the fields of one method: from path, body or query, and the key."""
+    shape = transcode.shape_of(method.request, method.taken)
+    batch, flags = method.batch_field, None
+    if batch is not None:
+        flags = transcode.shape_of(method.request, (*method.taken, batch.name))
+    flat = transcode.query_fields(method.request, method.taken)
+    lists = frozenset(field.name for field in flat if field.is_repeated)
+
+    async def read(edge: Edge, request: Request) -> dict[str, Any]:
+        key = reading.idempotency_key(request) if method.is_command else ""
+        if method.has_body:
+            fields = await reading.read_body(edge, request, shape, batch=batch, flags=flags)
+        else:
+            fields = reading.read_query(request, shape, lists)
+        fields.update(reading.path_values(request, method.path_fields))
+        if method.is_command:
+            fields["request_id"] = key
+        return fields
+
+    return read
