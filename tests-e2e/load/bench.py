@@ -1,0 +1,83 @@
+"""All benchmarks in order, on a running sandbox that has no firm yet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from e2e_probe import memory
+from e2e_rest import Rest
+from e2e_sandbox import Sandbox
+
+from load import importing, invoicing, rating
+from load.figures import Figure
+from load.floors import insert_floor, publish_floor
+from load.world import BODY_ROWS, CLIENTS, Timeclock, make_world
+
+MEMORY_MAX: Final = 300
+
+_TIME: Final = ("project-provisioning", "time_entry")
+_CONNECTIONS: Final = 32
+_PUBLISHED: Final = 2_000
+_PUBLISHED_BYTES: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured; bodies hold `BODY_ROWS` rows."""
+
+    contracts: int
+    bodies: int
+    singles: int
+    backlog_bodies: int
+    rated_singly: int
+
+
+FULL: Final = Size(contracts=500, bodies=60, singles=2_000, backlog_bodies=20, rated_singly=200)
+QUICK: Final = Size(contracts=100, bodies=16, singles=400, backlog_bodies=4, rated_singly=50)
+TINY: Final = Size(contracts=3, bodies=2, singles=24, backlog_bodies=1, rated_singly=5)
+
+
+async def bench(sandbox: Sandbox, size: Size) -> Sequence[Figure]:
+    """Return every figure, with its floor where the bare machine has one."""
+    sandbox.set_clock("2026-10-01T07:00:00Z")
+    async with Rest(sandbox.url, sandbox.bearers(), connections=_CONNECTIONS) as rest:
+        world = await make_world(rest, contracts=size.contracts)
+        clock = Timeclock(rest, world)
+        imported = await importing.bulk(rest, await clock.bodies(size.bodies))
+        singles = await importing.singles(rest, world, count=size.singles)
+        await invoicing.settle(rest)
+        rows = (await clock.single_rows())[: size.rated_singly]
+        latency = await rating.latency(sandbox, rest, rows)
+        backlog = await rating.backlog(sandbox, rest, await clock.bodies(size.backlog_bodies))
+        await invoicing.settle(rest)
+        drafts, issue = await invoicing.run_invoices(rest, world.entity_id)
+    memories = [
+        Figure(f"memory of {service}", mebibytes, "MiB", aim=MEMORY_MAX, is_cost=True)
+        for service, mebibytes in memory(sandbox).items()
+    ]
+    published = await publish_floor(sandbox, count=_PUBLISHED, size=_PUBLISHED_BYTES)
+    return [
+        await _floored(sandbox, imported, _TIME, connections=importing.BULK_CLIENTS),
+        await _floored(sandbox, singles[0], _TIME, connections=CLIENTS, batch=1),
+        *singles[1:],
+        await _floored(sandbox, backlog, ("billing-event", "billing_event")),
+        *latency,
+        await _floored(sandbox, drafts, ("invoice-payment", "invoice_item")),
+        await _floored(sandbox, issue, ("invoice-payment", "invoice")),
+        Figure(f"quotes, {CLIENTS} clients", world.quotes.per_second, "quotes/s"),
+        Figure("floor: messages published, each synced", published, "messages/s"),
+        *memories,
+    ]
+
+
+async def _floored(
+    sandbox: Sandbox,
+    figure: Figure,
+    table: tuple[str, str],
+    *,
+    connections: int = 1,
+    batch: int = BODY_ROWS,
+) -> Figure:
+    """Return the figure beside the raw insert of the rows it wrote; a table is service and name."""
+    floor = await insert_floor(sandbox, *table, batch=batch, connections=connections)
+    return replace(figure, floor=floor, floor_name=f"insert into {table[1]}, {batch} at once")
