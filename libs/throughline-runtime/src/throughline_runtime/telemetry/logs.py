@@ -43,7 +43,8 @@ def configure(service: str, role: str, level: str, *, stream: TextIO | None = No
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(_level(level)),
-        logger_factory=structlog.PrintLoggerFactory(stream or sys.stdout),
+        # One write a line: several processes may share the stream.
+        logger_factory=structlog.WriteLoggerFactory(stream or sys.stdout),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(stream or sys.stdout)
