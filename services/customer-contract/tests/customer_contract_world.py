@@ -33,6 +33,8 @@ from throughline.customer_contract.v1.customer_service_pb2_grpc import CustomerS
 from throughline.customer_contract.v1.legal_entity_service_pb2_grpc import LegalEntityServiceStub
 from throughline.customer_contract.v1.quote_service_pb2_grpc import QuoteServiceStub
 from throughline.customer_contract.v1.rate_card_service_pb2_grpc import RateCardServiceStub
+from throughline.operations.v1.operations_service_pb2 import ListAuditEntriesRequest
+from throughline.operations.v1.operations_service_pb2_grpc import OperationsServiceStub
 from throughline_runtime.identity import Caller
 from throughline_testing.serving import Running, a_caller
 
@@ -275,6 +277,14 @@ class World:
         async with self.engine.connect() as connection:
             rows = await connection.execute(text("SELECT subject FROM outbox ORDER BY position"))
             return [subject.removeprefix("customer_contract.") for subject in rows.scalars()]
+
+    async def audited(self, aggregate_id: str) -> list[str]:
+        """Return the methods that the audit names for an object, in order."""
+        operations = self._stub(OperationsServiceStub, a_caller("auditor"))
+        reply = await operations.ListAuditEntries(
+            ListAuditEntriesRequest(aggregate_id=aggregate_id)
+        )
+        return [entry.method.rpartition(".")[2] for entry in reversed(reply.entries)]
 
     async def count(self, table: str) -> int:
         async with self.engine.connect() as connection:

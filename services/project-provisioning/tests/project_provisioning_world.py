@@ -16,6 +16,8 @@ from project_provisioning.schedules import advance_runs
 from throughline.customer_contract.events.v1.customer_contract_events_pb2 import ContractActivated
 from throughline.customer_contract.v1 import contract_service_pb2 as contract_pb
 from throughline.customer_contract.v1 import quote_pb2
+from throughline.operations.v1 import operations_service_pb2 as operations_pb
+from throughline.operations.v1.operations_service_pb2_grpc import OperationsServiceStub
 from throughline.project_provisioning.v1 import (
     document_pb2,
     milestone_service_pb2,
@@ -273,6 +275,14 @@ class World:
             milestone_service_pb2.AcceptMilestoneRequest(**request | values)
         )
         return response.milestone
+
+    async def audited(self, aggregate_id: str) -> list[str]:
+        """Return the methods that the audit names for an object, in order."""
+        operations = self.running.stub(OperationsServiceStub, caller=a_caller("auditor"))
+        reply = await operations.ListAuditEntries(
+            operations_pb.ListAuditEntriesRequest(aggregate_id=aggregate_id)
+        )
+        return [entry.method.rpartition(".")[2] for entry in reversed(reply.entries)]
 
     async def entry_count(self) -> int:
         """Return how many entries are stored."""

@@ -15,6 +15,8 @@ class Refusal(Exception):
     """
 
     code: ClassVar[str] = "request.refused"
+    usual_advice: ClassVar[str | None] = None
+    """What to do about any refusal of this kind, where the one who raises it knows no better."""
 
     def __init__(
         self,
@@ -27,7 +29,7 @@ class Refusal(Exception):
         super().__init__(message)
         self.message = message
         self.field = field
-        self.advice = advice
+        self.advice = self.usual_advice if advice is None else advice
         self._code = code
 
     @property
@@ -61,6 +63,7 @@ class NotFound(Refusal):
     """No such object, or none the caller may see."""
 
     code = "request.not_found"
+    usual_advice = "check it against the list; what was made a moment ago may still be coming"
 
 
 class AlreadyExists(Refusal):
@@ -79,12 +82,14 @@ class IllegalTransition(FailedPrecondition):
     """The state machine has no such move from the present state."""
 
     code = "request.illegal_transition"
+    usual_advice = "look at its state as it is now"
 
 
 class Aborted(Refusal):
     """Another writer was faster; reload and try again."""
 
     code = "request.aborted"
+    usual_advice = "read it again, and repeat the change on what it says now"
 
 
 class StaleVersion(Aborted):
@@ -103,3 +108,4 @@ class Unavailable(Refusal):
     """A part the request needs is out of reach for now; back off and retry."""
 
     code = "request.unavailable"
+    usual_advice = "try again in a moment"

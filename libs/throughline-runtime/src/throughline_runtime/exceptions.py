@@ -12,6 +12,7 @@ from sqlalchemy import Row, Select, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from throughline_core.errors import NotFound
+from throughline_runtime import audit
 from throughline_runtime.ids import new_id
 from throughline_runtime.schema import exception_item, exception_note
 
@@ -131,7 +132,8 @@ async def note(tx: AsyncConnection, exception_id: UUID, *, text: str, author: st
     Raises:
         ExceptionNotFound: there is no such exception.
     """
-    await get(tx, exception_id)
+    halt = (await get(tx, exception_id)).halt
+    audit.touch(tx, exception_id, halt.subject_id, engagement_id=halt.engagement_id)
     await tx.execute(
         insert(exception_note).values(
             note_id=new_id(), exception_id=exception_id, text=text, author=author

@@ -239,6 +239,20 @@ def require_entity(legal_entity_id: UUID | str) -> None:
         )
 
 
+def require_every_entity() -> None:
+    """Refuse a caller limited to legal entities: what is asked for concerns all of them at once.
+
+    Raises:
+        EntityForbidden: it is limited.
+        CallerUnproven: there is no caller.
+    """
+    if current_caller().entities is not None:
+        raise EntityForbidden(
+            "this concerns every legal entity, and the caller is limited to some",
+            advice="ask somebody who may act for all of them",
+        )
+
+
 def visible_entities() -> frozenset[UUID] | None:
     """Return the legal entities the current caller may see, None for all: a filter for lists.
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from throughline.operations.v1 import operations_service_pb2 as pb
 from throughline.operations.v1.operations_service_pb2_grpc import OperationsServiceServicer
+from throughline_core.ids import derived_id
 from throughline_runtime import audit, database, exceptions, outbox, parked
 from throughline_runtime.context import Context
 from throughline_runtime.fields import (
@@ -19,7 +20,12 @@ from throughline_runtime.fields import (
     write_id,
     write_instant,
 )
-from throughline_runtime.identity import current_caller, require_entity, visible_entities
+from throughline_runtime.identity import (
+    current_caller,
+    require_entity,
+    require_every_entity,
+    visible_entities,
+)
 from throughline_runtime.once import once
 from throughline_runtime.page import Page, next_token, read_page
 from throughline_runtime.subscription import Subscription
@@ -47,6 +53,7 @@ class OperationsServicer(OperationsServiceServicer):
     async def ListParked(
         self, request: pb.ListParkedRequest, context: object
     ) -> pb.ListParkedResponse:
+        require_every_entity()
         page = read_page(request, max=_PAGE_SIZE_MAX)
         status = request.status or pb.PARKED_STATUS_PARKED
         async with database.read(self._engine) as tx:
@@ -63,6 +70,7 @@ class OperationsServicer(OperationsServiceServicer):
     async def ReplayParked(
         self, request: pb.ReplayParkedRequest, context: object
     ) -> pb.ReplayParkedResponse:
+        require_every_entity()
         parked_ids = [read_uuid("parked_ids", value) for value in request.parked_ids]
 
         async def handle(tx: AsyncConnection) -> pb.ReplayParkedResponse:
@@ -74,6 +82,7 @@ class OperationsServicer(OperationsServiceServicer):
     async def DiscardParked(
         self, request: pb.DiscardParkedRequest, context: object
     ) -> pb.DiscardParkedResponse:
+        require_every_entity()
         parked_ids = [read_uuid("parked_ids", value) for value in request.parked_ids]
 
         async def handle(tx: AsyncConnection) -> pb.DiscardParkedResponse:
@@ -87,6 +96,7 @@ class OperationsServicer(OperationsServiceServicer):
     async def RepublishEvents(
         self, request: pb.RepublishEventsRequest, context: object
     ) -> pb.RepublishEventsResponse:
+        require_every_entity()
         since = read_instant("since", request.since)
         # Chunk by chunk and so outside of `once`, which only keeps that it was asked: doing it
         # again changes nothing.
@@ -143,8 +153,9 @@ class OperationsServicer(OperationsServiceServicer):
     async def ListAuditEntries(
         self, request: pb.ListAuditEntriesRequest, context: object
     ) -> pb.ListAuditEntriesResponse:
+        require_every_entity()
         page = read_page(request, max=_PAGE_SIZE_MAX)
-        aggregate_id = read_optional_uuid("aggregate_id", request.aggregate_id)
+        aggregate_id = _read_aggregate_id(request.aggregate_id)
         engagement_id = read_optional_uuid("engagement_id", request.engagement_id)
         async with database.read(self._engine) as tx:
             found = await audit.page(
@@ -160,6 +171,7 @@ class OperationsServicer(OperationsServiceServicer):
     async def VerifyAudit(
         self, request: pb.VerifyAuditRequest, context: object
     ) -> pb.VerifyAuditResponse:
+        require_every_entity()
         found = await audit.verify(self._engine)
         response = pb.VerifyAuditResponse(
             intact=found.first_break is None, sealed=found.sealed, head=found.head
@@ -173,6 +185,7 @@ class OperationsServicer(OperationsServiceServicer):
     async def GetControlTotals(
         self, request: pb.GetControlTotalsRequest, context: object
     ) -> pb.GetControlTotalsResponse:
+        require_every_entity()
         as_of = self._context.clock.now()
         async with database.read(self._engine) as tx:
             totals = await delivery_totals(tx, self._subscriptions)
@@ -193,6 +206,16 @@ class OperationsServicer(OperationsServiceServicer):
 
 def _after(page: Page) -> UUID | None:
     return None if page.after is None else read_uuid("page_token", page.after[0])
+
+
+def _read_aggregate_id(value: str) -> UUID | None:
+    """Return the id of a thing, given as such or, where people know it by a name, as `kind:name`.
+
+    Raises:
+        MalformedField: it is neither.
+    """
+    kind, colon, name = value.partition(":")
+    return derived_id(kind, name) if colon else read_optional_uuid("aggregate_id", value)
 
 
 def _cut(rows: Sequence[Row], page: Page, key: Callable[[Row], UUID]) -> tuple[Sequence[Row], str]:

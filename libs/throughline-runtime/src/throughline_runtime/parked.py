@@ -15,7 +15,7 @@ from sqlalchemy import Row, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from throughline_core.errors import FailedPrecondition, NotFound
-from throughline_runtime import exceptions, inbox
+from throughline_runtime import audit, exceptions, inbox
 from throughline_runtime.delivery import Delivery
 from throughline_runtime.exceptions import Halt
 from throughline_runtime.ids import new_id
@@ -236,10 +236,19 @@ async def _lock(tx: AsyncConnection, parked_ids: Iterable[UUID]) -> Sequence[Row
     wanted = sorted(set(parked_ids))
     rows = (await tx.execute(_LOCK, {"parked_ids": wanted})).all()
     if missing := set(wanted) - {row.parked_id for row in rows}:
-        raise ParkedMessageNotFound(f"no message is parked as {min(missing)}", field="parked_ids")
+        raise ParkedMessageNotFound(
+            f"no message is parked as {min(missing)}",
+            field="parked_ids",
+            advice="list the parked messages of this service; each has its own",
+        )
     for row in rows:
         if row.status != "parked":
-            raise AlreadySettled(f"{row.parked_id} is {row.status} already", field="parked_ids")
+            raise AlreadySettled(
+                f"{row.parked_id} is {row.status} already",
+                field="parked_ids",
+                advice="leave it out, and send the others again",
+            )
+    audit.touch(tx, *wanted)
     return rows
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from throughline.operations.v1 import operations_service_pb2 as pb
 from throughline_core.errors import FailedPrecondition
-from throughline_runtime import database
+from throughline_runtime import audit, database
 from throughline_runtime.identity import Caller, acting_as
 from throughline_runtime.once import IdempotencyKeyReused, RequestIdMissing, forget, once
 from throughline_runtime.schema import audit_entry, once_request
@@ -176,3 +176,19 @@ async def test_memory_ends_with_the_retention(engine: AsyncEngine) -> None:
     async with database.read(engine) as tx:
         kept = await tx.scalars(select(once_request.c.request_id))
         assert list(kept) == ["new"]
+
+
+async def test_the_audit_names_what_changed_without_an_event(engine: AsyncEngine) -> None:
+    quote, line, engagement = UUID(int=21), UUID(int=22), UUID(int=23)
+
+    async def change_quietly(tx: AsyncConnection) -> pb.DiscardParkedResponse:
+        audit.touch(tx, quote, engagement_id=engagement)
+        audit.touch(tx, line, quote)
+        return pb.DiscardParkedResponse()
+
+    await ask(engine, a_request(), change_quietly)
+
+    async with database.read(engine) as tx:
+        [entry] = await audit.page(tx, before=None, size=5, aggregate_id=line)
+    assert entry.aggregate_ids == (quote, line)
+    assert entry.engagement_id == engagement

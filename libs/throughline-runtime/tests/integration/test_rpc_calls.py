@@ -73,6 +73,9 @@ class Recorder(OperationsServiceServicer):
     async def DiscardParked(self, request: object, context: object) -> pb.DiscardParkedResponse:
         raise NotImplementedError
 
+    async def RepublishEvents(self, request: object, context: object) -> pb.RepublishEventsResponse:
+        return pb.RepublishEventsResponse()
+
     async def ListExceptions(self, request: object, context: object) -> pb.ListExceptionsResponse:
         raise NotImplementedError
 

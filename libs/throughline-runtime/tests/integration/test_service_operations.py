@@ -1,6 +1,8 @@
 """What operators see and mend over a service's own database."""
 
-from collections.abc import Sequence
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from uuid import UUID, uuid4
 
@@ -8,19 +10,26 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from throughline.connectors.events.v1.connectors_events_pb2 import CrosswalkLinked
 from throughline.operations.v1 import operations_service_pb2 as pb
-from throughline_runtime import audit, database, exceptions, parked
+from throughline_core.errors import InvalidArgument
+from throughline_core.ids import derived_id
+from throughline_runtime import audit, database, exceptions, inbox, outbox, parked
 from throughline_runtime.clock import Clock
 from throughline_runtime.context import Context
 from throughline_runtime.delivery import Delivery
+from throughline_runtime.events import Outgoing
 from throughline_runtime.exceptions import ExceptionNotFound, Halt
 from throughline_runtime.identity import Caller, CallerTokens, EntityForbidden, acting_as
+from throughline_runtime.ids import new_id
 from throughline_runtime.intake import Outcome, Verdict
+from throughline_runtime.once import once
 from throughline_runtime.operations import OperationsServicer
 from throughline_runtime.parked import AlreadySettled, ParkedMessageNotFound
 from throughline_runtime.rpc.client import Peers
 from throughline_runtime.settings import Settings
-from throughline_runtime.totals import ControlTotal
+from throughline_runtime.subscription import Subscription
+from throughline_runtime.totals import ControlTotal, delivery_totals
 from throughline_testing.database import Database
 from throughline_testing.settings import CALLER_KEY, make_settings
 
@@ -32,6 +41,13 @@ LIMITED = Caller("user-8", frozenset({"ROLE_FINANCE"}), entities=frozenset({ENTI
 
 async def control_totals(_tx: AsyncConnection) -> Sequence[ControlTotal]:
     return [ControlTotal("released", {"count": 3, "amount.EUR": Decimal("1250.50")})]
+
+
+@pytest.fixture(autouse=True)
+def asked_by_an_operator() -> Iterator[None]:
+    """Let each test ask as somebody who may see everything, unless it says otherwise."""
+    with acting_as(OPERATOR):
+        yield
 
 
 @pytest.fixture
@@ -183,6 +199,65 @@ async def test_nobody_notes_on_another_legal_entitys_exception(
         await servicer.NoteException(request, None)
 
 
+async def test_the_audit_of_a_message_or_an_exception_tells_who_acted_on_it(
+    engine: AsyncEngine, servicer: OperationsServicer
+) -> None:
+    [parked_id] = await park(engine, 1)
+    with acting_as(OPERATOR):
+        [item] = (await servicer.ListExceptions(pb.ListExceptionsRequest(), None)).exceptions
+        noting = pb.NoteExceptionRequest(
+            request_id="n", exception_id=item.exception_id, note="a test"
+        )
+        await servicer.NoteException(noting, None)
+        replay = pb.ReplayParkedRequest(request_id="r", parked_ids=[parked_id])
+        await servicer.ReplayParked(replay, None)
+        listed = await servicer.ListAuditEntries(
+            pb.ListAuditEntriesRequest(aggregate_id=parked_id), None
+        )
+
+    assert [entry.request_id for entry in listed.entries] == ["r", "n"]
+
+
+async def test_the_audit_of_what_goes_by_a_name_is_found_by_it(
+    engine: AsyncEngine, servicer: OperationsServicer
+) -> None:
+    async def put_connection(tx: AsyncConnection) -> pb.NoteExceptionResponse:
+        audit.touch(tx, derived_id("connection", "salesforce"))
+        return pb.NoteExceptionResponse()
+
+    with acting_as(OPERATOR):
+        request = pb.NoteExceptionRequest(request_id="put")
+        await once(engine, request, pb.NoteExceptionResponse, put_connection)
+        found, none = [
+            await servicer.ListAuditEntries(pb.ListAuditEntriesRequest(aggregate_id=name), None)
+            for name in ("connection:salesforce", "connection:stripe")
+        ]
+        with pytest.raises(InvalidArgument):
+            await servicer.ListAuditEntries(pb.ListAuditEntriesRequest(aggregate_id="x"), None)
+
+    assert [entry.request_id for entry in found.entries] == ["put"]
+    assert list(none.entries) == []
+
+
+async def test_what_no_legal_entity_owns_alone_is_not_shown_to_a_limited_caller(
+    engine: AsyncEngine, servicer: OperationsServicer
+) -> None:
+    [parked_id] = await park(engine, 1)
+    replay = pb.ReplayParkedRequest(request_id="a", parked_ids=[parked_id])
+    discard = pb.DiscardParkedRequest(request_id="b", parked_ids=[parked_id])
+    with acting_as(LIMITED):
+        answers = await asyncio.gather(
+            servicer.ListParked(pb.ListParkedRequest(), None),
+            servicer.ReplayParked(replay, None),
+            servicer.DiscardParked(discard, None),
+            servicer.ListAuditEntries(pb.ListAuditEntriesRequest(), None),
+            servicer.VerifyAudit(pb.VerifyAuditRequest(), None),
+            servicer.GetControlTotals(pb.GetControlTotalsRequest(), None),
+            return_exceptions=True,
+        )
+    assert {type(answer) for answer in answers} == {EntityForbidden}
+
+
 async def test_the_audit_lists_the_latest_command_first_and_verifies(
     engine: AsyncEngine, servicer: OperationsServicer
 ) -> None:
@@ -236,3 +311,23 @@ async def test_control_totals_are_exact_decimals_as_of_one_instant(
     assert answer.HasField("as_of")
     figures = {total.name: dict(total.figures) for total in answer.totals}
     assert figures["released"] == {"count": "3", "amount.EUR": "1250.5"}
+
+
+async def test_deliveries_are_counted_over_days_that_nobody_has_forgotten_yet(
+    engine: AsyncEngine,
+) -> None:
+    subscription = Subscription("runtime-probe-count", CrosswalkLinked, _ignore)
+    old = UUID(int=(int((time.time() - 34 * 86_400) * 1000) << 80) | 0x7 << 76)
+    async with database.write(engine) as tx:
+        # The publisher has forgotten the old event already, its consumer not yet.
+        await inbox.take(tx, subscription.durable, [old, new_id()])
+        await outbox.append(tx, [Outgoing(CrosswalkLinked(), UUID(int=1), 1)])
+    async with database.read(engine) as tx:
+        totals = {each.name: each.figures for each in await delivery_totals(tx, [subscription])}
+
+    assert totals["outbox"] == {subscription.subject: 1}
+    assert list(totals["inbox"].values()) == [1]
+
+
+async def _ignore(_tx: AsyncConnection, _events: Sequence[CrosswalkLinked]) -> None:
+    """Take nothing."""

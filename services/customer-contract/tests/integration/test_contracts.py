@@ -9,6 +9,7 @@ from customer_contract_world import (
     World,
     a_request_id,
     customer_request,
+    entity_request,
     eur,
     ids_of,
     sampled_lines,
@@ -370,3 +371,32 @@ async def test_hours_without_a_rate_stop_work_until_a_card_has_one(world: World)
     assert list(check.contract_line_ids) == [active.lines[1].contract_line_id]
     await world.cards().PublishRateCard(world.card_request())
     assert (await world.contracts().CheckReadiness(request)).ready
+
+
+async def test_the_audit_finds_every_change_of_a_contract_and_of_its_quote(world: World) -> None:
+    contract = await world.a_draft()
+    await world.contracts().UpdateDraftContract(draft_edit(contract))
+    await world.contracts().SignContract(world.signature_of(contract.contract_id))
+    await world.contracts().TerminateContract(end_of(contract, "2026-09-15"))
+
+    assert await world.audited(contract.contract_id) == [
+        "ImportQuote",
+        "UpdateDraftContract",
+        "SignContract",
+        "TerminateContract",
+    ]
+    assert await world.audited(contract.quote_id) == ["ImportQuote", "SignContract"]
+
+
+async def test_nobody_prices_a_contract_by_a_card_out_of_reach(world: World) -> None:
+    draft = await world.a_draft()
+    other = await world.entities().CreateLegalEntity(entity_request(code="DE02"))
+    card = await world.cards().PublishRateCard(
+        world.card_request(legal_entity_id=other.legal_entity.legal_entity_id)
+    )
+    limited = world.contracts(entities=ids_of(world.entity.legal_entity_id))
+
+    with pytest.raises(PermissionDenied):
+        await limited.UpdateDraftContract(
+            draft_edit(draft, rate_card_id=card.rate_card.rate_card_id)
+        )

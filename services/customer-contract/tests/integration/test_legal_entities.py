@@ -82,6 +82,8 @@ async def test_who_is_limited_to_a_company_sees_and_edits_no_other(world: World)
         )
     with pytest.raises(PermissionDenied):
         await limited.UpdateLegalEntity(update_of(world, legal_entity_id=other.legal_entity_id))
+    with pytest.raises(PermissionDenied):
+        await limited.CreateLegalEntity(entity_request(code="FR01", tax_id=None))
 
 
 async def test_the_list_is_filtered_by_code_and_country(world: World) -> None:

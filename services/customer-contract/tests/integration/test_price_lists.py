@@ -185,3 +185,20 @@ async def test_a_past_decision_is_explained_by_what_was_known_then(
     assert await known(datetime(2027, 1, 1, 12, tzinfo=UTC)) == ("150.00", 1)
     with pytest.raises(NotFound):
         await known(datetime(2026, 1, 1, tzinfo=UTC))
+
+
+async def test_the_audit_finds_every_change_of_a_service_by_its_code(world: World) -> None:
+    request = service_request("AUDIT", quote_pb2.BILLING_MODEL_RECURRING, "audit", anchor_day=15)
+    await world.catalogue().PutService(request)
+    request.request_id, request.retired = a_request_id(), True
+    await world.catalogue().PutService(request)
+
+    assert await world.audited("service:AUDIT") == ["PutService", "PutService"]
+
+
+async def test_who_is_limited_to_a_company_sets_no_price_for_the_others(world: World) -> None:
+    limited = world.cards(entities=ids_of(world.entity.legal_entity_id))
+    await limited.PublishRateCard(world.card_request())
+
+    with pytest.raises(PermissionDenied):
+        await limited.PublishRateCard(world.card_request(code="RC-ALL", legal_entity_id=None))

@@ -25,12 +25,14 @@ from project_provisioning.domain.time_entry import (
     WorkTask,
 )
 from project_provisioning.domain.timesheet import TimesheetStatus
+from throughline_runtime import audit
 from throughline_runtime.database import Contended
 from throughline_runtime.ids import new_id
 
 Found = TypeVar("Found")
 
 _UUID_LENGTH: Final = 36
+_ENTRIES_NAMED_MAX: Final = 100
 # What two writers can only break together: more than 24 hours a day, one source twice.
 _RACES: Final = frozenset({"person_day_minutes", "time_entry_pkey"})
 
@@ -196,7 +198,18 @@ async def save_entries(
         if _constraint_of(error) not in _RACES:
             raise
         raise Contended("others record time for the same days", advice="try again") from error
+    _touch(tx, entries, sheets)
     return sheets
+
+
+def _touch(tx: AsyncConnection, entries: Sequence[NewEntry], sheets: Sheets) -> None:
+    """Name the sheets in the audit, and the entries as long as they are few.
+
+    Ten thousand ids in the index of one audit entry would cost more than the entries themselves.
+    """
+    audit.touch(tx, *map(UUID, sheets.values()))
+    if len(entries) <= _ENTRIES_NAMED_MAX:
+        audit.touch(tx, *(UUID(entry.entry_id) for entry in entries))
 
 
 def _records(

@@ -329,3 +329,12 @@ expense_line: Final = _table(
         postgresql_where=text("receipt_sha256 IS NOT NULL"),
     ),
 )
+
+expense_source: Final = _table(
+    "expense_source",
+    Column("source_system", Text, primary_key=True),
+    Column("source_object_type", Text, primary_key=True),
+    Column("source_object_id", Text, primary_key=True),
+    _ref("expense_report_id", "expense_report"),
+    Index("expense_source_by_report", "expense_report_id"),
+)

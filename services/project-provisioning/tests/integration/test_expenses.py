@@ -9,6 +9,7 @@ from project_provisioning_world import ADA_SIGNED_IN, PMO, World, a_key
 from project_provisioning.grpc_api import servicers
 from project_provisioning.main import SERVICE
 from throughline.common.v1.money_pb2 import Money
+from throughline.common.v1.source_pb2 import SourceRef
 from throughline.project_provisioning.events.v1.project_provisioning_events_pb2 import (
     ExpenseReportApproved,
 )
@@ -16,6 +17,7 @@ from throughline.project_provisioning.v1 import document_pb2, project_pb2
 from throughline.project_provisioning.v1 import expense_service_pb2 as pb
 from throughline.project_provisioning.v1.expense_service_pb2_grpc import ExpenseServiceStub
 from throughline_core.errors import (
+    AlreadyExists,
     FailedPrecondition,
     IllegalTransition,
     InvalidArgument,
@@ -261,3 +263,53 @@ async def test_a_receipt_is_seen_by_who_may_see_the_expense(
     await world.expenses(a_caller("auditor", subject="user:auditor")).GetReceipt(request)
     with pytest.raises(NotFound):
         await world.expenses(OMAR).GetReceipt(request)
+
+
+async def test_a_cost_of_another_system_comes_in_once(
+    world: World, project: project_pb2.Project
+) -> None:
+    ada = await world.ada()
+    source = SourceRef(system="expense-tool", object_type="item", object_id="X-1")
+    line = a_line(project, billable=False, source=source)
+    report = await create(world, ada.person_id, line)
+
+    for lines in ([line], [a_line(project, billable=False), line]):
+        with pytest.raises(AlreadyExists) as refused:
+            await create(world, ada.person_id, *lines)
+        assert refused.value.stable_code == "expense_line.source_exists"
+    assert refused.value.field == "lines[1].source"
+
+    await submit(world, report)
+    reject = pb.RejectExpenseReportRequest(
+        request_id=a_key(), expense_report_id=report.expense_report_id, reason="wrong project"
+    )
+    await world.expenses(PMO).RejectExpenseReport(reject)
+    assert (await create(world, ada.person_id, line)).lines[0].source == source
+
+
+async def test_one_report_names_each_cost_of_another_system_once(
+    world: World, project: project_pb2.Project
+) -> None:
+    ada = await world.ada()
+    source = SourceRef(system="expense-tool", object_type="item", object_id="X-1")
+    line = a_line(project, billable=False, source=source)
+    with pytest.raises(AlreadyExists) as refused:
+        await create(world, ada.person_id, line, line)
+    assert refused.value.field == "lines[1].source"
+
+
+async def test_the_audit_finds_every_change_of_a_report_and_of_its_receipt(
+    world: World, project: project_pb2.Project
+) -> None:
+    ada = await world.ada()
+    receipt = await upload(world)
+    report = await create(world, ada.person_id, a_line(project, receipt_sha256=receipt))
+    await submit(world, report)
+    await approve(world, report)
+
+    assert await world.audited(report.expense_report_id) == [
+        "CreateExpenseReport",
+        "SubmitExpenseReport",
+        "ApproveExpenseReport",
+    ]
+    assert await world.audited(f"document:{receipt}") == ["UploadReceipt"]

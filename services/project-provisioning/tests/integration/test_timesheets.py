@@ -18,7 +18,7 @@ from project_provisioning_world import (
 )
 
 from throughline.project_provisioning.events.v1.project_provisioning_events_pb2 import TimeApproved
-from throughline.project_provisioning.v1 import project_pb2
+from throughline.project_provisioning.v1 import project_pb2, project_service_pb2
 from throughline.project_provisioning.v1 import time_service_pb2 as pb
 from throughline_core.errors import (
     FailedPrecondition,
@@ -342,3 +342,44 @@ async def test_people_see_and_hand_in_their_own_sheets_only(
         await world.time(ADA_SIGNED_IN).GetTimesheet(
             pb.GetTimesheetRequest(timesheet_id=theirs.timesheet_id)
         )
+
+
+async def test_the_audit_finds_every_change_of_a_sheet(
+    world: World, project: project_pb2.Project
+) -> None:
+    [sheet] = await submitted_sheets(world, project)
+    await approve(world, [sheet])
+
+    assert await world.audited(sheet) == [
+        "ImportTimeEntries",
+        "SubmitTimesheet",
+        "ApproveTimesheets",
+    ]
+
+
+async def test_the_audit_finds_every_change_of_what_no_event_tells(
+    world: World, project: project_pb2.Project
+) -> None:
+    person = await world.a_person()
+    task = task_of(project, "Advisory")
+    entry = await world.time().CreateTimeEntry(
+        pb.CreateTimeEntryRequest(
+            request_id=a_key(),
+            person_id=person.person_id,
+            task_id=task,
+            work_date=MONDAY.isoformat(),
+            minutes=60,
+        )
+    )
+    entry_id = entry.time_entry.entry.time_entry_id
+    await world.time().DeleteTimeEntry(
+        pb.DeleteTimeEntryRequest(request_id=a_key(), time_entry_id=entry_id)
+    )
+    await world.projects().CloseTask(
+        project_service_pb2.CloseTaskRequest(request_id=a_key(), task_id=task)
+    )
+
+    assert await world.audited(person.person_id) == ["CreatePerson"]
+    assert await world.audited(entry_id) == ["CreateTimeEntry", "DeleteTimeEntry"]
+    assert await world.audited(project.project_id) == ["CloseTask"]
+    assert await world.audited("template:advisory") == ["PutTemplate"]

@@ -32,11 +32,12 @@ from throughline_runtime.fields import (
     write_decimal,
     write_instant,
 )
-from throughline_runtime.identity import visible_entities
-from throughline_runtime.page import next_token, read_page
+from throughline_runtime.identity import require_every_entity, visible_entities
+from throughline_runtime.page import MalformedPage, next_token, read_page
 from throughline_runtime.rpc.server import Mount
 
 LIMIT_DEFAULT: Final = 500
+_POSITION_MAX: Final = 2**31 - 1
 PEERS: Final = (
     "billing-event",
     "connectors",
@@ -109,6 +110,8 @@ class ReconciliationServicer(ReconciliationServiceServicer):
     async def Reconcile(
         self, request: reconciliation_pb.ReconcileRequest, context: object
     ) -> reconciliation_pb.ReconcileResponse:
+        # Sums over all legal entities; what one of them has cannot be told apart in them.
+        require_every_entity()
         answers = await asyncio.gather(*map(self._ask, PEERS))
         totals = dict(zip(PEERS, answers, strict=True))
         found = invariants.check(totals)
@@ -134,9 +137,20 @@ def _read_key(keys: tuple[str, ...]) -> tuple[UUID, int, UUID]:
     contract_id, position, line_id = keys
     return (
         read_uuid("page_token", contract_id),
-        int(read_decimal("page_token", position, places=0)),
+        _read_position(position),
         read_uuid("page_token", line_id),
     )
+
+
+def _read_position(text: str) -> int:
+    position = int(read_decimal("page_token", text, places=0))
+    if not 0 <= position <= _POSITION_MAX:
+        raise MalformedPage(
+            "page_token is not one this list gave out",
+            field="page_token",
+            advice="send next_page_token of the page before, or none to begin anew",
+        )
+    return position
 
 
 def _entities(wanted: UUID | None) -> frozenset[UUID] | None:

@@ -2,8 +2,10 @@
 
 import random
 from typing import Any
+from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from reporting import lineage, queries
@@ -17,6 +19,9 @@ from throughline_testing.samples import sample
 from throughline_testing.statements import Statements
 
 TIME_ENTRY = "01980000-0000-7000-8000-000000000151"
+BILLING_EVENT = "01980000-0000-7000-8000-000000000181"
+DE01 = UUID("01980000-0000-7000-8000-0000000000e1")
+US01 = UUID("01980000-0000-7000-8000-0000000000e2")
 PAYMENT = "01980000-0000-7000-8000-0000000001d1"
 
 
@@ -91,6 +96,82 @@ async def test_what_is_not_there_or_not_ours_is_not_found(engine: AsyncEngine) -
         await walk(engine, kind="time_entry", key=TIME_ENTRY, entities=frozenset())
     with pytest.raises(UnknownKind):
         await walk(engine, kind="cent", key="1")
+
+
+async def hand_over(engine: AsyncEngine, *kinds: str, to: UUID | None = US01) -> None:
+    """Let the things of these kinds belong to another legal entity, or name none."""
+    query = text("UPDATE node SET legal_entity_id = :entity WHERE kind = ANY(:kinds)")
+    async with write(engine) as tx:
+        await tx.execute(query, {"entity": to, "kinds": list(kinds)})
+
+
+async def kinds_seen(engine: AsyncEngine, **question: Any) -> set[str]:
+    chain = await walk(engine, **{"entities": frozenset({DE01}), **question})
+    assert all(max(link.to, getattr(link, "from")) < len(chain.nodes) for link in chain.links)
+    return {node.kind for node in chain.nodes}
+
+
+async def test_a_walk_shows_nothing_of_other_legal_entities_nor_what_lies_behind_it(
+    engine: AsyncEngine,
+) -> None:
+    await take_everything(engine, seed=10)
+    whole = await kinds_seen(engine, kind="time_entry", key=TIME_ENTRY)
+    assert {"source_record", "invoice_line", "payment_allocation", "payment"} <= whole
+
+    await hand_over(engine, "invoice")
+
+    seen = await kinds_seen(engine, kind="time_entry", key=TIME_ENTRY)
+    assert {"billing_event", "invoice_line"} <= seen
+    assert not seen & {"invoice", "payment_allocation", "payment"}
+
+
+async def test_what_names_no_legal_entity_belongs_to_that_of_its_neighbour(
+    engine: AsyncEngine,
+) -> None:
+    await take_everything(engine, seed=11)
+    # As the further lines of a long invoice, and a milestone told of before its project.
+    await hand_over(engine, "invoice_line", "milestone", to=None)
+    assert "invoice_line" in await kinds_seen(engine, kind="time_entry", key=TIME_ENTRY)
+
+    await hand_over(engine, "billing_event", "invoice", "contract_line")
+
+    async with read(engine) as tx:
+        line_id = await tx.scalar(text("SELECT object_id FROM node WHERE kind = 'invoice_line'"))
+    with pytest.raises(LineageNotFound):
+        await kinds_seen(engine, kind="invoice_line", key=str(line_id))
+    with pytest.raises(LineageNotFound):
+        await kinds_seen(engine, kind="milestone", key="01980000-0000-7000-8000-000000001301")
+
+
+async def test_a_name_that_several_bear_means_the_one_the_caller_may_see(
+    engine: AsyncEngine,
+) -> None:
+    await take_everything(engine, seed=12)
+    async with write(engine) as tx:
+        await tx.execute(
+            text("""
+                INSERT INTO node (kind, object_id, version, label, state, quantity, legal_entity_id)
+                SELECT kind, :twin, 1, label, state, quantity, :entity
+                FROM node WHERE kind = 'time_entry' AND object_id = :original
+            """),
+            {"twin": UUID(int=1), "entity": US01, "original": UUID(TIME_ENTRY)},
+        )
+        label = await tx.scalar(
+            text("SELECT label FROM node WHERE object_id = :id"), {"id": UUID(TIME_ENTRY)}
+        )
+    for entity, expected in ((DE01, TIME_ENTRY), (US01, str(UUID(int=1)))):
+        chain = await walk(engine, kind="time_entry", key=label, entities=frozenset({entity}))
+        assert chain.nodes[0].object_id == expected
+
+
+async def test_a_cut_leaves_room_for_both_ways(engine: AsyncEngine) -> None:
+    await take_everything(engine, seed=13)
+    chain = await walk(engine, kind="billing_event", key=BILLING_EVENT, limit=3)
+    assert {node.distance for node in chain.nodes} == {0, -1, 1}
+    assert [abs(node.distance) for node in chain.nodes] == sorted(
+        abs(node.distance) for node in chain.nodes
+    )
+    assert chain.truncated
 
 
 async def test_positions_add_up_after_any_repetition(engine: AsyncEngine) -> None:

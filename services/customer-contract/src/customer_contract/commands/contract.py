@@ -38,7 +38,7 @@ async def update_draft(
 
     Raises:
         ContractNotFound, EntityForbidden, StaleVersion: the contract.
-        CustomerNotFound, RateCardNotFound: what the terms name.
+        CustomerNotFound, RateCardNotFound, EntityForbidden: what the terms name.
         NotDraft, LimitNotPositive, MixedCurrencies, CardCurrencyDiffers: see `domain.edit_draft`.
     """
     contract = await _get(tx, contract_id)
@@ -46,7 +46,10 @@ async def update_draft(
     await customers.get(tx, billing.bill_to_customer_id, field="bill_to_customer_id")
     card_currency = None
     if billing.rate_card_id is not None:
-        card_currency = (await rate_cards.get(tx, billing.rate_card_id)).scope.currency
+        scope = (await rate_cards.get(tx, billing.rate_card_id)).scope
+        if scope.legal_entity_id is not None:
+            require_entity(scope.legal_entity_id)
+        card_currency = scope.currency
     edited = domain.edit_draft(contract, billing, card_currency=card_currency, recorded=recorded)
     await contracts.save_draft(tx, edited)
     return edited

@@ -7,7 +7,7 @@ from customer_contract.domain.legal_entity import EntityProfile, LegalEntity
 from customer_contract.domain.values import LegalEntityId
 from customer_contract.domain.versions import require_version
 from customer_contract.repository import legal_entity as repository
-from throughline_runtime.identity import require_entity
+from throughline_runtime.identity import require_entity, require_every_entity
 from throughline_runtime.ids import new_id
 
 
@@ -19,7 +19,9 @@ async def create(
     Raises:
         InvalidArgument: see `domain.record`.
         CodeTaken: another company has the code.
+        EntityForbidden: the caller is limited to companies that exist already.
     """
+    require_every_entity()
     change = domain.record(LegalEntityId(new_id()), code=code, currency=currency, profile=profile)
     await repository.add(tx, change)
     return change.state

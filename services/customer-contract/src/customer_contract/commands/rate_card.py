@@ -12,7 +12,7 @@ from customer_contract.repository import customer as customers
 from customer_contract.repository import legal_entity as legal_entities
 from customer_contract.repository import rate_card as repository
 from throughline_core.ids import derived_id
-from throughline_runtime.identity import current_caller, require_entity
+from throughline_runtime.identity import current_caller, require_entity, require_every_entity
 
 
 async def publish(
@@ -31,7 +31,9 @@ async def publish(
         InvalidArgument, ScopeChanged: see `domain.publish`.
         StaleVersion: another writer published this version first; safe to retry.
     """
-    if scope.legal_entity_id is not None:
+    if scope.legal_entity_id is None:
+        require_every_entity()
+    else:
         require_entity(scope.legal_entity_id)
         await legal_entities.get(tx, scope.legal_entity_id)
     if scope.customer_id is not None:

@@ -12,6 +12,8 @@ from customer_contract.domain.catalogue import CatalogueEntry
 from customer_contract.domain.service_line import BillingModel, LineDefaults, ModelTerms
 from customer_contract.repository.service_line import milestones_from, write_milestones
 from throughline_core.errors import NotFound, StaleVersion
+from throughline_core.ids import derived_id
+from throughline_runtime import audit
 
 
 class ServiceNotFound(NotFound):
@@ -59,6 +61,7 @@ async def add(tx: AsyncConnection, entry: CatalogueEntry) -> None:
     )
     if written.rowcount != 1:
         raise StaleVersion(f"service {entry.code} was made by another writer")
+    _touch(tx, entry)
 
 
 async def save(tx: AsyncConnection, entry: CatalogueEntry) -> None:
@@ -75,6 +78,11 @@ async def save(tx: AsyncConnection, entry: CatalogueEntry) -> None:
     )
     if written.rowcount != 1:
         raise StaleVersion(f"service {entry.code} is not at {entry.version - 1}")
+    _touch(tx, entry)
+
+
+def _touch(tx: AsyncConnection, entry: CatalogueEntry) -> None:
+    audit.touch(tx, derived_id("service", entry.code))
 
 
 def entry_from(row: Row[Any]) -> CatalogueEntry:

@@ -39,7 +39,7 @@ from throughline_core.change import Change
 from throughline_core.errors import NotFound, StaleVersion
 from throughline_core.money import Money
 from throughline_core.quantity import RoundingMode, TimeRounding
-from throughline_runtime import outbox
+from throughline_runtime import audit, outbox
 
 _LINES: Final = insert_lines_sql(
     tables.contract_line,
@@ -208,6 +208,7 @@ async def add(tx: AsyncConnection, contract: Contract) -> None:
     )
     if written.rowcount != len(contract.lines):
         raise StaleVersion(f"contract {contract.contract_id} was made by another writer")
+    audit.touch(tx, contract.contract_id, engagement_id=contract.engagement_id)
 
 
 async def save(tx: AsyncConnection, change: Change[Contract, ContractEvent]) -> None:
@@ -279,6 +280,7 @@ async def _save_state(tx: AsyncConnection, contract: Contract) -> None:
     )
     if written.rowcount != 1:
         raise StaleVersion(f"contract {contract.number} is not at {contract.version - 1}")
+    audit.touch(tx, contract.contract_id, engagement_id=contract.engagement_id)
 
 
 async def _save_terms(tx: AsyncConnection, contract: Contract) -> None:

@@ -60,7 +60,11 @@ async def add(tx: AsyncConnection, change: Change[LegalEntity, LegalEntityRecord
     }
     written = await tx.execute(insert(tables.legal_entity).values(values).on_conflict_do_nothing())
     if written.rowcount != 1:
-        raise CodeTaken(f"a legal entity has the code {entity.code}", field="code")
+        raise CodeTaken(
+            f"a legal entity has the code {entity.code}",
+            field="code",
+            advice="find that legal entity, or choose another code",
+        )
     await outbox.append(tx, map(wire.write_event, change.events))
 
 

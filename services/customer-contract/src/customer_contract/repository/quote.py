@@ -28,7 +28,7 @@ from customer_contract.repository.service_line import (
 )
 from customer_contract.wire import quote as wire
 from throughline_core.errors import NotFound, StaleVersion
-from throughline_runtime import outbox
+from throughline_runtime import audit, outbox
 
 _ADD: Final = text(f"""
     WITH written AS (
@@ -135,6 +135,7 @@ async def add(tx: AsyncConnection, quote: Quote, *, events: Sequence[QuoteApprov
     )
     if written.rowcount != len(quote.lines):
         raise StaleVersion(f"quote {quote.number} has got version {quote.quote_version} meanwhile")
+    audit.touch(tx, quote.quote_id)
     await outbox.append(tx, map(wire.write_event, events))
 
 
@@ -178,6 +179,7 @@ async def save(
     )
     if written.rowcount != 1:
         raise StaleVersion(f"quote {quote.number} is not at {quote.version - 1}")
+    audit.touch(tx, quote.quote_id)
     await outbox.append(tx, map(wire.write_event, events))
 
 

@@ -33,6 +33,7 @@ async def create_report(
         PersonNotFound, ProjectNotFound, EntityForbidden, NotOwnExpenses.
         AmountInvalid, LineNotBillable, ContractLineUnknown, ContractLineUnclear, ReceiptMissing:
             see `domain.expense.claim_line`.
+        SourceExists: a line came in before, in a report that was not rejected.
     """
     person = await person_repository.get(tx, person_id)
     _require_sight(person, sight)
@@ -114,4 +115,8 @@ async def keep_document(tx: AsyncConnection, document: Document, *, by: str) -> 
 def _require_sight(person: Person, sight: Sight) -> None:
     require_entity(person.legal_entity_id)
     if sight.own_subject is not None and person.subject != sight.own_subject:
-        raise NotOwnExpenses("these are the expenses of somebody else")
+        raise NotOwnExpenses(
+            "these are the expenses of somebody else",
+            field="person_id",
+            advice="ask that person, or somebody of the PMO",
+        )

@@ -16,7 +16,7 @@ from project_provisioning.domain.timesheet import Timesheet, require_open
 from project_provisioning.repository import time_entry as repository
 from project_provisioning.repository import timesheet as timesheet_repository
 from project_provisioning.wire import time as wire
-from throughline_runtime import outbox
+from throughline_runtime import audit, outbox
 from throughline_runtime.identity import require_entity
 from throughline_runtime.rpc.errors import InvalidRequest, Violation
 
@@ -75,6 +75,7 @@ async def delete_time_entry(tx: AsyncConnection, time_entry_id: UUID, sight: Sig
     [sheet] = await timesheet_repository.get_all(tx, [timesheet_id])
     require_sight(sheet, sight)
     require_open(sheet)
+    audit.touch(tx, timesheet_id)
     await repository.delete(tx, time_entry_id)
 
 
@@ -86,7 +87,10 @@ def require_sight(sheet: Timesheet, sight: Sight) -> None:
     """
     require_entity(sheet.legal_entity_id)
     if sight.own_subject is not None and sheet.person_subject != sight.own_subject:
-        raise NotOwn("this is the time of somebody else")
+        raise NotOwn(
+            "this is the time of somebody else",
+            advice="ask that person, or somebody of the PMO",
+        )
 
 
 def _violations(refusals: Sequence[RowRefusal], field_pattern: str) -> list[Violation]:

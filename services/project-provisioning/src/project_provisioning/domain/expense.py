@@ -12,7 +12,13 @@ from project_provisioning.domain.project import Project, ProjectLine
 from project_provisioning.domain.template import BillingModel
 from project_provisioning.domain.time_entry import Source
 from throughline_core.change import Change
-from throughline_core.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
+from throughline_core.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+)
 from throughline_core.money import Money
 from throughline_core.transition import move
 
@@ -82,6 +88,12 @@ class ReceiptMissing(FailedPrecondition):
     """No receipt of this hash was uploaded."""
 
     code = "expense_line.receipt_missing"
+
+
+class SourceExists(AlreadyExists):
+    """The cost came in before, from the same record of the other system."""
+
+    code = "expense_line.source_exists"
 
 
 @dataclass(frozen=True, slots=True)

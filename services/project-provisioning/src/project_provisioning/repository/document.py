@@ -8,6 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from project_provisioning import tables
 from project_provisioning.domain.document import Document
+from throughline_core.ids import derived_id
+from throughline_runtime import audit
 
 
 async def add(tx: AsyncConnection, document: Document, *, by: str) -> None:
@@ -19,6 +21,7 @@ async def add(tx: AsyncConnection, document: Document, *, by: str) -> None:
         "uploaded_by": by,
     }
     await tx.execute(insert(tables.document).values(values).on_conflict_do_nothing())
+    audit.touch(tx, derived_id("document", document.sha256))
 
 
 async def kept(tx: AsyncConnection, hashes: Iterable[str]) -> frozenset[str]:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from project_provisioning import tables
@@ -15,17 +16,22 @@ from project_provisioning.domain.expense import (
     ExpenseReport,
     ExpenseReportNotFound,
     ExpenseReportStatus,
+    SourceExists,
 )
 from project_provisioning.domain.time_entry import Source
 from project_provisioning.repository.person import person_from
 from project_provisioning.wire import expense as wire
 from throughline_core.errors import StaleVersion
 from throughline_core.money import Money
-from throughline_runtime import outbox
+from throughline_runtime import audit, outbox
 
 
 async def add(tx: AsyncConnection, report: ExpenseReport) -> None:
-    """Write a new report with its lines."""
+    """Write a new report with its lines.
+
+    Raises:
+        SourceExists: a line came in before, in a report that was not rejected.
+    """
     head = {
         **_values(report),
         "expense_report_id": report.expense_report_id,
@@ -43,6 +49,8 @@ async def add(tx: AsyncConnection, report: ExpenseReport) -> None:
         for position, line in enumerate(report.lines, start=1)
     ]
     await tx.execute(insert(tables.expense_line), rows)
+    await _claim_sources(tx, report)
+    audit.touch(tx, report.expense_report_id)
 
 
 async def get(tx: AsyncConnection, expense_report_id: UUID) -> ExpenseReport:
@@ -79,6 +87,12 @@ async def save(tx: AsyncConnection, change: ExpenseChange) -> None:
         raise StaleVersion(
             f"expense report {report.expense_report_id} is not at {report.version - 1}"
         )
+    audit.touch(tx, report.expense_report_id)
+    if report.status is ExpenseReportStatus.REJECTED:
+        source = tables.expense_source
+        await tx.execute(
+            delete(source).where(source.c.expense_report_id == report.expense_report_id)
+        )
     await outbox.append(tx, map(wire.write_event, change.events))
 
 
@@ -114,6 +128,34 @@ async def assemble(tx: AsyncConnection, rows: Sequence[Row[Any]]) -> list[Expens
         )
         for row in rows
     ]
+
+
+async def _claim_sources(tx: AsyncConnection, report: ExpenseReport) -> None:
+    """Keep each record of another system to one report; of two writers the second is refused."""
+    named = [(index, line.source) for index, line in enumerate(report.lines) if line.source]
+    if not named:
+        return
+    table = tables.expense_source
+    columns = (table.c.source_system, table.c.source_object_type, table.c.source_object_id)
+    # One order for all writers, so that two of them wait for each other instead of deadlocking.
+    rows = [
+        dict(zip((column.name for column in columns), source, strict=True))
+        for source in sorted({source for _, source in named})
+    ]
+    claim = upsert(table).values(
+        [{**row, "expense_report_id": report.expense_report_id} for row in rows]
+    )
+    claimed = {
+        tuple(row) for row in await tx.execute(claim.on_conflict_do_nothing().returning(*columns))
+    }
+    for index, source in named:
+        if source not in claimed:
+            raise SourceExists(
+                f"{source.object_type} {source.object_id} of {source.system} came in before",
+                field=f"lines[{index}].source",
+                advice="leave the line out; if its report was wrong, have that one rejected first",
+            )
+        claimed.discard(source)
 
 
 def _values(report: ExpenseReport) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from project_provisioning import tables
 from project_provisioning.domain.person import Person, PersonNotFound, SubjectTaken
+from throughline_runtime import audit
 
 
 async def add(tx: AsyncConnection, person: Person) -> None:
@@ -36,6 +37,7 @@ async def add(tx: AsyncConnection, person: Person) -> None:
             field="subject",
             advice="find that person, or send the subject of this one",
         )
+    audit.touch(tx, person.person_id)
 
 
 async def get(tx: AsyncConnection, person_id: UUID) -> Person:

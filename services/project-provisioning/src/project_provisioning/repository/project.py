@@ -25,7 +25,7 @@ from project_provisioning.wire import project as wire
 from throughline_core.change import Change
 from throughline_core.errors import StaleVersion
 from throughline_core.money import Money
-from throughline_runtime import outbox
+from throughline_runtime import audit, outbox
 
 
 async def next_number(tx: AsyncConnection) -> str:
@@ -96,6 +96,7 @@ async def save(tx: AsyncConnection, change: Change[Project, ProjectEvent]) -> No
     )
     if written.rowcount != 1:
         raise StaleVersion(f"project {project.project_id} is not at {project.version - 1}")
+    audit.touch(tx, project.project_id, engagement_id=project.engagement_id)
     closed = [each.task_id for each in project.tasks if each.closed]
     await tx.execute(update(task).where(task.c.task_id.in_(closed)).values(closed=True))
     await outbox.append(tx, map(wire.write_event, change.events))

@@ -25,7 +25,7 @@ from project_provisioning.wire import run as wire
 from throughline.customer_contract.v1 import contract_pb2
 from throughline_core.change import Change
 from throughline_core.errors import StaleVersion
-from throughline_runtime import exceptions, outbox
+from throughline_runtime import audit, exceptions, outbox
 
 EXCEPTION_KIND: Final = "provisioning_run"
 
@@ -82,6 +82,7 @@ async def save(tx: AsyncConnection, change: Change[Run, RunEvent]) -> None:
     )
     if written.rowcount != 1:
         raise StaleVersion(f"provisioning run {run.run_id} is not at {run.version - 1}")
+    audit.touch(tx, run.run_id, engagement_id=run.terms.engagement_id)
     await _tell_people(tx, run)
     await outbox.append(tx, map(wire.write_event, change.events))
 

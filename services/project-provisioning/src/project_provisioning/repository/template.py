@@ -18,6 +18,8 @@ from project_provisioning.domain.template import (
     TemplateTask,
 )
 from throughline_core.errors import StaleVersion
+from throughline_core.ids import derived_id
+from throughline_runtime import audit
 
 
 async def latest_versions(tx: AsyncConnection, codes: Iterable[str]) -> Mapping[str, int]:
@@ -75,6 +77,7 @@ async def add(tx: AsyncConnection, template: Template) -> None:
         raise StaleVersion(
             f"template {template.code} has a version {template.version} already", advice="try again"
         )
+    audit.touch(tx, derived_id("template", template.code))
 
 
 def template_from(row: Row[Any]) -> Template:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from project_provisioning import tables
 from project_provisioning.domain.time_entry import TimeEntryNotFound
 from project_provisioning.domain.timesheet import Timesheet
+from throughline_runtime import audit
 
 _entry, _sheet, _person = tables.time_entry, tables.timesheet, tables.person
 
@@ -110,4 +111,5 @@ async def get(tx: AsyncConnection, time_entry_id: UUID) -> Row[Any]:
 
 async def delete(tx: AsyncConnection, time_entry_id: UUID) -> None:
     """Take an entry off its sheet, which this transaction has locked, and off its day."""
+    audit.touch(tx, time_entry_id)
     await tx.execute(_DELETE, {"time_entry_id": time_entry_id})

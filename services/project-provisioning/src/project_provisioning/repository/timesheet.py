@@ -13,6 +13,7 @@ from project_provisioning.domain.timesheet import (
     TimesheetNotFound,
     TimesheetStatus,
 )
+from throughline_runtime import audit
 
 _SHEETS: Final = text("""
     SELECT sheet.*, coalesce(person.subject, '') AS person_subject
@@ -96,6 +97,7 @@ async def get_submitted(
 
 async def save_all(tx: AsyncConnection, sheets: Sequence[Timesheet]) -> None:
     """Write the new states of sheets that are locked by this transaction: one statement."""
+    audit.touch(tx, *(sheet.timesheet_id for sheet in sheets))
     await tx.execute(
         _SAVE_SHEETS,
         {

@@ -68,7 +68,9 @@ class ConnectionServiceServicer:
 
     def PutConnection(self, request, context):
         """Create or replace a connection. Secrets are not sent: `secret_ref` names one the deployment holds.
-        Refuses: connection.vendor_unknown, connection.secret_missing, connection.mapping_invalid.
+        Safe to retry with the same request_id. Changed in more than its rhythm and secret, it is read from the beginning again.
+        Refuses: connection.vendor_unknown, connection.secret_missing, connection.mapping_invalid, connection.address_unsafe,
+        caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

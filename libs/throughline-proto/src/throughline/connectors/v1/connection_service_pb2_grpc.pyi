@@ -35,7 +35,9 @@ class ConnectionServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ConnectionServiceAsyncStub: ...
     PutConnection: _grpc.UnaryUnaryMultiCallable[_connection_service_pb2.PutConnectionRequest, _connection_service_pb2.PutConnectionResponse]
     """Create or replace a connection. Secrets are not sent: `secret_ref` names one the deployment holds.
-    Refuses: connection.vendor_unknown, connection.secret_missing, connection.mapping_invalid.
+    Safe to retry with the same request_id. Changed in more than its rhythm and secret, it is read from the beginning again.
+    Refuses: connection.vendor_unknown, connection.secret_missing, connection.mapping_invalid, connection.address_unsafe,
+    caller.entity_forbidden.
     """
     GetConnection: _grpc.UnaryUnaryMultiCallable[_connection_service_pb2.GetConnectionRequest, _connection_service_pb2.GetConnectionResponse]
     """Get a connection with its sync state.
@@ -58,7 +60,9 @@ class ConnectionServiceAsyncStub(ConnectionServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     PutConnection: _aio.UnaryUnaryMultiCallable[_connection_service_pb2.PutConnectionRequest, _connection_service_pb2.PutConnectionResponse]  # type: ignore[assignment]
     """Create or replace a connection. Secrets are not sent: `secret_ref` names one the deployment holds.
-    Refuses: connection.vendor_unknown, connection.secret_missing, connection.mapping_invalid.
+    Safe to retry with the same request_id. Changed in more than its rhythm and secret, it is read from the beginning again.
+    Refuses: connection.vendor_unknown, connection.secret_missing, connection.mapping_invalid, connection.address_unsafe,
+    caller.entity_forbidden.
     """
     GetConnection: _aio.UnaryUnaryMultiCallable[_connection_service_pb2.GetConnectionRequest, _connection_service_pb2.GetConnectionResponse]  # type: ignore[assignment]
     """Get a connection with its sync state.
@@ -84,7 +88,9 @@ class ConnectionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_connection_service_pb2.PutConnectionResponse, _abc.Awaitable[_connection_service_pb2.PutConnectionResponse]]:
         """Create or replace a connection. Secrets are not sent: `secret_ref` names one the deployment holds.
-        Refuses: connection.vendor_unknown, connection.secret_missing, connection.mapping_invalid.
+        Safe to retry with the same request_id. Changed in more than its rhythm and secret, it is read from the beginning again.
+        Refuses: connection.vendor_unknown, connection.secret_missing, connection.mapping_invalid, connection.address_unsafe,
+        caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod

@@ -129,7 +129,7 @@ class GetLineageRequest(_message.Message):
     kind: _builtins.str
     """Kind of the object, as in LineageNode."""
     key: _builtins.str
-    """UUID, or what people call it: `INV-DE01-2026-000001`."""
+    """UUID, or what people call it: `INV-DE01-2026-000001`; the latest of several of one name."""
     direction: Global___LineageDirection.ValueType
     limit: _builtins.int
     """At most this many things, nearest first: 1 to 2000; 500 when 0."""
@@ -162,7 +162,7 @@ class GetLineageResponse(_message.Message):
     """Whether the limit cut the chain."""
     @_builtins.property
     def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineageNode]:
-        """The object itself first, then by distance."""
+        """The object itself first, then by steps away from it, either way."""
 
     @_builtins.property
     def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineageLink]: ...

@@ -47,7 +47,7 @@ class LineageServiceServicer:
     """
 
     def GetLineage(self, request, context):
-        """Walk the chain from one object, towards the quote, towards cash, or both ways.
+        """Walk the chain from one object, towards the quote, towards cash, or both ways. Callers limited to legal entities see theirs only.
         Refuses: lineage.not_found, lineage.kind_unknown.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -34,7 +34,7 @@ class LineageServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> LineageServiceAsyncStub: ...
     GetLineage: _grpc.UnaryUnaryMultiCallable[_lineage_service_pb2.GetLineageRequest, _lineage_service_pb2.GetLineageResponse]
-    """Walk the chain from one object, towards the quote, towards cash, or both ways.
+    """Walk the chain from one object, towards the quote, towards cash, or both ways. Callers limited to legal entities see theirs only.
     Refuses: lineage.not_found, lineage.kind_unknown.
     """
 
@@ -44,7 +44,7 @@ class LineageServiceAsyncStub(LineageServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetLineage: _aio.UnaryUnaryMultiCallable[_lineage_service_pb2.GetLineageRequest, _lineage_service_pb2.GetLineageResponse]  # type: ignore[assignment]
-    """Walk the chain from one object, towards the quote, towards cash, or both ways.
+    """Walk the chain from one object, towards the quote, towards cash, or both ways. Callers limited to legal entities see theirs only.
     Refuses: lineage.not_found, lineage.kind_unknown.
     """
 
@@ -57,7 +57,7 @@ class LineageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lineage_service_pb2.GetLineageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lineage_service_pb2.GetLineageResponse, _abc.Awaitable[_lineage_service_pb2.GetLineageResponse]]:
-        """Walk the chain from one object, towards the quote, towards cash, or both ways.
+        """Walk the chain from one object, towards the quote, towards cash, or both ways. Callers limited to legal entities see theirs only.
         Refuses: lineage.not_found, lineage.kind_unknown.
         """
 

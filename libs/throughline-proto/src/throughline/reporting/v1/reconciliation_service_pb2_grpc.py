@@ -49,7 +49,7 @@ class ReconciliationServiceServicer:
     def Reconcile(self, request, context):
         """Ask every service for its control totals and check the invariants over them. While facts are still under way
         between services, figures may differ for a moment: `settled` says whether everything published was taken.
-        Refuses: request.unavailable when a service does not answer.
+        Refuses: request.unavailable when a service does not answer, caller.entity_forbidden to callers limited to legal entities.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,7 @@ class ReconciliationServiceStub:
     Reconcile: _grpc.UnaryUnaryMultiCallable[_reconciliation_service_pb2.ReconcileRequest, _reconciliation_service_pb2.ReconcileResponse]
     """Ask every service for its control totals and check the invariants over them. While facts are still under way
     between services, figures may differ for a moment: `settled` says whether everything published was taken.
-    Refuses: request.unavailable when a service does not answer.
+    Refuses: request.unavailable when a service does not answer, caller.entity_forbidden to callers limited to legal entities.
     """
 
 @_typing.type_check_only
@@ -47,7 +47,7 @@ class ReconciliationServiceAsyncStub(ReconciliationServiceStub):
     Reconcile: _aio.UnaryUnaryMultiCallable[_reconciliation_service_pb2.ReconcileRequest, _reconciliation_service_pb2.ReconcileResponse]  # type: ignore[assignment]
     """Ask every service for its control totals and check the invariants over them. While facts are still under way
     between services, figures may differ for a moment: `settled` says whether everything published was taken.
-    Refuses: request.unavailable when a service does not answer.
+    Refuses: request.unavailable when a service does not answer, caller.entity_forbidden to callers limited to legal entities.
     """
 
 class ReconciliationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -61,7 +61,7 @@ class ReconciliationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_reconciliation_service_pb2.ReconcileResponse, _abc.Awaitable[_reconciliation_service_pb2.ReconcileResponse]]:
         """Ask every service for its control totals and check the invariants over them. While facts are still under way
         between services, figures may differ for a moment: `settled` says whether everything published was taken.
-        Refuses: request.unavailable when a service does not answer.
+        Refuses: request.unavailable when a service does not answer, caller.entity_forbidden to callers limited to legal entities.
         """
 
 def add_ReconciliationServiceServicer_to_server(servicer: ReconciliationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
