@@ -17,7 +17,11 @@ from throughline_core.ids import derived_id
 from throughline_runtime import exceptions
 from throughline_runtime.context import Context
 from throughline_runtime.database import read, write
+from throughline_runtime.identity import acting_as
 from throughline_simulators.testing import Simulators
+from throughline_testing.serving import a_caller
+
+INTEGRATION = a_caller("integration")
 
 MAPPING = {
     "products": {"DISC": "DISCOVERY", "DELIVERY": "DELIVERY-TM", "SUPPORT": "MANAGED-SUPPORT"},
@@ -192,7 +196,7 @@ class World:
             **values,
         )
 
-    async def connect_stripe(self) -> Connection:
+    async def connect_stripe(self, **values: Any) -> Connection:
         return await self._connect(
             Connection(
                 name="stripe",
@@ -205,21 +209,24 @@ class World:
                 mapping={},
                 poll_seconds=0,
                 version=0,
-            )
+            ),
+            **values,
         )
 
     async def _connect(self, connection: Connection, **values: Any) -> Connection:
         wanted = replace(connection, **values)
-        async with write(self.context.engine) as tx:
-            return await commands.put_connection(tx, wanted, is_production=False)
+        with acting_as(INTEGRATION):
+            async with write(self.context.engine) as tx:
+                return await commands.put_connection(tx, wanted, is_production=False)
 
     async def sync(self) -> SyncState:
         """Ask for a sync, run it, and return how far it came."""
-        async with write(self.context.engine) as tx:
-            await commands.request_sync(tx, "salesforce", at=self.context.clock.now())
+        with acting_as(INTEGRATION):
+            async with write(self.context.engine) as tx:
+                await commands.request_sync(tx, "salesforce", at=self.context.clock.now())
         await schedules.sync(self.context)
         async with read(self.context.engine) as tx:
-            return (await repository.get(tx, "salesforce"))[1]
+            return (await repository.get(tx, "salesforce", entities=None))[1]
 
     async def exceptions(self) -> dict[str, str]:
         """Return the open exceptions: kind and reason."""

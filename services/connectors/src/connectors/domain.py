@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from throughline_core.errors import FailedPrecondition, InvalidArgument, NotFound, Unauthenticated
@@ -13,11 +14,17 @@ from throughline_core.ids import derived_id
 SALESFORCE: Final = "salesforce_cpq"
 STRIPE: Final = "stripe"
 VENDORS: Final = frozenset({SALESFORCE, STRIPE})
+# Where secrets may be sent in production: a host by name, or all below one that begins with a dot.
+_HOSTS: Final = {
+    SALESFORCE: (".salesforce.com", ".salesforce.mil", ".sfcrmproducts.cn"),
+    STRIPE: ("api.stripe.com",),
+}
+_LOCAL_HOSTS: Final = frozenset({"127.0.0.1", "localhost"})
 
 # A poll reads again what changed this long before the cursor: the clocks of another system's nodes
 # differ, and a transaction there may commit after a later stamp was already read.
 OVERLAP: Final = timedelta(minutes=2)
-ATTEMPTS_MAX: Final = 12
+ATTEMPTS_MAX: Final = 36
 LEASE: Final = timedelta(seconds=60)
 
 
@@ -52,7 +59,7 @@ class MappingInvalid(InvalidArgument):
 
 
 class AddressUnsafe(InvalidArgument):
-    """The address is not encrypted, and not this machine's own."""
+    """The address is not encrypted, or in production not one of the vendor's."""
 
     code = "connection.address_unsafe"
 
@@ -137,9 +144,13 @@ class WebhookStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """A verified callback: the event's id and type there, and the bytes that were signed."""
+    """A verified callback: the event's id and type there, and the bytes that were signed.
+
+    `connection` is the one whose secret signed it: only that account knows what it tells of.
+    """
 
     provider: str
+    connection: str
     event_id: str
     event_type: str
     body: bytes
@@ -165,13 +176,41 @@ def check_connection(connection: Connection, *, is_production: bool) -> None:
             field="vendor",
             advice=f"use one of {', '.join(sorted(VENDORS))}",
         )
-    is_local = connection.base_url.startswith(("http://127.0.0.1:", "http://localhost:"))
-    if not connection.base_url.startswith("https://") and (is_production or not is_local):
+    if not _is_safe(connection, is_production=is_production):
         raise AddressUnsafe(
-            f"{connection.base_url} is not an https address",
+            "the address is not one that secrets may be sent to",
             field="base_url",
-            advice="use https; plain http is for simulators on the same machine",
+            advice="give the vendor's https address, with neither user, query nor fragment; plain"
+            " http is for simulators on the same machine",
         )
+
+
+def _is_safe(connection: Connection, *, is_production: bool) -> bool:
+    try:
+        url = urlsplit(connection.base_url)
+        host, has_more = url.hostname or "", "@" in url.netloc or url.query or url.fragment
+        # Reading the port is what finds one that is none.
+        if has_more or not host or url.port == 0:
+            return False
+    except ValueError:
+        return False
+    if is_production:
+        return url.scheme == "https" and any(
+            host.endswith(known) if known.startswith(".") else host == known
+            for known in _HOSTS[connection.vendor]
+        )
+    return url.scheme == "https" or (url.scheme == "http" and host in _LOCAL_HOSTS)
+
+
+def is_same_source(known: Connection, wanted: Connection) -> bool:
+    """Whether what was read so far still counts: same system, understood and owned the same way."""
+    return (
+        known.vendor == wanted.vendor
+        and known.base_url == wanted.base_url
+        and known.client_id == wanted.client_id
+        and known.legal_entity_id == wanted.legal_entity_id
+        and dict(known.mapping) == dict(wanted.mapping)
+    )
 
 
 def with_version(connection: Connection, version: int) -> Connection:
@@ -209,7 +248,7 @@ def read_from(state: SyncState) -> datetime | None:
 def next_attempt(attempts: int, *, now: datetime) -> datetime | None:
     """Return when to try a callback again after `attempts` failures, None to give it up.
 
-    2 s, 4 s … up to an hour: a vendor's outage of an afternoon is outlived.
+    2 s, 4 s … up to an hour: a vendor's outage of a day is outlived.
     """
     if attempts >= ATTEMPTS_MAX:
         return None

@@ -26,6 +26,7 @@ from throughline.connectors.v1.webhook_service_pb2_grpc import (
 from throughline_runtime.context import Context
 from throughline_runtime.database import read, write
 from throughline_runtime.fields import read_optional_uuid, read_uuid
+from throughline_runtime.identity import visible_entities
 from throughline_runtime.once import once
 from throughline_runtime.page import MalformedPage, next_token, read_page
 from throughline_runtime.rpc.server import Mount
@@ -66,7 +67,7 @@ class ConnectionServicer(ConnectionServiceServicer):
         self, request: pb.GetConnectionRequest, context: object
     ) -> pb.GetConnectionResponse:
         async with read(self._context.engine) as tx:
-            connection, state = await repository.get(tx, request.name)
+            connection, state = await repository.get(tx, request.name, entities=visible_entities())
         return pb.GetConnectionResponse(
             connection=wire.write_connection(connection), sync_state=wire.write_sync_state(state)
         )
@@ -77,7 +78,9 @@ class ConnectionServicer(ConnectionServiceServicer):
         page = read_page(request)
         after = page.after[0] if page.after else None
         async with read(self._context.engine) as tx:
-            found = await repository.connections(tx, after=after, limit=page.size + 1)
+            found = await repository.connections(
+                tx, after=after, limit=page.size + 1, entities=visible_entities()
+            )
         shown = [connection for connection, _ in found[: page.size]]
         return pb.ListConnectionsResponse(
             connections=map(wire.write_connection, shown),
@@ -107,6 +110,7 @@ class ConnectionServicer(ConnectionServiceServicer):
                 system=request.system,
                 source_object_id=request.source_object_id,
                 object_id=read_optional_uuid("object_id", request.object_id),
+                entities=visible_entities(),
             )
         return pb.ListCrosswalkLinksResponse(
             links=[link for _, link in rows[: page.size]],
@@ -127,12 +131,17 @@ class WebhookServicer(WebhookServiceServicer):
             known = await repository.connections(tx, vendor=request.provider)
         enabled = [connection for connection, _ in known if connection.enabled]
         if request.provider != domain.STRIPE or not enabled:
-            raise ProviderUnknown(f"nobody here expects callbacks of {request.provider}")
-        secrets = [
-            secret
+            raise ProviderUnknown(
+                f"nobody here expects callbacks of {request.provider}",
+                field="provider",
+                advice="put a connection for this vendor, and enable it",
+            )
+        # The account whose secret fits is the one that sent it.
+        settings = ConnectorSettings()
+        secrets = {
+            connection.name: settings.webhook_secrets(connection.secret_ref)
             for connection in enabled
-            for secret in ConnectorSettings().webhook_secrets(connection.secret_ref)
-        ]
+        }
         callback = stripe_adapter.verify(request.body, request.headers, secrets)
         # The vendor's event id is the idempotency key: a repetition is only counted.
         async with write(self._context.engine) as tx:
@@ -152,6 +161,7 @@ class WebhookServicer(WebhookServiceServicer):
                 page_size=page.size + 1,
                 provider=request.provider,
                 status=name.lower() if request.status else None,
+                entities=visible_entities(),
             )
         return webhook_pb.ListWebhooksResponse(
             webhooks=[webhook for _, webhook in rows[: page.size]],
@@ -180,8 +190,14 @@ def _read_key(keys: tuple[str, ...] | None) -> tuple[datetime, UUID] | None:
         return None
     try:
         at = datetime.fromisoformat(keys[0])
+        if at.tzinfo is None:
+            raise ValueError("an instant without its offset")
     except ValueError as error:
-        raise MalformedPage("page_token is not one this list gave out") from error
+        raise MalformedPage(
+            "page_token is not one this list gave out",
+            field="page_token",
+            advice="send next_page_token of the page before, or none to begin anew",
+        ) from error
     return at, read_uuid("page_token", keys[1])
 
 

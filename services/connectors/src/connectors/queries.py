@@ -1,9 +1,10 @@
 """Lists of callbacks and crosswalk links, and the control totals."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import ColumnElement, Select, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connectors import tables
@@ -21,6 +22,7 @@ async def webhooks(
     page_size: int,
     provider: str,
     status: str | None,
+    entities: frozenset[UUID] | None,
 ) -> list[tuple[tuple[datetime, UUID], webhook_pb.Webhook]]:
     """Return callbacks with their keys, newest first, at most `page_size` past `after`."""
     table = tables.webhook
@@ -31,6 +33,7 @@ async def webhooks(
         query = query.where(table.c.provider == provider)
     if status is not None:
         query = query.where(table.c.status == status)
+    query = _limited(query, table.c.connection, entities)
     return [
         (
             (row.received_at, row.webhook_id),
@@ -56,6 +59,7 @@ async def crosswalk_links(
     system: str,
     source_object_id: str,
     object_id: UUID | None,
+    entities: frozenset[UUID] | None,
 ) -> list[tuple[tuple[datetime, UUID], crosswalk_pb2.CrosswalkLink]]:
     """Return links with their keys, newest first, at most `page_size` past `after`."""
     table = tables.crosswalk_link
@@ -68,6 +72,7 @@ async def crosswalk_links(
         query = query.where(table.c.source_object_id == source_object_id)
     if object_id is not None:
         query = query.where(table.c.object_id == object_id)
+    query = _limited(query, table.c.system, entities)
     return [
         (
             (row.linked_at, row.crosswalk_link_id),
@@ -85,6 +90,17 @@ async def crosswalk_links(
         )
         for row in await tx.execute(query.limit(page_size))
     ]
+
+
+def _limited(
+    query: Select[Any], name: ColumnElement[str], entities: frozenset[UUID] | None
+) -> Select[Any]:
+    """Leave out what came through connections of other legal entities."""
+    if entities is None:
+        return query
+    table = tables.connection
+    others = select(table.c.name).where(table.c.legal_entity_id.not_in(entities))
+    return query.where(name.not_in(others))
 
 
 async def control_totals(tx: AsyncConnection) -> list[ControlTotal]:

@@ -21,7 +21,7 @@ from connectors.domain import (
 )
 from throughline_core.errors import StaleVersion
 from throughline_core.ids import derived_id
-from throughline_runtime import outbox
+from throughline_runtime import audit, outbox
 
 _LINK: Final = text("""
     INSERT INTO crosswalk_link (crosswalk_link_id, system, object_type, source_object_id,
@@ -41,25 +41,33 @@ _LEASE: Final = text("""
         SELECT webhook_id FROM webhook WHERE status = 'received' AND due_at <= :now
         ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED
     )
-    RETURNING webhook_id, provider, event_id, event_type, body, attempts
+    RETURNING webhook_id, connection, body, attempts
 """)
 
+# One that could not be worked on is tried again when somebody has the vendor send it again.
 _STORE: Final = text("""
-    INSERT INTO webhook (webhook_id, provider, event_id, event_type, body, status, deliveries,
-                         due_at, received_at)
-    VALUES (:webhook_id, :provider, :event_id, :event_type, :body, 'received', 1, :at, :at)
-    ON CONFLICT (provider, event_id) DO UPDATE SET deliveries = webhook.deliveries + 1
+    INSERT INTO webhook (webhook_id, provider, connection, event_id, event_type, body, status,
+                         deliveries, due_at, received_at)
+    VALUES (:webhook_id, :provider, :connection, :event_id, :event_type, :body, 'received', 1,
+            :at, :at)
+    ON CONFLICT (provider, event_id) DO UPDATE SET
+        deliveries = webhook.deliveries + 1,
+        status = CASE webhook.status WHEN 'failed' THEN 'received' ELSE webhook.status END,
+        attempts = CASE webhook.status WHEN 'failed' THEN 0 ELSE webhook.attempts END,
+        due_at = CASE webhook.status WHEN 'failed' THEN :at ELSE webhook.due_at END
     RETURNING deliveries
 """)
 
 
-async def get(tx: AsyncConnection, name: str) -> tuple[Connection, SyncState]:
+async def get(
+    tx: AsyncConnection, name: str, *, entities: frozenset[UUID] | None
+) -> tuple[Connection, SyncState]:
     """Return a connection and how far it was read.
 
     Raises:
-        ConnectionNotFound: there is none of this name.
+        ConnectionNotFound: there is none of this name that the caller may see.
     """
-    [*found] = await connections(tx, name=name)
+    found = await connections(tx, name=name, entities=entities)
     if not found:
         raise ConnectionNotFound(
             f"there is no connection {name}", field="name", advice="list them at /v1/connections"
@@ -74,8 +82,12 @@ async def connections(
     vendor: str | None = None,
     after: str | None = None,
     limit: int | None = None,
+    entities: frozenset[UUID] | None = None,
 ) -> list[tuple[Connection, SyncState]]:
-    """Return connections by name."""
+    """Return connections by name.
+
+    `entities` leaves those of other legal entities out; what belongs to none is everybody's.
+    """
     table = tables.connection
     query = (
         select(table, tables.sync_state)
@@ -89,6 +101,9 @@ async def connections(
         query = query.where(table.c.vendor == vendor)
     if after is not None:
         query = query.where(table.c.name > after)
+    if entities is not None:
+        entity = table.c.legal_entity_id
+        query = query.where(entity.is_(None) | entity.in_(entities))
     return [(connection_from(row), state_from(row)) for row in await tx.execute(query)]
 
 
@@ -151,6 +166,12 @@ async def put(tx: AsyncConnection, connection: Connection) -> None:
     await tx.execute(
         insert(tables.sync_state).values(name=connection.name).on_conflict_do_nothing()
     )
+    touch(tx, connection.name)
+
+
+def touch(tx: AsyncConnection, name: str) -> None:
+    """Name a connection in the audit of what this transaction does."""
+    audit.touch(tx, derived_id("connection", name))
 
 
 async def mark_sync(tx: AsyncConnection, name: str, **values: Any) -> None:
@@ -182,6 +203,7 @@ async def store(tx: AsyncConnection, callback: Callback, *, at: datetime) -> boo
         _STORE,
         {
             "webhook_id": derived_id("webhook", callback.provider, callback.event_id),
+            "connection": callback.connection,
             "provider": callback.provider,
             "event_id": callback.event_id,
             "event_type": callback.event_type,

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import httpx
 import structlog
+from sqlalchemy import Row
 
 from connectors import domain, repository
 from connectors.adapters.salesforce.adapter import Imported, SalesforceAdapter
@@ -18,7 +19,7 @@ from connectors.settings import ConnectorSettings
 from throughline.customer_contract.v1.customer_service_pb2_grpc import CustomerServiceStub
 from throughline.customer_contract.v1.quote_service_pb2_grpc import QuoteServiceStub
 from throughline.invoice_payment.v1.payment_service_pb2_grpc import PaymentServiceStub
-from throughline_core.errors import Refusal, Unavailable
+from throughline_core.errors import Aborted, Refusal, ResourceExhausted, Unavailable
 from throughline_core.ids import derived_id
 from throughline_runtime import exceptions
 from throughline_runtime.context import Context
@@ -54,22 +55,35 @@ async def _sync_one(context: Context, connection: Connection, state: SyncState) 
         await _read_quotes(context, connection, state)
     except Refusal as refusal:
         log.warning("sync_failed", connection=connection.name, code=refusal.stable_code)
-        async with write(context.engine) as tx:
-            await repository.mark_sync(tx, connection.name, last_error=refusal.message)
-            await exceptions.open_(
-                tx,
-                SYNC_FAILED,
-                subject,
-                f"{connection.name}: {refusal.message}",
-                "integration",
-                refusal.advice or "check the connection",
-            )
+        advice = refusal.advice or "check the connection"
+        await _tell_of_failure(context, connection, refusal.message, advice)
+        return
+    except Exception as error:
+        log.exception("sync_failed", connection=connection.name)
+        reason = f"{type(error).__qualname__}, see the log"
+        await _tell_of_failure(context, connection, reason, "check what the system answers")
         return
     async with write(context.engine) as tx:
         await repository.mark_sync(
             tx, connection.name, last_finished_at=context.clock.now(), last_error=""
         )
         await exceptions.close(tx, SYNC_FAILED, [subject])
+
+
+async def _tell_of_failure(
+    context: Context, connection: Connection, reason: str, advice: str
+) -> None:
+    async with write(context.engine) as tx:
+        await repository.mark_sync(tx, connection.name, last_error=reason)
+        await exceptions.open_(
+            tx,
+            SYNC_FAILED,
+            derived_id("connection", connection.name),
+            f"{connection.name}: {reason}",
+            "integration",
+            advice,
+            legal_entity_id=connection.legal_entity_id,
+        )
 
 
 async def _read_quotes(context: Context, connection: Connection, state: SyncState) -> None:
@@ -88,7 +102,9 @@ async def _read_quotes(context: Context, connection: Connection, state: SyncStat
         )
         cursor = state.read_up_to
         is_blocked = False
-        async for imported in adapter.import_quotes(domain.read_from(state)):
+        async for imported in adapter.import_quotes(
+            domain.read_from(state), now=context.clock.now()
+        ):
             # The cursor stays before a quote that is still being calculated: it is read again.
             is_blocked = is_blocked or imported.is_pending
             if not is_blocked and (cursor is None or imported.changed_at > cursor):
@@ -145,40 +161,67 @@ async def work_webhooks(context: Context) -> None:
             return
         async with read(context.engine) as tx:
             known = await repository.connections(tx, vendor=domain.STRIPE)
-        adapters = [_stripe(context, connection) for connection, _ in known if connection.enabled]
-        await asyncio.gather(
-            *(_work_one(context, adapters, row.webhook_id, row.body, row.attempts) for row in due)
-        )
+        accounts = _Accounts(context, [connection for connection, _ in known if connection.enabled])
+        try:
+            await asyncio.gather(*(_work_one(context, accounts, row) for row in due))
+        finally:
+            await accounts.close()
 
 
-def _stripe(context: Context, connection: Connection) -> StripeAdapter:
-    return StripeAdapter(
-        connection,
-        ConnectorSettings().secret(connection.secret_ref),
-        context.stub(PaymentServiceStub, "invoice-payment"),
-    )
+class _Accounts:
+    """The enabled Stripe accounts, each with the adapter that reads it, made when first needed."""
+
+    def __init__(self, context: Context, enabled: Sequence[Connection]) -> None:
+        self._context = context
+        self._enabled = {connection.name: connection for connection in enabled}
+        self._adapters: dict[str, StripeAdapter] = {}
+
+    def of(self, name: str) -> StripeAdapter:
+        """Return the adapter of the account that sent a callback; without a name the only one.
+
+        Raises:
+            ProviderUnknown: the account is not connected any more, or is switched off.
+            SecretMissing: the deployment has lost its key.
+        """
+        if not name and len(self._enabled) == 1:
+            [name] = self._enabled
+        if name not in self._enabled:
+            raise domain.ProviderUnknown(f"no enabled connection {name or 'of this vendor'}")
+        if name not in self._adapters:
+            connection = self._enabled[name]
+            self._adapters[name] = StripeAdapter(
+                connection,
+                ConnectorSettings().secret(connection.secret_ref),
+                self._context.stub(PaymentServiceStub, "invoice-payment"),
+            )
+        return self._adapters[name]
+
+    async def close(self) -> None:
+        for adapter in self._adapters.values():
+            await adapter.close()
 
 
-async def _work_one(
-    context: Context,
-    adapters: Sequence[StripeAdapter],
-    webhook_id: UUID,
-    body: bytes,
-    attempts: int,
-) -> None:
+async def _work_one(context: Context, accounts: _Accounts, row: Row[Any]) -> None:
+    """Work on one callback; whatever stops it stops no other."""
+    webhook_id: UUID = row.webhook_id
     try:
-        if not adapters:
-            raise domain.ProviderUnknown("no enabled connection reads this vendor's payments")
-        outcome = await adapters[0].work_on(body)
-    except Unavailable as refusal:
-        until = domain.next_attempt(attempts, now=context.clock.now())
+        outcome = await accounts.of(row.connection).work_on(row.body)
+    except (Unavailable, Aborted, ResourceExhausted, domain.SecretMissing) as refusal:
+        reason = refusal.message
+    except Refusal as refusal:
+        outcome, reason = Outcome(WebhookStatus.FAILED, refusal.message), ""
+    except Exception as error:
+        log.exception("callback_failed", webhook_id=str(webhook_id))
+        reason = f"{type(error).__qualname__}, see the log"
+    else:
+        reason = ""
+    if reason:
+        until = domain.next_attempt(row.attempts, now=context.clock.now())
         if until is not None:
             async with write(context.engine) as tx:
-                await repository.postpone(tx, webhook_id, until=until, reason=refusal.message)
+                await repository.postpone(tx, webhook_id, until=until, reason=reason)
             return
-        outcome = Outcome(WebhookStatus.FAILED, refusal.message)
-    except Refusal as refusal:
-        outcome = Outcome(WebhookStatus.FAILED, refusal.message)
+        outcome = Outcome(WebhookStatus.FAILED, reason)
     async with write(context.engine) as tx:
         await repository.settle(tx, webhook_id, outcome)
         if outcome.status is WebhookStatus.FAILED:
@@ -188,8 +231,11 @@ async def _work_one(
                 webhook_id,
                 outcome.reason,
                 "finance",
-                "look the payment up at the vendor and record what happened by hand",
+                "remove the cause and have the vendor send the callback again, or look the payment"
+                " up there and record what happened by hand",
             )
+        else:
+            await exceptions.close(tx, WEBHOOK_FAILED, [webhook_id])
 
 
 SCHEDULES: Final = (Schedule(SYNC, 1.0, sync), Schedule(WEBHOOKS, 1.0, work_webhooks))

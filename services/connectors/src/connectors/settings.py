@@ -10,7 +10,10 @@ _WEBHOOK_SUFFIX: Final = "-webhook"
 
 
 class ConnectorSettings(EnvironmentSettings):
-    """Where the deployment's secrets for outside systems are: one file each, named by its ref."""
+    """Where the deployment's secrets for outside systems are: one file each, named by its ref.
+
+    Read anew for each use, so that a rotated secret is only a changed file.
+    """
 
     secrets_dir: Path = Path("/run/secrets/throughline")
 

@@ -66,6 +66,7 @@ crosswalk_link = Table(
     Column("linked_at", DateTime(timezone=True), nullable=False),
     UniqueConstraint("system", "object_type", "source_object_id", "object_kind"),
     Index("crosswalk_link_by_object", "object_id"),
+    Index("crosswalk_link_by_linked_at", "linked_at", "crosswalk_link_id"),
 )
 
 webhook = Table(
@@ -82,6 +83,8 @@ webhook = Table(
     Column("due_at", DateTime(timezone=True), nullable=False),
     Column("received_at", DateTime(timezone=True), nullable=False),
     Column("reason", Text, nullable=False, server_default=text("''")),
+    Column("connection", Text, nullable=False, server_default=text("''")),
     UniqueConstraint("provider", "event_id"),
+    Index("webhook_by_received_at", "received_at", "webhook_id"),
     Index("webhook_due", "due_at", postgresql_where=text("status = 'received'")),
 )

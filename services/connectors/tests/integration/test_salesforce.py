@@ -1,9 +1,13 @@
 """Approved quotes come in once, whole, and through the vendor's faults."""
 
-from connectors_world import NotNow, Seed, World
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from connectors_world import MAPPING, NotNow, Seed, World
 from sqlalchemy import text
 
-from connectors import schedules
+from connectors import repository, schedules
+from throughline_core.errors import StaleVersion
 from throughline_runtime.database import read
 
 
@@ -133,3 +137,45 @@ async def test_a_changed_quote_is_offered_again(world: World, org: Seed) -> None
     await world.sync()
     assert [offer.terms.payment_terms_days for offer in world.owners.quotes] == [14, 45]
     assert {offer.source.object_id for offer in world.owners.quotes} == {ids["quote"]}
+
+
+async def test_a_conflict_at_the_owner_keeps_the_cursor_before_the_quote(
+    world: World, org: Seed
+) -> None:
+    await org()
+    world.owners.refusal = StaleVersion("somebody else was faster")
+    state = await world.sync()
+    assert (state.refused, state.read_up_to) == (0, None)
+    assert schedules.IMPORT_REFUSED not in await world.exceptions()
+
+    world.owners.refusal = None
+    assert (await world.sync()).imported == 1
+
+
+async def test_a_connection_that_means_another_system_is_read_from_the_beginning(
+    world: World, org: Seed
+) -> None:
+    await org()
+    assert (await world.sync()).read_up_to is not None
+    await world.connect_salesforce(poll_seconds=120)
+    async with read(world.context.engine) as tx:
+        assert (await repository.get(tx, "salesforce", entities=None))[1].read_up_to is not None
+
+    await world.connect_salesforce(mapping={**MAPPING, "payment_terms_days": 45})
+    async with read(world.context.engine) as tx:
+        assert (await repository.get(tx, "salesforce", entities=None))[1].read_up_to is None
+
+
+async def test_a_quote_that_never_adds_up_is_told_of_and_holds_up_no_other(
+    world: World, org: Seed, move_clock: Any
+) -> None:
+    ids = await org()
+    world.simulators.salesforce.turn(recalculation_reads=100)
+    world.simulators.salesforce.recalculate(ids["quote"])
+    assert (await world.sync()).read_up_to is None
+
+    move_clock(datetime.now(UTC) + timedelta(hours=1))
+
+    state = await world.sync()
+    assert (state.refused, state.read_up_to is None) == (1, False)
+    assert "not the sum" in (await world.exceptions())[schedules.IMPORT_REFUSED]

@@ -11,8 +11,9 @@ from sqlalchemy import text
 
 from connectors import schedules
 from connectors.grpc_api import WebhookServicer
+from connectors.settings import ConnectorSettings
 from throughline.connectors.v1 import webhook_service_pb2 as pb
-from throughline_core.errors import Unauthenticated
+from throughline_core.errors import StaleVersion, Unauthenticated
 from throughline_runtime.database import read
 
 INVOICE = {"invoice_number": "INV-DE01-2026-000001", "legal_entity": "DE01"}
@@ -157,3 +158,54 @@ async def test_an_outage_of_the_vendor_only_delays(world: World) -> None:
     await schedules.work_webhooks(world.context)
     assert await states(world) == {"done": 1}
     assert len(world.owners.payments) == 1
+
+
+async def test_a_callback_is_worked_on_by_the_account_that_sent_it(
+    world: World, secrets: ConnectorSettings
+) -> None:
+    """The first account by name cannot read anything: its address answers nobody."""
+    (secrets.secrets_dir / "other").write_text("sk_test_other")
+    (secrets.secrets_dir / "other-webhook").write_text("whsec_other")
+    await world.connect_stripe(name="another", secret_ref="other", base_url="http://127.0.0.1:9")
+    await world.connect_stripe()
+    await receive(world, await paid(world))
+
+    await schedules.work_webhooks(world.context)
+
+    assert len(world.owners.payments) == 1
+    assert await states(world) == {"done": 1}
+
+
+async def test_a_payment_the_vendor_does_not_know_stops_no_other(world: World) -> None:
+    await world.connect_stripe()
+    await receive(world, event_of("pi_unknown"))
+    await receive(world, await paid(world))
+
+    await schedules.work_webhooks(world.context)
+
+    assert await states(world) == {"done": 1, "failed": 1}
+    assert "pi_unknown" in (await world.exceptions())[schedules.WEBHOOK_FAILED]
+
+
+async def test_a_failed_callback_that_is_sent_again_is_tried_again(world: World) -> None:
+    await world.connect_stripe()
+    body = await paid(world)
+    await receive(world, body)
+    world.owners.refusal = NotNow("the legal entity is not there yet")
+    await schedules.work_webhooks(world.context)
+    assert await states(world) == {"failed": 1}
+
+    world.owners.refusal = None
+    assert (await receive(world, body)).duplicate
+    await schedules.work_webhooks(world.context)
+
+    assert await states(world) == {"done": 2}
+    assert await world.exceptions() == {}
+
+
+async def test_a_conflict_at_the_owner_only_delays(world: World) -> None:
+    await world.connect_stripe()
+    await receive(world, await paid(world))
+    world.owners.refusal = StaleVersion("somebody else was faster")
+    await schedules.work_webhooks(world.context)
+    assert await states(world) == {"received": 1}

@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from connectors.adapters.salesforce import mapping as salesforce
@@ -13,12 +13,20 @@ from connectors.adapters.salesforce.mapping import SalesforceMapping
 from connectors.domain import Connection, Link
 from throughline.customer_contract.v1 import customer_service_pb2 as customers_pb
 from throughline.customer_contract.v1 import quote_service_pb2 as quotes_pb
-from throughline_core.errors import Refusal, Unavailable
+from throughline_core.errors import Aborted, Refusal, ResourceExhausted, Unavailable
 from throughline_runtime.fields import write_instant
 
 if TYPE_CHECKING:
     from throughline.customer_contract.v1.customer_service_pb2_grpc import CustomerServiceAsyncStub
     from throughline.customer_contract.v1.quote_service_pb2_grpc import QuoteServiceAsyncStub
+
+
+# What time cures: the cursor stays before the quote, and it is read again.
+_TRANSIENT: Final = (Aborted, ResourceExhausted, Unavailable)
+
+
+# CPQ takes minutes at most; what does not add up after this long never will by itself.
+CALCULATION_MAX: Final = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,31 +57,42 @@ class SalesforceAdapter:
         self._customers = customers
         self._quotes = quotes
 
-    async def import_quotes(self, since: datetime | None) -> AsyncIterator[Imported]:
+    async def import_quotes(
+        self, since: datetime | None, *, now: datetime
+    ) -> AsyncIterator[Imported]:
         """Yield what became of each quote that changed since, oldest change first.
 
         A refusal concerns one quote and is yielded; what concerns all of them is raised.
 
         Raises:
-            Unavailable: Salesforce or the owning service is out of reach.
+            Unavailable, Aborted, ResourceExhausted: Salesforce or the owning service is out of
+                reach, or busy with the same things.
             LoginRefused, QueryRefused.
         """
         query = salesforce.quote_query(self._mapping, since)
         async for page in self._client.pages(query):
             for quote in page:
                 lines = await self._client.all_children(quote["SBQQ__LineItems__r"])
-                yield await self._import_one(quote, lines)
+                yield await self._import_one(quote, lines, now)
 
-    async def _import_one(self, quote: Record, lines: list[Record]) -> Imported:
+    async def _import_one(self, quote: Record, lines: list[Record], now: datetime) -> Imported:
         changed_at = salesforce.read_stamp(quote)
         if not salesforce.is_calculated(quote, lines):
-            return Imported(quote["Id"], changed_at, is_pending=True)
+            if now - changed_at < CALCULATION_MAX:
+                return Imported(quote["Id"], changed_at, is_pending=True)
+            return Imported(quote["Id"], changed_at, refusal=salesforce.never_added_up(quote))
         try:
             return await self._bring_in(quote, lines, changed_at)
-        except Unavailable:
+        except _TRANSIENT:
             raise
         except Refusal as refusal:
             return Imported(quote["Id"], changed_at, refusal=refusal)
+        except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+            unreadable = salesforce.QuoteUnreadable(
+                f"quote {quote['Id']} holds a value that cannot be read: {type(error).__name__}",
+                advice="look for an empty or unusual field in the quote and its lines",
+            )
+            return Imported(quote["Id"], changed_at, refusal=unreadable)
 
     async def _bring_in(self, quote: Record, lines: list[Record], changed_at: datetime) -> Imported:
         system = self._connection.name

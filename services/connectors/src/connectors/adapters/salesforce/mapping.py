@@ -113,6 +113,7 @@ class SalesforceMapping:
                 field="mapping_json",
                 advice=f"its keys are {', '.join(cls.__slots__)}",
             ) from error
+        mapping._require_shape()
         fields = (
             mapping.not_to_exceed_field,
             mapping.purchase_order_field,
@@ -127,6 +128,42 @@ class SalesforceMapping:
                 advice="give its API name, for example Not_To_Exceed__c",
             )
         return mapping
+
+    def _require_shape(self) -> None:
+        """Refuse values that reading a quote would stumble over, or that would change its query.
+
+        Raises:
+            MappingInvalid: one is of another type than the fields say.
+        """
+        maps = {name: getattr(self, name) for name in ("products", "roles", "legal_entities")}
+        for name, value in maps.items():
+            if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
+                raise _unfit(name, "send an object whose values are texts")
+        if not all(_is_uuid(value) for value in self.legal_entities.values()):
+            raise _unfit("legal_entities", "its values are UUIDs of legal entities")
+        statuses = self.statuses
+        if isinstance(statuses, str) or not all(
+            isinstance(status, str) and re.fullmatch(r"[\w .-]{1,80}", status)
+            for status in statuses
+        ):
+            raise _unfit("statuses", "send a list of states, of letters, digits and spaces")
+        if type(self.payment_terms_days) is not int or not 0 <= self.payment_terms_days <= 365:
+            raise _unfit("payment_terms_days", "send 0 to 365 days")
+        names = [name for name in self.__slots__ if name.endswith("_field")]
+        if not all(isinstance(getattr(self, name), str) for name in names):
+            raise _unfit(", ".join(names), "send the names of fields as texts")
+
+
+def _unfit(name: str, advice: str) -> MappingInvalid:
+    return MappingInvalid(f"{name} does not fit", field="mapping_json", advice=advice)
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def quote_query(mapping: SalesforceMapping, since: datetime | None) -> str:
@@ -171,6 +208,14 @@ def is_calculated(quote: Record, lines: Sequence[Record]) -> bool:
     """
     total = sum((Decimal(line["SBQQ__NetTotal__c"] or 0) for line in sold(lines)), Decimal(0))
     return bool(lines) and Decimal(quote["SBQQ__NetAmount__c"] or 0) == total
+
+
+def never_added_up(quote: Record) -> QuoteUnreadable:
+    """Return the refusal of a quote whose lines do not sum to its net amount for long."""
+    return QuoteUnreadable(
+        _about(quote, "has a net amount that is not the sum of its lines"),
+        advice="recalculate it there, and look for a discount on the quote as a whole",
+    )
 
 
 def sold(lines: Sequence[Record]) -> list[Record]:

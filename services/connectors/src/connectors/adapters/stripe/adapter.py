@@ -16,7 +16,7 @@ from connectors.domain import (
     SignatureInvalid,
     WebhookStatus,
 )
-from throughline_core.errors import Unavailable
+from throughline_core.errors import FailedPrecondition, Unavailable
 
 if TYPE_CHECKING:
     from throughline.invoice_payment.v1.payment_service_pb2_grpc import PaymentServiceAsyncStub
@@ -28,13 +28,23 @@ RETRIES: Final = 2
 
 
 class VendorUnavailable(Unavailable):
-    """Stripe cannot be reached or limits our calls."""
+    """Stripe cannot be reached, limits our calls, or does not take our key for now."""
 
     code = "stripe.unavailable"
 
 
-def verify(body: bytes, headers: Mapping[str, str], secrets: Sequence[str]) -> Callback:
-    """Return the callback when one of the endpoint's live secrets signed these bytes lately.
+class LookUpRefused(FailedPrecondition):
+    """Stripe does not know the payment a callback tells of, or does not show it to us."""
+
+    code = "stripe.look_up_refused"
+
+
+def verify(
+    body: bytes, headers: Mapping[str, str], secrets: Mapping[str, Sequence[str]]
+) -> Callback:
+    """Return the callback when one of the live secrets signed these bytes lately.
+
+    `secrets` are those of each connection by its name.
 
     Raises:
         SignatureInvalid, CallbackMalformed.
@@ -44,7 +54,13 @@ def verify(body: bytes, headers: Mapping[str, str], secrets: Sequence[str]) -> C
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise CallbackMalformed("the body is not UTF-8") from error
-    if not any(_signed_by(text, header, secret) for secret in secrets):
+    signers = (
+        name
+        for name, live in secrets.items()
+        if any(_signed_by(text, header, secret) for secret in live)
+    )
+    connection = next(signers, None)
+    if connection is None:
         raise SignatureInvalid(
             "the signature does not fit the body, or is too old",
             advice="check the endpoint's signing secret on both sides",
@@ -53,7 +69,7 @@ def verify(body: bytes, headers: Mapping[str, str], secrets: Sequence[str]) -> C
         event = mapping.read_event(json.loads(text))
     except (ValueError, KeyError, TypeError) as error:
         raise CallbackMalformed("the body is no Stripe event") from error
-    return Callback(mapping.PROVIDER, event.event_id, event.event_type, body)
+    return Callback(mapping.PROVIDER, connection, event.event_id, event.event_type, body)
 
 
 def _signed_by(text: str, header: str, secret: str) -> bool:
@@ -71,13 +87,18 @@ class StripeAdapter:
     def __init__(
         self, connection: Connection, api_key: str, payments: "PaymentServiceAsyncStub"
     ) -> None:
+        self._http = stripe.HTTPXClient(timeout=TIMEOUT_SECONDS)
         self._client = stripe.StripeClient(
             api_key,
             base_addresses={"api": connection.base_url.rstrip("/")},
-            http_client=stripe.HTTPXClient(timeout=TIMEOUT_SECONDS),
+            http_client=self._http,
             max_network_retries=RETRIES,
         )
         self._payments = payments
+
+    async def close(self) -> None:
+        """Let go of the connections to Stripe."""
+        await self._http.close_async()  # type: ignore[no-untyped-call]  # as the library has it
 
     async def work_on(self, body: bytes) -> Outcome:
         """Do what a callback asks for.
@@ -106,7 +127,13 @@ class StripeAdapter:
             intent = await self._client.v1.payment_intents.retrieve_async(
                 intent_id, {"expand": ["latest_charge"]}
             )
-        except (stripe.APIConnectionError, stripe.RateLimitError, stripe.APIError) as error:
+        except (stripe.InvalidRequestError, stripe.CardError) as error:
+            raise LookUpRefused(
+                f"Stripe does not show {intent_id}: {type(error).__name__}",
+                advice="check that the key belongs to the account that sent the callback",
+            ) from error
+        except stripe.StripeError as error:
+            # A key that was revoked or may not read payments is mended at Stripe, not here.
             raise VendorUnavailable(
                 f"Stripe did not answer: {type(error).__name__}", advice="it is tried again"
             ) from error
