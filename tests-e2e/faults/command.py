@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from e2e_sandbox import sandbox
 
-from faults.drill import Outcome, Plan, run
+from faults.drill import Outcome, Plan, run, tell_opening
 from throughline_cli.output import say, show_json, show_table
 
 LONG: Final = Plan(seconds=600, kills=100, clients=8, seed=1)
@@ -27,6 +27,7 @@ WITHOUT_INBOX: Final[Mapping[str, str]] = {"THROUGHLINE_INBOX_DISABLED": "true"}
 def carry_out(plan: Plan, *, control: str | None = None) -> Outcome:
     """Run the drill on a sandbox of its own, with the fault of a control if one is named."""
     with sandbox(environment=WITHOUT_INBOX if control == "inbox" else None) as stack:
+        tell_opening(stack)
         return run(stack, replace(plan, forgets_keys=control == "keys"))
 
 

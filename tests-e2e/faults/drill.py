@@ -22,6 +22,7 @@ from e2e_deals import (
     the_customer,
 )
 from e2e_sandbox import Sandbox
+from e2e_settling import count_redeliveries, settle
 
 from faults.clients import WORK, Calendar, Client, Work, accept_milestone, people_needed
 from faults.echo import echo
@@ -30,7 +31,6 @@ from faults.killer import READY_SECONDS, Deaths, Killer
 from faults.ledger import Ledger
 from faults.month_end import MonthEnd, invoice, pay, release
 from faults.persistent import Persistent
-from faults.settling import count_redeliveries, settle
 from throughline_cli.story.cast import Cast
 from throughline_cli.story.teller import Teller
 
@@ -51,6 +51,7 @@ class Plan:
     kills: int
     clients: int
     seed: int
+    kills_at_month_end: bool = True
     forgets_keys: bool = False
     """Whether clients repeat requests under new keys: the control that must double money."""
 
@@ -95,21 +96,25 @@ class Outcome:
         return found + [f"invariant: {text}" for text in self.verdict.broken_invariants]
 
 
-def run(sandbox: Sandbox, plan: Plan, *, code: str = "DRILL") -> Outcome:
-    """Tell the opening of the story, storm, settle, close the month and judge.
-
-    `code` is of the legal entity made for it, by which two drills on one stack are kept apart.
-    """
-    started = time.monotonic()
+def tell_opening(sandbox: Sandbox) -> None:
+    """Tell the story up to two running projects: a firm, people, deals, a pause and its mending."""
     with Cast(sandbox.layout) as cast:
-        teller = Teller(sandbox.layout, sandbox.state, cast, started)
+        teller = Teller(sandbox.layout, sandbox.state, cast, time.monotonic())
         for step in islice(teller.steps(), _OPENING):
             step.tell()
     sandbox.set_clock("2026-09-28T06:00:00Z")
-    return asyncio.run(_drill(sandbox, plan, code, started))
 
 
-async def _drill(sandbox: Sandbox, plan: Plan, code: str, started: float) -> Outcome:
+def run(sandbox: Sandbox, plan: Plan, *, code: str = "DRILL") -> Outcome:
+    """Storm, settle, close the month and judge, on a sandbox where the opening was told.
+
+    `code` is of the legal entity made for it, by which two drills on one stack are kept apart.
+    """
+    return asyncio.run(_drill(sandbox, plan, code))
+
+
+async def _drill(sandbox: Sandbox, plan: Plan, code: str) -> Outcome:
+    started = time.monotonic()
     random = Random(plan.seed)
     ledger, killer = Ledger(), Killer(sandbox, random)
     async with Persistent(
@@ -126,12 +131,14 @@ async def _drill(sandbox: Sandbox, plan: Plan, code: str, started: float) -> Out
         await _storm(plan, killer, clients)
         rest.forgets_keys = False
         absent = await killer.all_back()
-        recovery = await settle(rest, sandbox.monitor_url)
+        recovery = await settle(rest, sandbox)
         await asyncio.to_thread(sandbox.set_clock, "2026-10-01T07:00:00Z")
-        month_end = await _close_month(rest, killer, sandbox, entity_id)
+        month_end = await _close_month(
+            rest, killer if plan.kills_at_month_end else None, sandbox, entity_id
+        )
         absent = [*absent, *await killer.all_back()]
         echoed = await echo(sandbox, random)
-        settlement = await settle(rest, sandbox.monitor_url)
+        settlement = await settle(rest, sandbox)
         return Outcome(
             plan=plan,
             ledger=ledger,
@@ -139,7 +146,7 @@ async def _drill(sandbox: Sandbox, plan: Plan, code: str, started: float) -> Out
             absent=absent,
             recovery_seconds=recovery.waited_seconds,
             echoed=echoed,
-            redelivered=await count_redeliveries(settlement, sandbox.monitor_url),
+            redelivered=await count_redeliveries(settlement, sandbox),
             is_settled=settlement.is_settled,
             verdict=await judge(rest, ledger, deals, month_end, settlement.reconciliation),
             seconds=time.monotonic() - started,
@@ -197,10 +204,11 @@ async def _storm(plan: Plan, killer: Killer, clients: Sequence[tuple[Client, Wor
 
 
 async def _close_month(
-    rest: Persistent, killer: Killer, sandbox: Sandbox, entity_id: str
+    rest: Persistent, killer: Killer | None, sandbox: Sandbox, entity_id: str
 ) -> MonthEnd:
     await release(rest, entity_id)
-    await settle(rest, sandbox.monitor_url)
+    await settle(rest, sandbox)
     invoices = await invoice(rest, killer, entity_id)
-    await killer.all_back()
+    if killer is not None:
+        await killer.all_back()
     return MonthEnd(invoices, await pay(rest, sandbox, invoices[0]))

@@ -7,6 +7,7 @@ from typing import Final
 from e2e_probe import memory
 from e2e_rest import Rest
 from e2e_sandbox import Sandbox
+from e2e_settling import settle
 
 from load import importing, invoicing, rating
 from load.figures import Figure
@@ -45,11 +46,11 @@ async def bench(sandbox: Sandbox, size: Size) -> Sequence[Figure]:
         clock = Timeclock(rest, world)
         imported = await importing.bulk(rest, await clock.bodies(size.bodies))
         singles = await importing.singles(rest, world, count=size.singles)
-        await invoicing.settle(rest)
+        await settle(rest, sandbox)
         rows = (await clock.single_rows())[: size.rated_singly]
         latency = await rating.latency(sandbox, rest, rows)
         backlog = await rating.backlog(sandbox, rest, await clock.bodies(size.backlog_bodies))
-        await invoicing.settle(rest)
+        await settle(rest, sandbox)
         drafts, issue = await invoicing.run_invoices(rest, world.entity_id)
     memories = [
         Figure(f"memory of {service}", mebibytes, "MiB", aim=MEMORY_MAX, is_cost=True)

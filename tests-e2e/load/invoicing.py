@@ -12,15 +12,6 @@ from throughline_cli.api import Document
 
 _WAIT_SECONDS: Final = 180.0
 _LOOK_SECONDS: Final = 0.02
-_SETTLE_LOOK_SECONDS: Final = 0.5
-
-
-async def settle(rest: Rest) -> None:
-    """Wait until everything approved is billable."""
-    deadline = time.monotonic() + _WAIT_SECONDS
-    while not (await rest.get("auditor", "/v1/reconciliation"))["settled"]:
-        assert time.monotonic() < deadline, "events are still under way"
-        await asyncio.sleep(_SETTLE_LOOK_SECONDS)
 
 
 async def run_invoices(rest: Rest, entity_id: str) -> list[Figure]:

@@ -61,8 +61,9 @@ class Gateway:
 
     def lines(self, event: str) -> list[dict[str, Any]]:
         """Return the lines of the log about an event."""
-        lines = self.log.read_text().splitlines()
-        found = [json.loads(line) for line in lines if line.startswith("{")]
+        # The last line may still be on its way, and libraries in C write lines of their own.
+        lines = self.log.read_text().splitlines(keepends=True)
+        found = [json.loads(line) for line in lines if line[0] == "{" and line[-1] == "\n"]
         return [line for line in found if line["event"] == event]
 
     def workers(self) -> list[psutil.Process]:

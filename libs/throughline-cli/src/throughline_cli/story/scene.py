@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final, TypeVar
 
-from throughline_cli.api import Document
 from throughline_cli.commands.clock import move
 from throughline_cli.stack.failure import StackFailure
 from throughline_cli.stack.layout import Layout
@@ -35,10 +34,6 @@ class Scene:
 
     def is_settled(self) -> bool:
         return bool(self.cast.auditor.get("/v1/reconciliation")["settled"])
-
-    def all_of(self, path: str, items: str, count: int) -> list[Document] | None:
-        found = list(self.cast.sales.pages(path, items))
-        return found if len(found) >= count else None
 
     def until(self, what: str, ask: Callable[[], T | None]) -> T:
         deadline = time.monotonic() + WAIT_SECONDS
