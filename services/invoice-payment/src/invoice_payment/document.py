@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -43,6 +43,8 @@ _TREATMENTS: Final = {
 }
 _UNITS: Final = {HOUR: ("hour", "hours"), "each": ("each", "each"), "month": ("month", "months")}
 _ROWS_REMEMBERED_MAX: Final = 400
+# Beyond this an annex sums by person; a page holds about forty rows.
+_ANNEX_ROWS_MAX: Final = 2_000
 _COMPILATIONS_REMEMBERED: Final = 11
 _IBAN: Final = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")  # ISO 13616
 _ANNEXED: Final = frozenset({ItemType.TIME, ItemType.EXPENSE})
@@ -81,6 +83,7 @@ def data_of(invoice: Invoice, work: Mapping[UUID, Sequence[Work]]) -> dict[str, 
     assert number is not None, "drafts have no document"
     assert invoice.issued_on is not None
     style = _Style.of(invoice)
+    is_long = sum(map(len, work.values())) > _ANNEX_ROWS_MAX
     return {
         "title": f"Invoice {number.text}",
         "kind": "Invoice",
@@ -113,7 +116,7 @@ def data_of(invoice: Invoice, work: Mapping[UUID, Sequence[Work]]) -> dict[str, 
         "annex": [
             part
             for line in invoice.lines
-            for part in _annex(line, work.get(line.invoice_line_id, ()), style)
+            for part in _annex(line, work.get(line.invoice_line_id, ()), style, is_long=is_long)
         ],
     }
 
@@ -224,7 +227,9 @@ def _payment(invoice: Invoice, style: _Style, number: str) -> dict[str, object]:
     return {"terms": terms, "account": [(name, value) for name, value in rows if value]}
 
 
-def _annex(line: Line, work: Sequence[Work], style: _Style) -> list[dict[str, object]]:
+def _annex(
+    line: Line, work: Sequence[Work], style: _Style, *, is_long: bool
+) -> list[dict[str, object]]:
     """Return the annex's part about a line; none where the line itself says it all."""
     if line.type not in _ANNEXED or not work:
         return []
@@ -246,12 +251,35 @@ def _annex(line: Line, work: Sequence[Work], style: _Style) -> list[dict[str, ob
                     "quantity": style.quantity(entry.quantity, line.unit),
                     "rate": style.rate(entry.unit_rate),
                 }
-                for entry in work
+                for entry in (_by_person(work) if is_long else work)
             ],
             "sum": f"{len(work)} entries  ·  {quantity} {unit} × {rate} = {style.money(line.net)}",
             "quantity": quantity,
             "net": style.money(line.net),
         }
+    ]
+
+
+def _by_person(work: Sequence[Work]) -> list[Work]:
+    """Return one row for each person: nobody reads a thousand pages, and nobody could print them.
+
+    Every single entry stays to be had with the invoice's items.
+    """
+    of: dict[str, list[Work]] = {}
+    for entry in work:
+        of.setdefault(entry.person_name, []).append(entry)
+    return [
+        replace(
+            own[0],
+            description=f"{len(own)} entries",
+            service=Period(
+                min(entry.service.start for entry in own),
+                max(entry.service.end for entry in own),
+            ),
+            quantity=sum((entry.quantity for entry in own), Decimal(0)),
+            amount=sum((entry.amount for entry in own), Decimal(0)),
+        )
+        for _, own in sorted(of.items())
     ]
 
 

@@ -4,6 +4,7 @@ import io
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -101,6 +102,20 @@ def test_the_annex_lists_the_work_behind_a_line_and_sums_it() -> None:
     assert "Architecture workshop 2" in text
     assert "3 entries" in text
     assert "24.00 hours × 180.00 = 4,320.00" in text
+
+
+def test_a_very_long_annex_sums_by_person() -> None:
+    invoice = an_issued(hours("16008.00", item_count=2001))
+    work = [*entries(1999), *(replace(entry, person_name="Jonas Reuter") for entry in entries(2))]
+
+    annex: Any = data_of(invoice, {an_id("1b2"): work})["annex"]
+    [part] = annex
+
+    assert [(row["person"], row["text"], row["quantity"]) for row in part["entries"]] == [
+        ("Ada Brandt", "1999 entries", "15,992.00"),
+        ("Jonas Reuter", "2 entries", "16.00"),
+    ]
+    assert "2001 entries" in part["sum"]
 
 
 def test_a_line_that_says_it_all_has_no_annex() -> None:
