@@ -144,6 +144,7 @@ def an_item(**different: Any) -> SourceItem:
         price_basis="",
         is_billable=True,
         is_accepted=True,
+        refusal="",
         approved_by="user:paula.pmo",
         source=None,
     )

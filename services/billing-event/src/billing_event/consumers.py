@@ -46,7 +46,27 @@ async def rate_milestones(
     clock: Clock, tx: AsyncConnection, events: Sequence[projects.MilestoneCompleted]
 ) -> None:
     """A completed milestone is rated, and held until the client accepts it."""
-    await rate.rate(tx, map(received.read_milestone, events), at=clock.now())
+    await _follow(clock, tx, events)
+
+
+async def hold_refused_milestones(
+    clock: Clock, tx: AsyncConnection, events: Sequence[projects.MilestoneRejected]
+) -> None:
+    """A milestone the client refused stays held and says why, until it is completed again."""
+    await _follow(clock, tx, events)
+
+
+async def _follow(
+    clock: Clock,
+    tx: AsyncConnection,
+    events: Sequence[projects.MilestoneCompleted] | Sequence[projects.MilestoneRejected],
+) -> None:
+    await rate.follow(
+        tx,
+        [received.read_milestone(event) for event in events],
+        [received.read_step(event) for event in events],
+        at=clock.now(),
+    )
 
 
 async def accept_milestones(
@@ -103,6 +123,7 @@ def subscriptions(clock: Clock) -> tuple[Subscription[Any], ...]:
         on(projects.TimeApproved, "rate-time", rate_time),
         on(projects.ExpenseReportApproved, "rate-expenses", rate_expenses),
         on(projects.MilestoneCompleted, "rate-milestones", rate_milestones),
+        on(projects.MilestoneRejected, "hold-refused-milestones", hold_refused_milestones),
         on(projects.MilestoneAccepted, "accept-milestones", accept_milestones),
         on(contracts.ContractActivated, "record-terms", record_terms),
         on(contracts.ContractLimitChanged, "record-limits", record_terms),

@@ -154,6 +154,15 @@ acceptance: Final = _table(
     comment="append-only: a signature is not taken back, only followed",
 )
 
+milestone_step: Final = _table(
+    "milestone_step",
+    Column("source_item_id", Uuid, ForeignKey("source_item.source_item_id"), primary_key=True),
+    Column("milestone_version", BigInteger, primary_key=True),
+    _text("refusal"),
+    _instant("recorded_at"),
+    comment="append-only: completions and refusals; the highest version is the last word",
+)
+
 covered_item: Final = _table(
     "covered_item",
     Column("source_item_id", Uuid, ForeignKey("source_item.source_item_id"), primary_key=True),

@@ -76,6 +76,16 @@ async def test_a_completed_milestone_waits_for_its_acceptance(
     assert await rows(engine) == [("9600.00", "eligible", "")]
 
 
+async def test_a_refused_milestone_is_held_until_it_is_accepted(
+    engine: AsyncEngine, sample: Sample
+) -> None:
+    await take_facts(engine, sample)
+    await take(engine, sample(projects.MilestoneRejected))
+    assert await rows(engine) == [("14400.00", "held", "awaiting_acceptance")]
+    [hold] = await fetch(engine, "SELECT detail FROM hold")
+    assert hold.detail == "the client refused the milestone: the integration view is missing"
+
+
 async def test_what_was_invoiced_is_no_longer_open(engine: AsyncEngine, sample: Sample) -> None:
     await take_facts(engine, sample)
     await take(engine, sample(projects.TimeApproved))

@@ -18,6 +18,7 @@ from billing_event_builders import (
 from billing_event_world import (
     assert_sound,
     events_out,
+    fetch,
     limit,
     released_ids,
     row_ids,
@@ -84,6 +85,68 @@ async def test_a_completed_milestone_waits_for_acceptance(engine: AsyncEngine) -
     assert isinstance(last, own.BillingEventsChanged)
     [row] = last.billing_events
     assert (row.version, len(row.holds)) == (2, 0)
+
+
+def milestone_steps() -> list[projects.MilestoneCompleted | projects.MilestoneRejected]:
+    """Return a milestone that is completed, refused and completed again, by version."""
+    refused = sample(projects.MilestoneRejected)
+    completed = projects.MilestoneCompleted(
+        milestone=refused.milestone,
+        engagement_id=refused.engagement_id,
+        correlation_id=refused.correlation_id,
+    )
+    again = projects.MilestoneCompleted()
+    again.CopyFrom(completed)
+    completed.milestone.version, again.milestone.version = 2, 4
+    return [completed, refused, again]
+
+
+async def hold_details(engine: AsyncEngine) -> list[str]:
+    found = await fetch(engine, "SELECT detail FROM hold WHERE cleared_at IS NULL")
+    return [row.detail for row in found]
+
+
+async def test_a_refused_milestone_stays_held_and_says_why(engine: AsyncEngine) -> None:
+    completed, refused, again = milestone_steps()
+    await take(engine, *KNOWN, completed)
+    for _ in range(2):
+        await take(engine, refused)
+
+    assert await rows(engine) == [("14400.00", "held", "awaiting_acceptance")]
+    assert await hold_details(engine) == [
+        "the client refused the milestone: the integration view is missing"
+    ]
+    last = (await events_out(engine))[-1]
+    assert isinstance(last, own.BillingEventsChanged)
+    assert [row.version for row in last.billing_events] == [2]
+
+    await take(engine, again)
+    assert await hold_details(engine) == ["the client has not accepted the milestone"]
+    accepted = projects.MilestoneAccepted(
+        milestone=again.milestone,
+        engagement_id=again.engagement_id,
+        correlation_id=again.correlation_id,
+    )
+    accepted.milestone.accepted_on = "2026-11-20"
+    await take(engine, accepted)
+    await take(engine, refused)
+    assert await rows(engine) == [("14400.00", "eligible", "")]
+    await assert_sound(engine)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+async def test_the_latest_word_on_a_milestone_counts_whatever_comes_first(
+    engine: AsyncEngine, order: Sequence[int]
+) -> None:
+    completed, refused, again = milestone_steps()
+    events = (activated(a_contract()), completed, refused, again)
+    await take(engine, recorded())
+    for index in order:
+        await take(engine, events[index])
+
+    assert await rows(engine) == [("14400.00", "held", "awaiting_acceptance")]
+    assert await hold_details(engine) == ["the client has not accepted the milestone"]
+    await assert_sound(engine)
 
 
 async def test_the_same_event_twice_in_one_batch_counts_once(engine: AsyncEngine) -> None:
@@ -229,6 +292,49 @@ async def test_a_first_limit_counts_the_work_rated_before_it(engine: AsyncEngine
         ("1380.60", "held", "limit_exceeded"),
     ]
     await assert_sound(engine)
+
+
+async def test_a_second_limit_does_not_count_what_the_first_one_stopped(
+    engine: AsyncEngine,
+) -> None:
+    priced = {"consultant": "100.00"}
+    work = approved(an_approved_entry(1, minutes=600, role="consultant"))
+    await take(engine, recorded(), activated(a_contract(not_to_exceed="400.00", rates=priced)))
+    await take(engine, work)
+    second = a_contract(not_to_exceed="400.00", rates=priced, version=2)
+    second.not_to_exceed.amount, second.not_to_exceed.currency = "900.00", "EUR"
+    await take(engine, limit_changed(second))
+    whole = "SELECT reserved FROM limit_account WHERE contract_line_id IS NULL"
+    assert [row.reserved for row in await fetch(engine, whole)] == [400]
+
+    third = a_contract(not_to_exceed="1000.00", rates=priced, version=3)
+    third.not_to_exceed.CopyFrom(second.not_to_exceed)
+    await take(engine, limit_changed(third))
+
+    assert [row.reserved for row in await fetch(engine, whole)] == [900]
+    found = await totals(engine)
+    assert found["positions"]["released.EUR"] == 900
+    assert found["positions"]["held.EUR"] == 100
+    await assert_sound(engine)
+
+
+async def test_positions_add_up_through_partial_raises_of_a_limit(engine: AsyncEngine) -> None:
+    priced = {"consultant": "100.00"}
+    await take(engine, recorded(), activated(a_contract(not_to_exceed="200.00", rates=priced)))
+    await take(engine, approved(an_approved_entry(1, minutes=600, role="consultant")))
+    for version, agreed, released in (
+        (2, "500.00", 500),
+        (3, "750.00", 750),
+        (4, "1000.00", 1000),
+    ):
+        raised = a_contract(not_to_exceed=agreed, rates=priced, version=version)
+        await take(engine, limit_changed(raised))
+        positions = (await totals(engine))["positions"]
+        assert positions["rated.EUR"] == 1000
+        assert positions["released.EUR"] == released
+        assert positions["held.EUR"] == 1000 - released
+        assert await limit(engine) == (agreed, agreed, "0.00")
+        await assert_sound(engine)
 
 
 async def test_a_reversal_gives_its_hours_back_to_work_that_was_stopped(

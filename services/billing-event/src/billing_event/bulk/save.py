@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event import tables
-from billing_event.domain.claim import Acceptance
+from billing_event.domain.claim import Acceptance, MilestoneStep
 from billing_event.domain.decision import Decision, HoldOpened
 from billing_event.domain.hold import WAYS_OUT, HoldId
 from billing_event.domain.position import Rating, Row
@@ -83,6 +83,7 @@ _ADD_ITEMS: Final = tables.insert_of(
     tables.source_item, "ON CONFLICT DO NOTHING RETURNING source_item_id"
 )
 _ADD_ACCEPTANCES: Final = tables.insert_of(tables.acceptance, "ON CONFLICT DO NOTHING")
+_ADD_STEPS: Final = tables.insert_of(tables.milestone_step, "ON CONFLICT DO NOTHING")
 _ADD_COVERED: Final = tables.insert_of(tables.covered_item, "ON CONFLICT DO NOTHING")
 _ADD_ROWS: Final = text("""
     WITH rating AS (
@@ -187,6 +188,19 @@ async def add_acceptances(
             "accepted_by": [each.accepted_by for each in acceptances],
             "evidence_sha256": [each.evidence_sha256 for each in acceptances],
             "recorded_at": [at] * len(acceptances),
+        },
+    )
+
+
+async def add_steps(tx: AsyncConnection, steps: Sequence[MilestoneStep], *, at: datetime) -> None:
+    """Keep completions and refusals of milestones."""
+    await tx.execute(
+        _ADD_STEPS,
+        {
+            "source_item_id": [step.source_item_id for step in steps],
+            "milestone_version": [step.milestone_version for step in steps],
+            "refusal": [step.refusal for step in steps],
+            "recorded_at": [at] * len(steps),
         },
     )
 

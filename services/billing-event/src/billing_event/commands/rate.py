@@ -10,12 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event.bulk import save
 from billing_event.domain import recurring
-from billing_event.domain.claim import Acceptance
+from billing_event.domain.claim import Acceptance, MilestoneStep
 from billing_event.domain.decision import Judge
 from billing_event.domain.hold import HoldId
 from billing_event.domain.source import ContractId, SourceItem, SourceItemId
 from billing_event.repository import fact, limit, policy, standing
 from billing_event.repository import recurring as calendar
+from throughline_runtime import audit
 
 RECONSIDERED_MAX: Final = 2_000
 """Things looked at again in one transaction; the schedule takes up what is left."""
@@ -50,6 +51,30 @@ async def accept(
     """Keep the client's sign-offs, and let the milestones go on, or begin, as accepted."""
     fresh = await save.add_items(tx, items, at=at)
     await save.add_acceptances(tx, acceptances, at=at)
+    await _go_on(tx, items, fresh, at=at)
+
+
+async def follow(
+    tx: AsyncConnection,
+    items: Sequence[SourceItem],
+    steps: Sequence[MilestoneStep],
+    *,
+    at: datetime,
+) -> None:
+    """Keep that milestones were completed or refused; they are held until they are accepted."""
+    fresh = await save.add_items(tx, items, at=at)
+    await save.add_steps(tx, steps, at=at)
+    await _go_on(tx, items, fresh, at=at)
+
+
+async def _go_on(
+    tx: AsyncConnection,
+    items: Sequence[SourceItem],
+    fresh: Sequence[SourceItem],
+    *,
+    at: datetime,
+) -> None:
+    """Rate what is `fresh` among milestones, and judge the others again."""
     if fresh:
         await _rate_fresh(tx, fresh, at=at)
     new = {item.source_item_id for item in fresh}
@@ -97,6 +122,7 @@ async def charge(
     due = await calendar.load_due(
         tx, through, limit=limit + 1, contract_id=contract_id, legal_entity_ids=legal_entity_ids
     )
+    audit.touch(tx, *(period.recurring_period_id for period in due[:limit]))
     charged = await rate(tx, map(recurring.source_item_of, due[:limit]), at=at)
     return charged, len(due) > limit
 

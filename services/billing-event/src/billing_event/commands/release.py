@@ -31,6 +31,7 @@ from billing_event.domain.release import ReleasePolicy, replaced, require_releas
 from billing_event.domain.source import ContractId, LegalEntityId
 from billing_event.repository import policy, standing
 from throughline_core.money import Money
+from throughline_runtime import audit
 from throughline_runtime.identity import require_entity
 
 RELEASED_MAX: Final = 5_000
@@ -144,7 +145,9 @@ async def place_hold(
     judge.hold(row, OpenHold(HoldReason.MANUAL, reason, placed_by=by))
     await keep(tx, judge, at=at)
     [opened] = judge.decision.opened
-    return save.hold_id(opened, epoch=judge.epoch)
+    hold_id = save.hold_id(opened, epoch=judge.epoch)
+    audit.touch(tx, billing_event_id, hold_id, engagement_id=row.rating.engagement_id)
+    return hold_id
 
 
 async def clear_hold(
@@ -170,6 +173,7 @@ async def clear_hold(
     await reconsider(tx, [hold.source_item_id], at=at, dropping={hold_id})
     if not await checkpoint.sign_clearing(tx, hold_id, reason, by=by):
         raise HoldAlreadyCleared(f"hold {hold_id} was cleared before")
+    audit.touch(tx, hold.billing_event_id, hold_id)
     return BillingEventId(hold.billing_event_id)
 
 
@@ -192,6 +196,7 @@ async def set_policy(
     present = await policy.get_policy(tx, legal_entity_id)
     changed = replaced(present, legal_entity_id, threshold, by=by, at=at)
     await policy.save_policy(tx, changed)
+    audit.touch(tx, legal_entity_id)
     return changed
 
 
@@ -213,6 +218,7 @@ async def _pass(
         if row.billing_event_id not in stopped and row.status is EventStatus.ELIGIBLE
     ]
     judge.release(passing, by=by)
+    audit.touch(tx, *(row.billing_event_id for row in passing))
     await keep(tx, judge, at=at)
     held = sum(row.billing_event_id in stopped for row in _rows(standings, named))
     return Released(passing, held)

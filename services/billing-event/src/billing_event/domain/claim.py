@@ -1,4 +1,4 @@
-"""Claims: what an issued invoice billed of which row."""
+"""Claims of issued invoices on rows, and what the client said of milestones."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -35,6 +35,18 @@ class Acceptance:
     accepted_on: date
     accepted_by: str
     evidence_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class MilestoneStep:
+    """A milestone was completed, or refused by the client; the highest version is the last word.
+
+    `refusal` says why it was refused, and is empty for a completion.
+    """
+
+    source_item_id: SourceItemId
+    milestone_version: int
+    refusal: str
 
 
 class ClaimExceedsOpen(FailedPrecondition):

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from billing_event.domain.hold import PERSONAL, HoldId, HoldReason, OpenHold
+from billing_event.domain.hold import PERSONAL, TOLD, HoldId, HoldReason, OpenHold
 from billing_event.domain.limit import LimitBook, fitting_quantity
 from billing_event.domain.position import (
     BillingEventId,
@@ -181,7 +181,7 @@ class Judge:
                 continue
             is_freed = row.billing_event_id in freed
             holds = _holds_now(row, wanted, dropping, is_freed=is_freed)
-            if _reasons(holds) == _reasons(row.holds):
+            if set(holds) == set(row.holds):
                 continue
             self._note(row, holds)
             if holds:
@@ -269,7 +269,13 @@ def _holds_now(
         if (hold.reason in PERSONAL and hold.hold_id not in dropping)
         or (hold.reason is HoldReason.LIMIT_EXCEEDED and not is_freed)
     ]
-    return (*kept, *(present.get(hold.reason, hold) for hold in wanted))
+    return (*kept, *(_present_or_new(present.get(hold.reason), hold) for hold in wanted))
+
+
+def _present_or_new(present: OpenHold | None, wanted: OpenHold) -> OpenHold:
+    if present is None or (wanted.reason in TOLD and wanted.detail != present.detail):
+        return wanted
+    return present
 
 
 def _is_limited(row: Row) -> bool:

@@ -37,7 +37,9 @@ class WayOut:
 
 WAYS_OUT: Final[Mapping[HoldReason, WayOut]] = {
     HoldReason.AWAITING_ACCEPTANCE: WayOut(
-        "pmo", "record the client's acceptance of the milestone"
+        "pmo",
+        "record the client's acceptance of the milestone; if the client refused it, mend what was"
+        " refused and complete it again",
     ),
     HoldReason.LIMIT_EXCEEDED: WayOut(
         "sales_operations", "agree a higher not-to-exceed with the customer and change the limit"
@@ -65,6 +67,10 @@ WAYS_OUT: Final[Mapping[HoldReason, WayOut]] = {
 
 PERSONAL: Final = frozenset({HoldReason.MANUAL, HoldReason.SOURCE_CHANGED})
 """Holds that no fact about contract, card, customer or limit clears."""
+
+
+TOLD: Final = frozenset({HoldReason.AWAITING_ACCEPTANCE})
+"""Holds whose words are news by themselves: one with other words takes the place of the first."""
 
 
 @dataclass(frozen=True, slots=True)

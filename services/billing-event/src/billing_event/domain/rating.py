@@ -222,6 +222,8 @@ class Rater:
             holds = (*holds, OpenHold(HoldReason.OUTSIDE_TERM, detail))
         if not item.is_accepted:
             detail = "the client has not accepted the milestone"
+            if item.refusal:
+                detail = f"the client refused the milestone: {item.refusal}"
             holds = (*holds, OpenHold(HoldReason.AWAITING_ACCEPTANCE, detail))
         return holds
 

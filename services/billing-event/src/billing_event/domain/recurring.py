@@ -125,6 +125,7 @@ def source_item_of(period: RecurringPeriod) -> SourceItem:
         price_basis=period.explanation,
         is_billable=True,
         is_accepted=True,
+        refusal="",
         approved_by="",
         source=None,
     )

@@ -39,7 +39,8 @@ class SourceItem:
 
     `price` is the net cost of an expense or the agreed amount of a milestone or period, None for
     time; `price_basis` says in words where it comes from. `minutes` are as recorded, 0 for all but
-    time, negative on a reversal. Service days are half-open. Only a milestone can be unaccepted.
+    time, negative on a reversal. Service days are half-open. Only a milestone can be unaccepted;
+    `refusal` is why the client refused it, empty unless that is the last word on it.
     """
 
     source_item_id: SourceItemId
@@ -63,5 +64,6 @@ class SourceItem:
     price_basis: str
     is_billable: bool
     is_accepted: bool
+    refusal: str
     approved_by: str
     source: SourceRef | None

@@ -13,8 +13,15 @@ from billing_event.domain.limit import Account, Limit, LimitBook, Reservation
 from billing_event.domain.source import ContractId
 from billing_event.domain.terms import ContractTerms
 
+# What another limit stops has reserved nothing yet: it does so at all limits once it goes on.
+_NOT_STOPPED: Final = """
+    NOT EXISTS (
+        SELECT FROM hold WHERE hold.billing_event_id = billing_event.billing_event_id
+                           AND hold.reason = 'limit_exceeded' AND hold.cleared_at IS NULL)
+"""
+
 # A limit set for the first time over work already rated counts that work.
-_PUT_LIMITS: Final = text("""
+_PUT_LIMITS: Final = text(f"""
     INSERT INTO limit_account (limit_account_id, contract_id, contract_line_id, legal_entity_id,
                                contract_version, currency, agreed, enforced, reserved, committed)
     SELECT agreed.limit_account_id, agreed.contract_id, agreed.contract_line_id,
@@ -35,6 +42,7 @@ _PUT_LIMITS: Final = text("""
         WHERE billing_event.contract_id = agreed.contract_id
           AND (agreed.contract_line_id IS NULL
                OR billing_event.contract_line_id = agreed.contract_line_id)
+          AND {_NOT_STOPPED}
     ) AS taken
     ORDER BY agreed.limit_account_id
     ON CONFLICT (limit_account_id) DO UPDATE SET
@@ -53,7 +61,7 @@ _LIFT_LIMITS: Final = text("""
       AND limit_account.contract_version < terms.version
 """)
 
-_BACKFILL_ENTRIES: Final = text("""
+_BACKFILL_ENTRIES: Final = text(f"""
     INSERT INTO limit_entry (limit_account_id, kind, cause_id, billing_event_id, amount,
                              recorded_at)
     SELECT account.limit_account_id, entry.kind, billing_event.billing_event_id,
@@ -62,6 +70,7 @@ _BACKFILL_ENTRIES: Final = text("""
     JOIN billing_event ON billing_event.contract_id = account.contract_id
      AND (account.contract_line_id IS NULL
           OR billing_event.contract_line_id = account.contract_line_id)
+     AND {_NOT_STOPPED}
     JOIN position USING (billing_event_id)
     CROSS JOIN LATERAL (
         VALUES ('reserve', position.amount), ('commit', position.allocated_amount)

@@ -40,8 +40,15 @@ _LOCK_HOLDS: Final = text("""
 """)
 _ITEMS: Final = text("""
     SELECT source_item.*,
-           source_item.type <> 'milestone' OR acceptance.source_item_id IS NOT NULL AS is_accepted
+           source_item.type <> 'milestone' OR acceptance.source_item_id IS NOT NULL AS is_accepted,
+           coalesce(last_step.refusal, '') AS refusal
     FROM source_item LEFT JOIN acceptance USING (source_item_id)
+    LEFT JOIN LATERAL (
+        SELECT refusal FROM milestone_step
+        WHERE source_item.type = 'milestone'
+          AND milestone_step.source_item_id = source_item.source_item_id
+        ORDER BY milestone_version DESC LIMIT 1
+    ) AS last_step ON true
     WHERE source_item_id = ANY(CAST(:source_item_ids AS uuid[]))
 """)
 _ROWS: Final = text("""
@@ -159,7 +166,7 @@ async def waiting_of(
 
 
 def item_from(row: SqlRow[Any]) -> SourceItem:
-    """Return the approved thing of a row of `source_item` with `is_accepted`."""
+    """Return the approved thing of a row of `source_item` with `is_accepted` and `refusal`."""
     source = None
     if row.source_system is not None:
         source = SourceRef(row.source_system, row.source_object_type, row.source_object_id)
@@ -185,6 +192,7 @@ def item_from(row: SqlRow[Any]) -> SourceItem:
         price_basis=row.price_basis,
         is_billable=row.is_billable,
         is_accepted=row.is_accepted,
+        refusal=row.refusal,
         approved_by=row.approved_by,
         source=source,
     )

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
 
-from billing_event.domain.claim import Acceptance, Claim, allocation_id
+from billing_event.domain.claim import Acceptance, Claim, MilestoneStep, allocation_id
 from billing_event.domain.position import (
     BillingEventId,
 )
@@ -55,6 +55,12 @@ from throughline_runtime.fields import (
     read_optional_money,
     read_optional_uuid,
     read_uuid,
+)
+
+MilestoneEvent: TypeAlias = (
+    project_events.MilestoneCompleted
+    | project_events.MilestoneAccepted
+    | project_events.MilestoneRejected
 )
 
 _MODELS: Final = EnumMap(quote_pb2.BillingModel, BillingModel)
@@ -202,6 +208,7 @@ def read_time(event: project_events.TimeApproved) -> Iterator[SourceItem]:
             price_basis="",
             is_billable=entry.billable,
             is_accepted=True,
+            refusal="",
             approved_by=event.approved_by,
             source=_read_source(entry),
         )
@@ -234,15 +241,16 @@ def read_expenses(event: project_events.ExpenseReportApproved) -> Iterator[Sourc
             price_basis="",
             is_billable=line.billable,
             is_accepted=True,
+            refusal="",
             approved_by=event.approved_by,
             source=_read_source(line),
         )
 
 
 def read_milestone(
-    event: project_events.MilestoneCompleted | project_events.MilestoneAccepted,
+    event: MilestoneEvent,
 ) -> SourceItem:
-    """Return the milestone as a thing to bill, whichever of its two events came first."""
+    """Return the milestone as a thing to bill, whichever of its events came first."""
     milestone = event.milestone
     day = read_date("milestone.completed_on", milestone.completed_on or milestone.accepted_on)
     return SourceItem(
@@ -269,9 +277,28 @@ def read_milestone(
         price_basis=f"agreed amount of milestone {milestone.key}",
         is_billable=True,
         is_accepted=isinstance(event, project_events.MilestoneAccepted),
+        refusal=_read_refusal(event),
         approved_by="",
         source=None,
     )
+
+
+def read_step(
+    event: project_events.MilestoneCompleted | project_events.MilestoneRejected,
+) -> MilestoneStep:
+    """Return that the milestone was completed, or refused by the client."""
+    milestone = event.milestone
+    return MilestoneStep(
+        SourceItemId(read_uuid("milestone.milestone_id", milestone.milestone_id)),
+        milestone.version,
+        _read_refusal(event),
+    )
+
+
+def _read_refusal(event: MilestoneEvent) -> str:
+    if not isinstance(event, project_events.MilestoneRejected):
+        return ""
+    return event.reason or "no reason given"
 
 
 def read_acceptance(milestone: project_pb2.Milestone) -> Acceptance:
