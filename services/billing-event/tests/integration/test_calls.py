@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from billing_event_builders import (
@@ -19,7 +19,7 @@ from billing_event_builders import (
     billed,
     recorded,
 )
-from billing_event_world import assert_sound, events_out, released_ids, row_ids, rows, take
+from billing_event_world import assert_sound, events_out, fetch, released_ids, row_ids, rows, take
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from throughline.billing_event.v1 import billing_event_pb2 as pb
@@ -177,6 +177,9 @@ async def test_a_manual_hold_keeps_a_row_until_a_person_clears_it(
     clear.hold_id = str(an_id("abc"))
     assert await refusal_of(finance.ClearHold(clear)) == "hold.not_found"
     await assert_sound(engine)
+    named = "SELECT method FROM audit_entry WHERE :row_id = ANY(aggregate_ids) ORDER BY audit_id"
+    audited = await fetch(engine, named, row_id=UUID(waiting[0]))
+    assert [entry.method.rpartition(".")[2] for entry in audited] == ["PlaceHold", "ClearHold"]
 
 
 async def test_a_hold_with_a_cause_is_not_cleared_by_hand(

@@ -21,7 +21,7 @@ from invoice_payment.commands import invoice as invoices
 from invoice_payment.commands import run as runs
 from invoice_payment.commands.run import RunInvoice
 from invoice_payment.document import render
-from invoice_payment.domain.invoice import InvoiceStatus
+from invoice_payment.domain.invoice import InvoiceStatus, TotalNegative
 from invoice_payment.domain.run import InvoiceRun, Progress, RunStatus
 from invoice_payment.repository import document
 from invoice_payment.repository import run as repository
@@ -197,8 +197,9 @@ async def _work(context: Context, run: InvoiceRun, chunk: Chunk) -> None:
         if len(chunk.ids) == 1:
             _log.exception("run_left_out", run_id=str(run.run_id), subject=str(chunk.ids[0]))
             reason = f"{type(error).__name__}: {error}"[:500]
+            advice = error.advice if isinstance(error, TotalNegative) else None
             async with write(context.engine) as tx:
-                await runs.leave_out(tx, run, chunk.ids[0], reason=reason)
+                await runs.leave_out(tx, run, chunk.ids[0], reason=reason, advice=advice)
             return
         for single in chunk.ids:
             await _work(context, run, Chunk([single], chunk.work))

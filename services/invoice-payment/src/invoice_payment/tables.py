@@ -175,6 +175,7 @@ invoice_run: Final = _table(
     *_integers("contracts_found", "contracts_done", "contracts_failed"),
     Column("items_claimed", BigInteger, nullable=False),
     *_integers("invoices_drafted", "invoices_tax_pending", "invoices_approved", "invoices_issued"),
+    Column("retried_contract_ids", ARRAY(Uuid)),
     UniqueConstraint("legal_entity_id", "cut_off", "run_key", name="invoice_run_once"),
     Index(
         "invoice_run_working",

@@ -474,6 +474,39 @@ async def test_a_caller_of_another_entity_sees_and_touches_nothing(
         assert refusal.value.stable_code == "caller.entity_forbidden"
 
 
+@pytest.mark.parametrize(("country", "entities"), [("DE", [UUID(int=1)]), ("FR", [DE01])])
+async def test_tax_rules_are_set_by_who_acts_for_all_they_concern(
+    world: World, running: Running, country: str, entities: list[UUID]
+) -> None:
+    limited = a_caller("finance", subject="user:limited", entities=entities)
+    rule = tax_pb.PutTaxRuleRequest(
+        request_id="rule",
+        seller_country=country,
+        buyer_country="*",
+        buyer_registration=tax_pb.BUYER_REGISTRATION_ANY,
+        tax_category="*",
+        tax_code="S",
+        rate_percent="7.00",
+        valid_from="2026-01-01",
+    )
+    with pytest.raises(Refusal) as refusal:
+        await running.stub(TaxServiceStub, caller=limited).PutTaxRule(rule)
+    assert refusal.value.stable_code == "caller.entity_forbidden"
+
+    own = a_caller("finance", subject="user:own", entities=[DE01])
+    rule.seller_country = "DE"
+    await running.stub(TaxServiceStub, caller=own).PutTaxRule(rule)
+
+
+async def test_the_audit_names_what_commands_without_events_changed(
+    issued: invoice_pb2.Invoice, world: World
+) -> None:
+    nameless = "SELECT method FROM audit_entry WHERE cardinality(aggregate_ids) = 0"
+    assert await world.rows(nameless) == []
+    steered = "SELECT count(*) FROM audit_entry WHERE :run_id = ANY(aggregate_ids)"
+    assert await world.value(steered, run_id=UUID(issued.run_id)) == 3
+
+
 @pytest.mark.parametrize("role", ["consultant", "pmo", "auditor", "integration"])
 async def test_only_finance_moves_money(world: World, running: Running, role: str) -> None:
     caller = a_caller(role)

@@ -76,6 +76,24 @@ async def test_a_payment_in_full_closes_the_receivable(billed: World) -> None:
     assert totals["invoices"]["open.EUR"] == 0
 
 
+async def test_the_money_settles_no_invoice_before_it_was_issued(billed: World) -> None:
+    """Paid ahead, on 29 September, for what was issued on the 30th."""
+    await record(billed, told(received_on=date(2026, 9, 29)))
+
+    days = dict(await billed.rows("SELECT fact, posted_on FROM journal_entry"))
+    assert days["payment"] == date(2026, 9, 29)
+    assert days["payment_allocation"] == days["invoice"] == date(2026, 9, 30)
+
+
+async def test_money_settles_the_invoice_named_when_it_was_announced(billed: World) -> None:
+    await record(billed, told(status=PaymentStatus.PENDING))
+
+    payment = await record(billed, told(reference="", legal_entity_code="DE01"))
+
+    assert payment.unapplied.is_zero
+    assert await open_amount(billed) == 0
+
+
 async def test_the_same_callback_five_times_is_one_payment(billed: World) -> None:
     news = [told(), told(status=PaymentStatus.PENDING), told(), told(), told()]
 

@@ -35,6 +35,7 @@ from invoice_payment.domain.invoice import (
     InvoiceIssued,
     InvoiceStatus,
     InvoiceVoided,
+    TotalNegative,
     approve,
     determine_tax,
     issue,
@@ -45,6 +46,18 @@ from invoice_payment.domain.invoice import (
 )
 from invoice_payment.domain.series import Series, SeriesKey, Taken
 from throughline_core.errors import IllegalTransition
+
+
+def test_what_would_pay_the_customer_is_neither_approved_nor_issued() -> None:
+    """Less taxed than reversed: the net is above zero, what would have to be paid is below."""
+    owing = a_draft(hours("1.00"))
+    negative = replace(owing, totals=replace(owing.totals, tax=eur("-200.00")))
+
+    with pytest.raises(TotalNegative):
+        approve(negative, by=APPROVER)
+    approved = replace(approve(owing, by=APPROVER).state, totals=negative.totals)
+    with pytest.raises(TotalNegative):
+        issue(approved, a_number(), on=CUT_OFF, previous_hash="")
 
 
 def test_a_second_person_approves() -> None:

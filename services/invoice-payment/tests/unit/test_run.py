@@ -12,6 +12,8 @@ from invoice_payment.domain.run import (
     WORKING,
     DifferentContracts,
     InvoiceRun,
+    NothingLeftOut,
+    Progress,
     RunApproverStartedIt,
     RunStatus,
     approve,
@@ -73,8 +75,21 @@ def test_only_what_drafts_or_issues_can_be_stopped(status: RunStatus) -> None:
     "status", sorted(set(RunStatus) - {RunStatus.DRAFTING_STOPPED, RunStatus.ISSUING_STOPPED})
 )
 def test_only_what_is_stopped_can_be_resumed(status: RunStatus) -> None:
-    with pytest.raises(IllegalTransition):
+    with pytest.raises((IllegalTransition, NothingLeftOut)):
         resume(a_run(status))
+
+
+@pytest.mark.parametrize("status", [RunStatus.DRAFTED, RunStatus.APPROVED, RunStatus.ISSUED])
+def test_a_run_at_rest_drafts_again_what_it_left_out(status: RunStatus) -> None:
+    run = replace(a_run(status), approved_by=APPROVER, progress=Progress(2, 1, contracts_failed=1))
+
+    resumed = resume(run, left_out=[an_id("b2")])
+
+    assert (resumed.status, resumed.cursor, resumed.approved_by) == ("drafting", None, "")
+    assert resumed.retried_contract_ids == (an_id("b2"),)
+    assert resumed.progress == Progress(2, 1)
+    with pytest.raises(RunApproverStartedIt):
+        approve(finish(resumed, at=AT), by=STARTER)
 
 
 @pytest.mark.parametrize("status", statuses_without(RunStatus.APPROVING, TRANSITIONS))

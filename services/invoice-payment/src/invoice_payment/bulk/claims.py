@@ -87,8 +87,9 @@ _GROUP: Final = f"""
         ) AS item
         WHERE terms.contract_id = ANY(CAST(:contract_ids AS uuid[]))
     ), document AS MATERIALIZED (
-        SELECT document_key, bill_to_customer_id, uuidv7() AS invoice_id FROM (
-            SELECT DISTINCT document_key, bill_to_customer_id FROM chosen
+        SELECT document_key, bill_to_customer_id, is_owed, uuidv7() AS invoice_id FROM (
+            SELECT document_key, bill_to_customer_id, sum(amount) >= 0 AS is_owed
+            FROM chosen GROUP BY document_key, bill_to_customer_id
         ) AS key
     ), line AS MATERIALIZED (
         SELECT {_LINE_KEY}, uuidv7() AS invoice_line_id, sum(quantity) AS quantity,
@@ -115,11 +116,12 @@ _CLAIM: Final = """
             line.billing_event_ids, line.source_item_ids, line.quantities, line.amounts,
             line.recognised_amounts
         ) AS item (billing_event_id, source_item_id, quantity, amount, recognised_amount)
+        WHERE document.is_owed
     )
 """
 
 _LINES: Final = f"""
-    SELECT document.invoice_id, {_LINE_KEY}, {_LINE_SUMS}
+    SELECT document.invoice_id, document.is_owed, {_LINE_KEY}, {_LINE_SUMS}
     FROM line JOIN document USING (document_key, bill_to_customer_id)
     ORDER BY line.contract_id, document.invoice_id
 """
@@ -134,6 +136,7 @@ class Wait(StrEnum):
     CONTRACT_UNKNOWN = "contract_unknown"
     CUSTOMER_UNKNOWN = "customer_unknown"
     CURRENCY_DIFFERS = "currency_differs"
+    NET_NEGATIVE = "net_negative"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,26 +150,33 @@ class OpenContract:
 
 @dataclass(frozen=True, slots=True)
 class DocumentItems:
-    """What becomes one invoice: its lines' items, of one contract and bill-to customer."""
+    """What becomes one invoice: its lines' items, of one contract and bill-to customer.
+
+    Not if it is not `is_owed`: then the items sum to less than nothing and are not claimed.
+    """
 
     invoice_id: UUID
     contract_id: UUID
     bill_to_customer_id: UUID
+    is_owed: bool
     lines: tuple[LineItems, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which open items are looked at: an entity's up to a cut-off; no contracts named = all."""
+    """Which open items are looked at: an entity's up to a cut-off; None = of all contracts."""
 
     legal_entity_id: UUID
     cut_off: date
-    contract_ids: tuple[UUID, ...] = ()
+    contract_ids: tuple[UUID, ...] | None = None
 
     @classmethod
     def of(cls, run: InvoiceRun) -> "Scope":
         """Return the scope of a run."""
-        return cls(run.legal_entity_id, run.cut_off, run.contract_ids)
+        contract_ids = run.retried_contract_ids
+        if contract_ids is None:
+            contract_ids = run.contract_ids or None
+        return cls(run.legal_entity_id, run.cut_off, contract_ids)
 
     @property
     def values(self) -> dict[str, object]:
@@ -174,8 +184,8 @@ class Scope:
         return {
             "legal_entity_id": self.legal_entity_id,
             "cut_off": self.cut_off,
-            "all": not self.contract_ids,
-            "contract_ids": list(self.contract_ids),
+            "all": self.contract_ids is None,
+            "contract_ids": list(self.contract_ids or ()),
         }
 
 
@@ -200,6 +210,7 @@ async def claim(
 ) -> list[DocumentItems]:
     """Claim all open items of the contracts, whose terms the caller has locked: one statement.
 
+    What sums to less than nothing is told, but not claimed.
     The claims name invoices and lines that `add_drafts` has to write in the same transaction.
     """
     return await _documents(tx, _CLAIM_LINES, scope, contract_ids)
@@ -233,6 +244,7 @@ def _documents_from(rows: Sequence[Row[Any]]) -> Iterator[DocumentItems]:
             invoice_id=invoice_id,
             contract_id=lines[0].contract_id,
             bill_to_customer_id=lines[0].bill_to_customer_id,
+            is_owed=lines[0].is_owed,
             lines=tuple(map(_line_items_from, lines)),
         )
 

@@ -13,7 +13,8 @@ from invoice_payment.domain.journal import post_invoice, posting_day
 from invoice_payment.domain.series import Series, SeriesKey
 from invoice_payment.repository import document, journal, master, seal, series, tax
 from invoice_payment.repository import invoice as repository
-from throughline_runtime import exceptions
+from invoice_payment.repository.run import LEFT_OUT
+from throughline_runtime import audit, exceptions
 from throughline_runtime.identity import require_entity
 
 
@@ -23,10 +24,11 @@ async def approve_invoices(
     """Approve drafts, which the caller has locked, as the person `by`, and announce it.
 
     Raises:
-        IllegalTransition, ApproverDraftedIt: see `domain.approve`.
+        IllegalTransition, ApproverDraftedIt, TotalNegative: see `domain.approve`.
     """
     changes = [domain.approve(invoice, by=by) for invoice in invoices]
     await repository.save(tx, changes)
+    await exceptions.close(tx, LEFT_OUT, [invoice.invoice_id for invoice in invoices])
     return [change.state for change in changes]
 
 
@@ -35,7 +37,7 @@ async def approve_invoice(tx: AsyncConnection, invoice_id: UUID, *, by: str) -> 
 
     Raises:
         InvoiceNotFound, EntityForbidden: no such invoice for the caller.
-        IllegalTransition, ApproverDraftedIt: see `domain.approve`.
+        IllegalTransition, ApproverDraftedIt, TotalNegative: see `domain.approve`.
     """
     [approved] = await approve_invoices(tx, [await _own(tx, invoice_id)], by=by)
     return approved
@@ -50,11 +52,12 @@ async def issue_invoices(
     statements does not grow with them, and the counters are locked after everything else.
 
     Raises:
-        IllegalTransition: one of them is not approved.
+        IllegalTransition, TotalNegative: see `domain.issue`.
     """
     items = await seal.items_of(tx, invoices)
     entity = await master.entity(tx, invoices[0].legal_entity_id)
     on = posting_day(at, entity.time_zone)
+    await exceptions.close(tx, LEFT_OUT, [invoice.invoice_id for invoice in invoices])
     key = SeriesKey(entity.party.party_id, Series.INVOICE, on.year)
     taken = await series.lock(tx, {key: len(invoices)})
     changes = domain.issue_in_order(invoices, taken[key], on=on)
@@ -71,7 +74,7 @@ async def issue_invoice(tx: AsyncConnection, invoice_id: UUID, *, at: datetime) 
 
     Raises:
         InvoiceNotFound, EntityForbidden: no such invoice for the caller.
-        IllegalTransition: it is not approved.
+        IllegalTransition, TotalNegative: see `domain.issue`.
     """
     [issued] = await issue_invoices(tx, [await _own(tx, invoice_id)], at=at)
     return issued
@@ -88,6 +91,7 @@ async def void_invoice(tx: AsyncConnection, invoice_id: UUID, *, reason: str) ->
     await repository.save(tx, [change])
     await repository.give_up_claims(tx, invoice_id)
     await exceptions.close(tx, repository.TAX_RULE_MISSING, [invoice_id])
+    await exceptions.close(tx, LEFT_OUT, [invoice_id])
     return change.state
 
 
@@ -100,6 +104,7 @@ async def retry_document(tx: AsyncConnection, invoice_id: UUID) -> Invoice:
     """
     pending = domain.retry_document(await _own(tx, invoice_id))
     await document.set_step(tx, pending)
+    audit.touch(tx, invoice_id, engagement_id=pending.engagement_id)
     return pending
 
 

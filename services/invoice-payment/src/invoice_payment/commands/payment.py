@@ -20,6 +20,7 @@ from throughline_core.change import Change
 from throughline_core.errors import InvalidArgument
 from throughline_core.ids import derived_id
 from throughline_core.money import Money
+from throughline_runtime import audit
 from throughline_runtime.identity import require_entity
 from throughline_runtime.ids import new_id
 
@@ -65,6 +66,9 @@ async def record_payment(tx: AsyncConnection, told: Told, *, at: datetime) -> Pa
         await repository.save(tx, change)
     if change.state.status is not PaymentStatus.RECEIVED:
         return change.state
+    if named is None:
+        # The invoice may have been named when the payment was announced.
+        named = await _named_invoice(tx, change.state.reference)
     return await _settle_named(tx, change.state, named)
 
 
@@ -136,6 +140,7 @@ async def _settle_named(tx: AsyncConnection, payment: Payment, named: Invoice | 
         invoice = await invoices.get(tx, named.invoice_id, with_lines=False)
         amount = domain.allocatable(payment, invoice)
         if not amount.is_zero:
+            assert invoice.issued_on is not None, "only an issued invoice is open"
             allocation = domain.allocate(
                 payment,
                 invoice,
@@ -143,7 +148,8 @@ async def _settle_named(tx: AsyncConnection, payment: Payment, named: Invoice | 
                 allocation_id=derived_id(
                     "payment_allocation", payment.payment_id, invoice.invoice_id
                 ),
-                on=payment.received_on,
+                # What was paid ahead is unapplied cash until there is a receivable.
+                on=max(payment.received_on, invoice.issued_on),
             )
             await _save(tx, allocation, entries)
             return allocation.payment
@@ -154,6 +160,7 @@ async def _settle_named(tx: AsyncConnection, payment: Payment, named: Invoice | 
 async def _save(tx: AsyncConnection, allocation: Allocation, entries: Sequence[Entry]) -> None:
     settled = allocation.settled
     await repository.save(tx, Change(allocation.payment, ()))
+    audit.touch(tx, allocation.payment.payment_id)
     await invoices.save(tx, [Change(settled.invoice, (settled,))])
     await repository.add_allocation(tx, settled)
     await journal.post(tx, [*entries, post_allocation(settled)])

@@ -1,7 +1,7 @@
 """Invoice runs: started and steered by people, worked off chunk by chunk."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final
 from uuid import UUID
@@ -20,12 +20,13 @@ from invoice_payment.domain.run import InvoiceRun, Progress
 from invoice_payment.repository import invoice as invoices
 from invoice_payment.repository import master, tax
 from invoice_payment.repository import run as repository
+from invoice_payment.repository.run import LEFT_OUT, RunMovedOn
 from throughline_runtime import exceptions
 from throughline_runtime.identity import require_entity
 from throughline_runtime.ids import new_id
 
-LEFT_OUT: Final = "invoice_run.left_out"
-"""Kind of the exception a contract, or an invoice, that a run could not take along opens."""
+INCOMPLETE: Final = "invoice_run.incomplete"
+"""Kind of the exception a run opens that closed a phase and had left something out."""
 
 
 async def start_run(
@@ -69,13 +70,15 @@ async def stop_run(tx: AsyncConnection, run_id: UUID) -> InvoiceRun:
 
 
 async def resume_run(tx: AsyncConnection, run_id: UUID) -> InvoiceRun:
-    """Let a stopped run go on.
+    """Let a stopped run go on, or one at rest take up what it left out.
 
     Raises:
         RunNotFound, EntityForbidden: no such run for the caller.
-        IllegalTransition: it is not stopped.
+        IllegalTransition, NothingLeftOut: see `domain.resume`.
     """
-    return await _saved(tx, domain.resume(await _own(tx, run_id)))
+    run = await _own(tx, run_id)
+    left_out = await repository.left_out(tx, run_id)
+    return await _saved(tx, domain.resume(run, left_out=left_out))
 
 
 async def approve_run(tx: AsyncConnection, run_id: UUID, *, by: str) -> InvoiceRun:
@@ -99,8 +102,28 @@ async def issue_run(tx: AsyncConnection, run_id: UUID) -> InvoiceRun:
 
 
 async def finish_phase(tx: AsyncConnection, run: InvoiceRun, *, at: datetime) -> InvoiceRun:
-    """Close the phase of a run in which nothing is left to do."""
-    return await _saved(tx, domain.finish(run, at=at))
+    """Close the phase of a run in which nothing is left to do; show when it left something out.
+
+    Raises:
+        RunMovedOn: the run was stopped meanwhile.
+    """
+    current = await repository.get(tx, run.run_id, lock=True)
+    if current.version != run.version:
+        raise RunMovedOn(f"invoice run {run.run_id} is no longer {run.status}")
+    finished = await _saved(tx, domain.finish(current, at=at))
+    if not finished.progress.contracts_failed:
+        await exceptions.close(tx, INCOMPLETE, [run.run_id])
+        return finished
+    await exceptions.open_(
+        tx,
+        INCOMPLETE,
+        run.run_id,
+        reason=f"run {run.run_key} up to {run.cut_off} is {finished.status_text}",
+        owner="finance",
+        advice="mend what the exceptions of what was left out say, then resume the run",
+        legal_entity_id=run.legal_entity_id,
+    )
+    return finished
 
 
 async def draft_contracts(
@@ -121,7 +144,8 @@ async def draft_contracts(
     shared = await _shared(tx, run, at=at)
     changes = await _decide(tx, shared, terms, documents)
     await drafts.add_drafts(tx, changes)
-    waiting = [(contract, contract.wait) for contract in contracts if contract.wait]
+    judged = _with_negative(contracts, documents)
+    waiting = [(contract, contract.wait) for contract in judged if contract.wait]
     await exceptions.close(tx, LEFT_OUT, [each.contract_id for each in contracts])
     await exceptions.open_all(tx, [_halt(run, contract, wait) for contract, wait in waiting])
     done = Progress(
@@ -164,7 +188,14 @@ async def issue_approved(
     await repository.count(tx, run, done, cursor=invoice_ids[-1])
 
 
-async def leave_out(tx: AsyncConnection, run: InvoiceRun, subject_id: UUID, *, reason: str) -> None:
+async def leave_out(
+    tx: AsyncConnection,
+    run: InvoiceRun,
+    subject_id: UUID,
+    *,
+    reason: str,
+    advice: str | None = None,
+) -> None:
     """Go past a contract, or an invoice, that an error keeps from being worked on.
 
     Raises:
@@ -176,7 +207,7 @@ async def leave_out(tx: AsyncConnection, run: InvoiceRun, subject_id: UUID, *, r
         subject_id,
         reason=reason,
         owner="integration",
-        advice="mend the cause, then start another run with a run_key of its own",
+        advice=advice or "mend the cause, then resume this run",
         legal_entity_id=run.legal_entity_id,
         detail={"run_id": str(run.run_id)},
     )
@@ -228,7 +259,8 @@ async def preview_contracts(
     documents = await claims.preview(tx, Scope.of(run), sorted(terms))
     shared = await _shared(tx, run, at=run.started_at)
     changes = await _decide(tx, shared, terms, documents)
-    waiting = tuple(contract for contract in contracts if contract.wait)
+    judged = _with_negative(contracts, documents)
+    waiting = tuple(contract for contract in judged if contract.wait)
     return Preview(tuple(changes), waiting)
 
 
@@ -262,6 +294,20 @@ async def _decide(
             document.lines,
         )
         for document in documents
+        if document.is_owed
+    ]
+
+
+def _with_negative(
+    contracts: Iterable[OpenContract], documents: Iterable[DocumentItems]
+) -> list[OpenContract]:
+    """Return the contracts; one with work that sums to less than nothing waits for that."""
+    negative = {document.contract_id for document in documents if not document.is_owed}
+    return [
+        replace(contract, wait=Wait.NET_NEGATIVE)
+        if contract.wait is None and contract.contract_id in negative
+        else contract
+        for contract in contracts
     ]
 
 
@@ -276,15 +322,19 @@ async def _standing(
 _WAITS: Final = {
     Wait.CONTRACT_UNKNOWN: (
         "the contract's terms did not arrive yet",
-        "see that customer-contract's events arrive, then start another run",
+        "see that customer-contract's events arrive, then resume this run",
     ),
     Wait.CUSTOMER_UNKNOWN: (
         "a bill-to customer did not arrive yet",
-        "see that customer-contract's events arrive, then start another run",
+        "see that customer-contract's events arrive, then resume this run",
     ),
     Wait.CURRENCY_DIFFERS: (
         "some are not in the contract's currency",
-        "have them reversed and rated in the contract's currency, then start another run",
+        "have them reversed and rated in the contract's currency, then resume this run",
+    ),
+    Wait.NET_NEGATIVE: (
+        "they sum to less than nothing, which is no invoice",
+        "they need a credit note; a later run invoices them together with work that outweighs them",
     ),
 }
 
@@ -303,8 +353,8 @@ def _halt(run: InvoiceRun, contract: OpenContract, wait: Wait) -> exceptions.Hal
 
 
 async def _own(tx: AsyncConnection, run_id: UUID) -> InvoiceRun:
-    """Return the run if the caller may act for its entity."""
-    run = await repository.get(tx, run_id)
+    """Return the run, locked, if the caller may act for its entity."""
+    run = await repository.get(tx, run_id, lock=True)
     require_entity(run.legal_entity_id)
     return run
 

@@ -10,16 +10,26 @@ from invoice_payment.domain.amounts import RoundingPolicy
 from invoice_payment.domain.journal import AccountRole
 from invoice_payment.domain.tax import TaxRule, check_rule
 from invoice_payment.repository import master, tax
-from throughline_runtime.identity import require_entity
+from throughline_runtime import audit
+from throughline_runtime.identity import require_entity, require_every_entity
 
 
 async def put_tax_rule(tx: AsyncConnection, rule: TaxRule) -> TaxRule:
     """Store a tax rule, over one with the same match and first day if there is one.
 
     Raises:
+        EntityForbidden: it concerns a legal entity the caller may not act for; of a country that
+            none is in, it may concern any.
         RateNotZero, RateZero, ExemptionTextMissing, PeriodEmpty: see `domain.tax.check_rule`.
     """
-    return await tax.put_rule(tx, check_rule(rule))
+    sellers = await master.entities_in(tx, rule.seller_country)
+    if not sellers:
+        require_every_entity()
+    for legal_entity_id in sellers:
+        require_entity(legal_entity_id)
+    stored = await tax.put_rule(tx, check_rule(rule))
+    audit.touch(tx, stored.tax_rule_id)
+    return stored
 
 
 async def put_policy(tx: AsyncConnection, legal_entity_id: UUID, policy: RoundingPolicy) -> int:
@@ -30,6 +40,7 @@ async def put_policy(tx: AsyncConnection, legal_entity_id: UUID, policy: Roundin
     """
     require_entity(legal_entity_id)
     await master.entity(tx, legal_entity_id)
+    audit.touch(tx, legal_entity_id)
     return await tax.put_policy(tx, legal_entity_id, policy)
 
 
@@ -53,5 +64,6 @@ async def put_account(
         )
         .returning(table.c.version)
     )
+    audit.touch(tx, legal_entity_id)
     version: int = (await tx.execute(statement)).scalar_one()
     return version

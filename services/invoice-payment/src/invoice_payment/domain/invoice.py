@@ -31,6 +31,12 @@ class ApproverDraftedIt(PermissionDenied):
     code = "invoice.approver_drafted_it"
 
 
+class TotalNegative(FailedPrecondition):
+    """An invoice asks for money; what is owed to the customer takes a credit note."""
+
+    code = "invoice.total_negative"
+
+
 class DocumentNotFailed(FailedPrecondition):
     """The document is made, or about to be; there is nothing to retry."""
 
@@ -209,7 +215,9 @@ def approve(invoice: Invoice, *, by: str) -> InvoiceChange:
     Raises:
         IllegalTransition: it is not ready.
         ApproverDraftedIt: the same person started the run.
+        TotalNegative: its total is below zero.
     """
+    _require_not_negative(invoice)
     approved = replace(_step(invoice, InvoiceStatus.APPROVED), approved_by=by)
     if by == invoice.drafted_by:
         raise ApproverDraftedIt(
@@ -223,7 +231,9 @@ def issue(invoice: Invoice, number: Number, *, on: date, previous_hash: str) -> 
 
     Raises:
         IllegalTransition: it is not approved.
+        TotalNegative: its total is below zero.
     """
+    _require_not_negative(invoice)
     numbered = replace(
         _step(invoice, InvoiceStatus.ISSUED),
         number=number,
@@ -237,11 +247,23 @@ def issue(invoice: Invoice, number: Number, *, on: date, previous_hash: str) -> 
     return Change(issued, (InvoiceIssued(issued, content),))
 
 
+def _require_not_negative(invoice: Invoice) -> None:
+    """Raise `TotalNegative` for an invoice that would pay the customer."""
+    total = min(invoice.totals.net, invoice.totals.gross)
+    if total < Money.zero(invoice.currency):
+        raise TotalNegative(
+            f"invoice {invoice.invoice_id} sums to {total}",
+            field="invoice_id",
+            advice="void it, which frees its items: they need a credit note, or later work that"
+            " outweighs them",
+        )
+
+
 def issue_in_order(invoices: Sequence[Invoice], taken: Taken, *, on: date) -> list[InvoiceChange]:
     """Issue invoices of one series under the numbers taken for them, each chained to the last.
 
     Raises:
-        IllegalTransition: one of them is not approved.
+        IllegalTransition, TotalNegative: see `issue`.
     """
     changes = []
     previous_hash = taken.last_hash

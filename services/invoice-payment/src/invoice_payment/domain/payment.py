@@ -181,7 +181,9 @@ def allocate(
     """
     _require_fit(payment, invoice)
     if amount <= Money.zero(payment.amount.currency):
-        raise AmountNotPositive(f"{amount} settles nothing", field="amount")
+        raise AmountNotPositive(
+            f"{amount} settles nothing", field="amount", advice="send an amount above zero"
+        )
     if amount > payment.unapplied:
         raise ExceedsPayment(
             f"only {payment.unapplied} of the payment are unapplied",
@@ -230,7 +232,11 @@ def _require_fit(payment: Payment, invoice: Invoice) -> None:
             advice="allocate to an issued invoice that is not fully paid",
         )
     if invoice.legal_entity_id != payment.legal_entity_id:
-        raise EntityDiffers("the invoice is another legal entity's", field="invoice_id")
+        raise EntityDiffers(
+            "the invoice is another legal entity's",
+            field="invoice_id",
+            advice="have the money moved to the entity that is owed, then record it there",
+        )
     if invoice.currency != payment.amount.currency:
         raise CurrencyDiffers(
             f"the payment is in {payment.amount.currency}, the invoice in {invoice.currency}",

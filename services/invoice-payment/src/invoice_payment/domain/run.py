@@ -1,13 +1,13 @@
 """The invoice run: which phases it goes through, and who may move it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from throughline_core.errors import AlreadyExists, PermissionDenied
+from throughline_core.errors import AlreadyExists, FailedPrecondition, PermissionDenied
 from throughline_core.transition import move
 
 REGULAR: Final = "regular"
@@ -26,6 +26,12 @@ class DifferentContracts(AlreadyExists):
     code = "invoice_run.different_contracts"
 
 
+class NothingLeftOut(FailedPrecondition):
+    """The run is at rest and took everything along: there is nothing to resume."""
+
+    code = "invoice_run.nothing_left_out"
+
+
 class RunStatus(StrEnum):
     """Where a run stands; drafting, approving and issuing are worked on until done."""
 
@@ -42,12 +48,12 @@ class RunStatus(StrEnum):
 TRANSITIONS: Final[Mapping[RunStatus, frozenset[RunStatus]]] = {
     RunStatus.DRAFTING: frozenset({RunStatus.DRAFTED, RunStatus.DRAFTING_STOPPED}),
     RunStatus.DRAFTING_STOPPED: frozenset({RunStatus.DRAFTING}),
-    RunStatus.DRAFTED: frozenset({RunStatus.APPROVING}),
+    RunStatus.DRAFTED: frozenset({RunStatus.APPROVING, RunStatus.DRAFTING}),
     RunStatus.APPROVING: frozenset({RunStatus.APPROVED}),
-    RunStatus.APPROVED: frozenset({RunStatus.ISSUING}),
+    RunStatus.APPROVED: frozenset({RunStatus.ISSUING, RunStatus.DRAFTING}),
     RunStatus.ISSUING: frozenset({RunStatus.ISSUED, RunStatus.ISSUING_STOPPED}),
     RunStatus.ISSUING_STOPPED: frozenset({RunStatus.ISSUING}),
-    RunStatus.ISSUED: frozenset(),
+    RunStatus.ISSUED: frozenset({RunStatus.DRAFTING}),
 }
 
 WORKING: Final = frozenset({RunStatus.DRAFTING, RunStatus.APPROVING, RunStatus.ISSUING})
@@ -62,6 +68,7 @@ _STOPPED: Final = {
     RunStatus.ISSUING: RunStatus.ISSUING_STOPPED,
 }
 _RESUMED: Final = {stopped: working for working, stopped in _STOPPED.items()}
+_AT_REST: Final = frozenset(_DONE.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +100,18 @@ class InvoiceRun:
     started_at: datetime
     approved_by: str = ""
     finished_at: datetime | None = None
+    # The contracts a resumed run left out before and looks at again; None = all it is about.
+    retried_contract_ids: tuple[UUID, ...] | None = None
     # The last contract, or invoice, the present phase has dealt with.
     cursor: UUID | None = None
     progress: Progress = Progress()
+
+    @property
+    def status_text(self) -> str:
+        """The status in words, with what was left out on the way."""
+        words = self.status.replace("_", " ")
+        failed = self.progress.contracts_failed
+        return f"{words}, {failed} left out" if failed else words
 
 
 def start(
@@ -146,12 +162,29 @@ def stop(run: InvoiceRun) -> InvoiceRun:
     return _step(run, _STOPPED.get(run.status, RunStatus.DRAFTING_STOPPED))
 
 
-def resume(run: InvoiceRun) -> InvoiceRun:
-    """Let a stopped run go on.
+def resume(run: InvoiceRun, *, left_out: Iterable[UUID] = ()) -> InvoiceRun:
+    """Let a stopped run go on, or one at rest draft again for the contracts `left_out` of it.
+
+    What a resumed run drafts is approved and issued like what it drafted before.
 
     Raises:
-        IllegalTransition: it is not stopped.
+        IllegalTransition: it is working.
+        NothingLeftOut: it is at rest and left nothing out.
     """
+    if run.status in _AT_REST:
+        if not run.progress.contracts_failed:
+            raise NothingLeftOut(
+                f"run {run.run_id} is {run.status} and left nothing out",
+                field="run_id",
+                advice="start a run with a run_key of its own for later work",
+            )
+        return replace(
+            _step(run, RunStatus.DRAFTING),
+            approved_by="",
+            cursor=None,
+            retried_contract_ids=tuple(sorted(left_out)),
+            progress=replace(run.progress, contracts_failed=0),
+        )
     return _step(run, _RESUMED.get(run.status, RunStatus.DRAFTING))
 
 

@@ -224,7 +224,7 @@ async def _own(tx: AsyncConnection, invoice_id: UUID) -> Row[Any]:
     table = tables.invoice
     row = (await tx.execute(select(table).where(table.c.invoice_id == invoice_id))).one_or_none()
     if row is None:
-        raise InvoiceNotFound(f"invoice {invoice_id} does not exist")
+        raise InvoiceNotFound(f"invoice {invoice_id} does not exist", field="invoice_id")
     require_entity(row.legal_entity_id)
     return row
 

@@ -90,7 +90,7 @@ async def payment(tx: AsyncConnection, payment_id: UUID) -> payment_pb2.Payment:
     table = tables.payment
     row = (await tx.execute(select(table).where(table.c.payment_id == payment_id))).one_or_none()
     if row is None:
-        raise PaymentNotFound(f"payment {payment_id} does not exist")
+        raise PaymentNotFound(f"payment {payment_id} does not exist", field="payment_id")
     require_entity(row.legal_entity_id)
     return ledger.write_payment(payment_from(row))
 
@@ -245,7 +245,7 @@ async def gap_report(
     )
     row = (await tx.execute(query)).one_or_none()
     if row is None:
-        raise SeriesNotFound(f"no {series} of {year} has a number yet")
+        raise SeriesNotFound(f"no {series} of {year} has a number yet", field="year")
     values = {
         "legal_entity_id": legal_entity_id,
         "series": series.value,

@@ -104,14 +104,16 @@ async def add(
 
 
 async def fail(tx: AsyncConnection, invoice: Invoice, *, reason: str) -> None:
-    """Note that the PDF could not be made, and tell people."""
+    """Note that the PDF could not be made, and tell people; another worker's PDF stays."""
     table = tables.invoice
-    await tx.execute(
+    written = await tx.execute(
         update(table)
         .where(table.c.invoice_id == invoice.invoice_id)
         .where(table.c.document_step == DocumentStep.PENDING)
         .values(document_step=DocumentStep.FAILED)
     )
+    if written.rowcount != 1:
+        return
     await exceptions.open_(
         tx,
         DOCUMENT_FAILED,

@@ -93,7 +93,7 @@ async def get(tx: AsyncConnection, invoice_id: UUID, *, with_lines: bool = True)
     """
     found = await load(tx, [invoice_id], with_lines=with_lines)
     if not found:
-        raise InvoiceNotFound(f"invoice {invoice_id} does not exist")
+        raise InvoiceNotFound(f"invoice {invoice_id} does not exist", field="invoice_id")
     return found[0]
 
 

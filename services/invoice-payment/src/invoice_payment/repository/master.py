@@ -156,8 +156,17 @@ async def entity(tx: AsyncConnection, legal_entity_id: UUID) -> Entity:
     """
     found = await entities(tx, [legal_entity_id])
     if legal_entity_id not in found:
-        raise EntityNotFound(f"legal entity {legal_entity_id} is not known")
+        raise EntityNotFound(
+            f"legal entity {legal_entity_id} is not known", field="legal_entity_id"
+        )
     return found[legal_entity_id]
+
+
+async def entities_in(tx: AsyncConnection, country: str) -> Sequence[UUID]:
+    """Return the entities that sell from a country."""
+    table = tables.legal_entity
+    query = select(table.c.legal_entity_id).where(table.c.address["country"].astext == country)
+    return list((await tx.execute(query)).scalars())
 
 
 async def entity_of_code(tx: AsyncConnection, code: str) -> UUID | None:

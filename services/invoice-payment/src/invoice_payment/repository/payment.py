@@ -32,7 +32,7 @@ async def get(tx: AsyncConnection, payment_id: UUID) -> Payment:
     query = select(table).where(table.c.payment_id == payment_id).with_for_update()
     row = (await tx.execute(query)).one_or_none()
     if row is None:
-        raise PaymentNotFound(f"payment {payment_id} does not exist")
+        raise PaymentNotFound(f"payment {payment_id} does not exist", field="payment_id")
     return payment_from(row)
 
 

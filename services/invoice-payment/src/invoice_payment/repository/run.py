@@ -2,16 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from invoice_payment import tables
 from invoice_payment.domain.run import WORKING, InvoiceRun, Progress, RunStatus
 from throughline_core.errors import NotFound, StaleVersion
+from throughline_runtime import audit
+
+LEFT_OUT: Final = "invoice_run.left_out"
+"""Kind of the exception a contract, or an invoice, that a run could not take along opens."""
+
+# A later run that leaves a contract out as well has taken its exception over.
+_LEFT_OUT_OF: Final = text("""
+    SELECT subject_id FROM exception_item
+    WHERE kind = :kind AND closed_at IS NULL AND detail ->> 'run_id' = :run_id
+""")
 
 
 class RunNotFound(NotFound):
@@ -48,20 +58,29 @@ async def add(tx: AsyncConnection, run: InvoiceRun) -> InvoiceRun:
         table.c.cut_off == run.cut_off,
         table.c.run_key == run.run_key,
     )
-    return run_from((await tx.execute(query)).one())
+    found = run_from((await tx.execute(query)).one())
+    audit.touch(tx, found.run_id)
+    return found
 
 
-async def get(tx: AsyncConnection, run_id: UUID) -> InvoiceRun:
-    """Return a run.
+async def get(tx: AsyncConnection, run_id: UUID, *, lock: bool = False) -> InvoiceRun:
+    """Return a run; with `lock` no chunk of it commits before this transaction.
 
     Raises:
         RunNotFound: there is none.
     """
     table = tables.invoice_run
-    row = (await tx.execute(select(table).where(table.c.run_id == run_id))).one_or_none()
+    query = select(table).where(table.c.run_id == run_id)
+    row = (await tx.execute(query.with_for_update() if lock else query)).one_or_none()
     if row is None:
-        raise RunNotFound(f"invoice run {run_id} does not exist")
+        raise RunNotFound(f"invoice run {run_id} does not exist", field="run_id")
     return run_from(row)
+
+
+async def left_out(tx: AsyncConnection, run_id: UUID) -> Sequence[UUID]:
+    """Return the contracts and invoices whose open exceptions say that this run left them out."""
+    values = {"kind": LEFT_OUT, "run_id": str(run_id)}
+    return list((await tx.execute(_LEFT_OUT_OF, values)).scalars())
 
 
 async def working(tx: AsyncConnection) -> Sequence[InvoiceRun]:
@@ -72,7 +91,7 @@ async def working(tx: AsyncConnection) -> Sequence[InvoiceRun]:
 
 
 async def save(tx: AsyncConnection, run: InvoiceRun) -> None:
-    """Write the run's new status.
+    """Write the new status of a run, which the caller has locked, and where it goes on.
 
     Raises:
         StaleVersion: the stored row is not exactly one version behind.
@@ -87,8 +106,11 @@ async def save(tx: AsyncConnection, run: InvoiceRun) -> None:
             approved_by=run.approved_by,
             finished_at=run.finished_at,
             cursor=run.cursor,
+            retried_contract_ids=_stored(run.retried_contract_ids),
+            contracts_failed=run.progress.contracts_failed,
         )
     )
+    audit.touch(tx, run.run_id)
     if written.rowcount != 1:
         raise StaleVersion(f"invoice run {run.run_id} is not at version {run.version - 1}")
 
@@ -129,4 +151,13 @@ def run_from(row: Row[Any]) -> InvoiceRun:
         finished_at=row.finished_at,
         cursor=row.cursor,
     )
-    return replace(run, progress=progress)
+    retried = row.retried_contract_ids
+    return replace(
+        run,
+        progress=progress,
+        retried_contract_ids=None if retried is None else tuple(retried),
+    )
+
+
+def _stored(ids: tuple[UUID, ...] | None) -> list[UUID] | None:
+    return None if ids is None else list(ids)

@@ -199,6 +199,7 @@ def write_run(run: InvoiceRun) -> invoice_run_service_pb2.InvoiceRun:
         run_key=run.run_key,
         contract_ids=[str(contract_id) for contract_id in run.contract_ids],
         status=RUN_STATUSES.write(run.status),
+        status_text=run.status_text,
         started_by=run.started_by,
         approved_by=run.approved_by,
         started_at=write_instant(run.started_at),

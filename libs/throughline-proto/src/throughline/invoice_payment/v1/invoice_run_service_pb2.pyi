@@ -96,6 +96,7 @@ class InvoiceRun(_message.Message):
     STARTED_AT_FIELD_NUMBER: _builtins.int
     FINISHED_AT_FIELD_NUMBER: _builtins.int
     PROGRESS_FIELD_NUMBER: _builtins.int
+    STATUS_TEXT_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """UUID."""
     version: _builtins.int
@@ -109,6 +110,8 @@ class InvoiceRun(_message.Message):
     started_by: _builtins.str
     """Token subjects of who started and who approved it."""
     approved_by: _builtins.str
+    status_text: _builtins.str
+    """The status in words, with what was left out: `issued, 2 left out`."""
     @_builtins.property
     def contract_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only these contracts; empty = all."""
@@ -136,10 +139,11 @@ class InvoiceRun(_message.Message):
         started_at: _timestamp_pb2.Timestamp | None = ...,
         finished_at: _timestamp_pb2.Timestamp | None = ...,
         progress: Global___InvoiceRunProgress | None = ...,
+        status_text: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at", "finished_at", b"finished_at", "progress", b"progress", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at", "approved_by", b"approved_by", "contract_ids", b"contract_ids", "cut_off", b"cut_off", "finished_at", b"finished_at", "legal_entity_id", b"legal_entity_id", "progress", b"progress", "run_id", b"run_id", "run_key", b"run_key", "started_at", b"started_at", "started_by", b"started_by", "status", b"status", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at", "approved_by", b"approved_by", "contract_ids", b"contract_ids", "cut_off", b"cut_off", "finished_at", b"finished_at", "legal_entity_id", b"legal_entity_id", "progress", b"progress", "run_id", b"run_id", "run_key", b"run_key", "started_at", b"started_at", "started_by", b"started_by", "status", b"status", "status_text", b"status_text", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__finished_at: _TypeAlias = _typing.Literal["finished_at"]  # noqa: Y015
     _WhichOneofArgType__finished_at: _TypeAlias = _typing.Literal["_finished_at", b"_finished_at"]  # noqa: Y015
@@ -165,7 +169,9 @@ class InvoiceRunProgress(_message.Message):
     """Contracts that had something to bill when drafting began, and contracts worked through."""
     contracts_done: _builtins.int
     contracts_failed: _builtins.int
-    """Contracts, or invoices, that were left out or taken only in part; each has an exception that says why."""
+    """Contracts, or invoices, that were left out or taken only in part, since the run was started or
+    resumed; each has an exception that says why.
+    """
     items_claimed: _builtins.int
     """Billing events claimed."""
     invoices_drafted: _builtins.int
@@ -241,7 +247,9 @@ class WaitingContract(_message.Message):
     contract_id: _builtins.str
     item_count: _builtins.int
     reason: _builtins.str
-    """What has not arrived, or does not fit: `contract_unknown`, `customer_unknown`, `currency_differs`."""
+    """What has not arrived, or does not fit: `contract_unknown`, `customer_unknown`, `currency_differs`;
+    `net_negative`: it sums to less than nothing and needs a credit note.
+    """
     def __init__(
         self,
         *,
@@ -543,7 +551,7 @@ Global___StopInvoiceRunResponse: _TypeAlias = StopInvoiceRunResponse  # noqa: Y0
 
 @_typing.final
 class ResumeInvoiceRunRequest(_message.Message):
-    """Resumes a stopped run."""
+    """Resumes a run that was stopped, or that left something out."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -135,9 +135,11 @@ class InvoiceRunServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ResumeInvoiceRun(self, request, context):
-        """Let a stopped run go on where it stopped.
-        Safe to retry with the same request_id.
-        Refuses: invoice_run.not_found, request.illegal_transition, caller.entity_forbidden.
+        """Let a stopped run go on where it stopped, or a drafted, approved or issued run that left something out draft
+        again: only for the contracts whose exceptions name it. What it drafts then is approved and issued like the
+        rest. Safe to retry with the same request_id.
+        Refuses: invoice_run.not_found, invoice_run.nothing_left_out, request.illegal_transition,
+        caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

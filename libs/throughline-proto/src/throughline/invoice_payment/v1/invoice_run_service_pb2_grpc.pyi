@@ -56,9 +56,11 @@ class InvoiceRunServiceStub:
     Refuses: invoice_run.not_found, request.illegal_transition, caller.entity_forbidden.
     """
     ResumeInvoiceRun: _grpc.UnaryUnaryMultiCallable[_invoice_run_service_pb2.ResumeInvoiceRunRequest, _invoice_run_service_pb2.ResumeInvoiceRunResponse]
-    """Let a stopped run go on where it stopped.
-    Safe to retry with the same request_id.
-    Refuses: invoice_run.not_found, request.illegal_transition, caller.entity_forbidden.
+    """Let a stopped run go on where it stopped, or a drafted, approved or issued run that left something out draft
+    again: only for the contracts whose exceptions name it. What it drafts then is approved and issued like the
+    rest. Safe to retry with the same request_id.
+    Refuses: invoice_run.not_found, invoice_run.nothing_left_out, request.illegal_transition,
+    caller.entity_forbidden.
     """
     ApproveInvoiceRun: _grpc.UnaryUnaryMultiCallable[_invoice_run_service_pb2.ApproveInvoiceRunRequest, _invoice_run_service_pb2.ApproveInvoiceRunResponse]
     """Approve the drafts of a run that are ready, as a second person. Drafts that wait for tax stay behind and are
@@ -109,9 +111,11 @@ class InvoiceRunServiceAsyncStub(InvoiceRunServiceStub):
     Refuses: invoice_run.not_found, request.illegal_transition, caller.entity_forbidden.
     """
     ResumeInvoiceRun: _aio.UnaryUnaryMultiCallable[_invoice_run_service_pb2.ResumeInvoiceRunRequest, _invoice_run_service_pb2.ResumeInvoiceRunResponse]  # type: ignore[assignment]
-    """Let a stopped run go on where it stopped.
-    Safe to retry with the same request_id.
-    Refuses: invoice_run.not_found, request.illegal_transition, caller.entity_forbidden.
+    """Let a stopped run go on where it stopped, or a drafted, approved or issued run that left something out draft
+    again: only for the contracts whose exceptions name it. What it drafts then is approved and issued like the
+    rest. Safe to retry with the same request_id.
+    Refuses: invoice_run.not_found, invoice_run.nothing_left_out, request.illegal_transition,
+    caller.entity_forbidden.
     """
     ApproveInvoiceRun: _aio.UnaryUnaryMultiCallable[_invoice_run_service_pb2.ApproveInvoiceRunRequest, _invoice_run_service_pb2.ApproveInvoiceRunResponse]  # type: ignore[assignment]
     """Approve the drafts of a run that are ready, as a second person. Drafts that wait for tax stay behind and are
@@ -195,9 +199,11 @@ class InvoiceRunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _invoice_run_service_pb2.ResumeInvoiceRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_invoice_run_service_pb2.ResumeInvoiceRunResponse, _abc.Awaitable[_invoice_run_service_pb2.ResumeInvoiceRunResponse]]:
-        """Let a stopped run go on where it stopped.
-        Safe to retry with the same request_id.
-        Refuses: invoice_run.not_found, request.illegal_transition, caller.entity_forbidden.
+        """Let a stopped run go on where it stopped, or a drafted, approved or issued run that left something out draft
+        again: only for the contracts whose exceptions name it. What it drafts then is approved and issued like the
+        rest. Safe to retry with the same request_id.
+        Refuses: invoice_run.not_found, invoice_run.nothing_left_out, request.illegal_transition,
+        caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod

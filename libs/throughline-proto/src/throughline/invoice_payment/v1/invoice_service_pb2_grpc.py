@@ -119,7 +119,8 @@ class InvoiceServiceServicer:
 
     def ApproveInvoice(self, request, context):
         """Approve one draft, as somebody who did not start its run. Safe to retry with the same request_id.
-        Refuses: invoice.not_found, invoice.approver_drafted_it, request.illegal_transition, caller.entity_forbidden.
+        Refuses: invoice.not_found, invoice.approver_drafted_it, invoice.total_negative, request.illegal_transition,
+        caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -128,7 +129,7 @@ class InvoiceServiceServicer:
     def IssueInvoice(self, request, context):
         """Issue one approved invoice: it gets the next number of its series and is final.
         Safe to retry with the same request_id.
-        Refuses: invoice.not_found, request.illegal_transition, caller.entity_forbidden.
+        Refuses: invoice.not_found, invoice.total_negative, request.illegal_transition, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

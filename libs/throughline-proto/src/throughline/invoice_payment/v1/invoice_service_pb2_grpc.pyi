@@ -49,12 +49,13 @@ class InvoiceServiceStub:
     """
     ApproveInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ApproveInvoiceRequest, _invoice_service_pb2.ApproveInvoiceResponse]
     """Approve one draft, as somebody who did not start its run. Safe to retry with the same request_id.
-    Refuses: invoice.not_found, invoice.approver_drafted_it, request.illegal_transition, caller.entity_forbidden.
+    Refuses: invoice.not_found, invoice.approver_drafted_it, invoice.total_negative, request.illegal_transition,
+    caller.entity_forbidden.
     """
     IssueInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.IssueInvoiceRequest, _invoice_service_pb2.IssueInvoiceResponse]
     """Issue one approved invoice: it gets the next number of its series and is final.
     Safe to retry with the same request_id.
-    Refuses: invoice.not_found, request.illegal_transition, caller.entity_forbidden.
+    Refuses: invoice.not_found, invoice.total_negative, request.illegal_transition, caller.entity_forbidden.
     """
     VoidInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.VoidInvoiceRequest, _invoice_service_pb2.VoidInvoiceResponse]
     """Void an invoice that is not issued yet; its items can be drafted again. Safe to retry with the same request_id.
@@ -90,12 +91,13 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     """
     ApproveInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ApproveInvoiceRequest, _invoice_service_pb2.ApproveInvoiceResponse]  # type: ignore[assignment]
     """Approve one draft, as somebody who did not start its run. Safe to retry with the same request_id.
-    Refuses: invoice.not_found, invoice.approver_drafted_it, request.illegal_transition, caller.entity_forbidden.
+    Refuses: invoice.not_found, invoice.approver_drafted_it, invoice.total_negative, request.illegal_transition,
+    caller.entity_forbidden.
     """
     IssueInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.IssueInvoiceRequest, _invoice_service_pb2.IssueInvoiceResponse]  # type: ignore[assignment]
     """Issue one approved invoice: it gets the next number of its series and is final.
     Safe to retry with the same request_id.
-    Refuses: invoice.not_found, request.illegal_transition, caller.entity_forbidden.
+    Refuses: invoice.not_found, invoice.total_negative, request.illegal_transition, caller.entity_forbidden.
     """
     VoidInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.VoidInvoiceRequest, _invoice_service_pb2.VoidInvoiceResponse]  # type: ignore[assignment]
     """Void an invoice that is not issued yet; its items can be drafted again. Safe to retry with the same request_id.
@@ -158,7 +160,8 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_invoice_service_pb2.ApproveInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.ApproveInvoiceResponse]]:
         """Approve one draft, as somebody who did not start its run. Safe to retry with the same request_id.
-        Refuses: invoice.not_found, invoice.approver_drafted_it, request.illegal_transition, caller.entity_forbidden.
+        Refuses: invoice.not_found, invoice.approver_drafted_it, invoice.total_negative, request.illegal_transition,
+        caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod
@@ -169,7 +172,7 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_invoice_service_pb2.IssueInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.IssueInvoiceResponse]]:
         """Issue one approved invoice: it gets the next number of its series and is final.
         Safe to retry with the same request_id.
-        Refuses: invoice.not_found, request.illegal_transition, caller.entity_forbidden.
+        Refuses: invoice.not_found, invoice.total_negative, request.illegal_transition, caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod

@@ -54,7 +54,8 @@ class TaxServiceServicer:
     def PutTaxRule(self, request, context):
         """Add a tax rule, or replace the one with the same match and first day. Drafts that waited for it go on by
         themselves. Issued invoices keep the rule they were taxed by. Safe to retry with the same request_id.
-        Refuses: tax_rule.rate_not_zero, tax_rule.rate_zero, tax_rule.exemption_text_missing, tax_rule.period_empty.
+        Refuses: tax_rule.rate_not_zero, tax_rule.rate_zero, tax_rule.exemption_text_missing, tax_rule.period_empty,
+        caller.entity_forbidden (the rule concerns every legal entity in the seller's country).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,8 @@ class TaxServiceStub:
     PutTaxRule: _grpc.UnaryUnaryMultiCallable[_tax_service_pb2.PutTaxRuleRequest, _tax_service_pb2.PutTaxRuleResponse]
     """Add a tax rule, or replace the one with the same match and first day. Drafts that waited for it go on by
     themselves. Issued invoices keep the rule they were taxed by. Safe to retry with the same request_id.
-    Refuses: tax_rule.rate_not_zero, tax_rule.rate_zero, tax_rule.exemption_text_missing, tax_rule.period_empty.
+    Refuses: tax_rule.rate_not_zero, tax_rule.rate_zero, tax_rule.exemption_text_missing, tax_rule.period_empty,
+    caller.entity_forbidden (the rule concerns every legal entity in the seller's country).
     """
     ListTaxRules: _grpc.UnaryUnaryMultiCallable[_tax_service_pb2.ListTaxRulesRequest, _tax_service_pb2.ListTaxRulesResponse]
     """List tax rules by seller country, category, buyer country and first day."""
@@ -49,7 +50,8 @@ class TaxServiceAsyncStub(TaxServiceStub):
     PutTaxRule: _aio.UnaryUnaryMultiCallable[_tax_service_pb2.PutTaxRuleRequest, _tax_service_pb2.PutTaxRuleResponse]  # type: ignore[assignment]
     """Add a tax rule, or replace the one with the same match and first day. Drafts that waited for it go on by
     themselves. Issued invoices keep the rule they were taxed by. Safe to retry with the same request_id.
-    Refuses: tax_rule.rate_not_zero, tax_rule.rate_zero, tax_rule.exemption_text_missing, tax_rule.period_empty.
+    Refuses: tax_rule.rate_not_zero, tax_rule.rate_zero, tax_rule.exemption_text_missing, tax_rule.period_empty,
+    caller.entity_forbidden (the rule concerns every legal entity in the seller's country).
     """
     ListTaxRules: _aio.UnaryUnaryMultiCallable[_tax_service_pb2.ListTaxRulesRequest, _tax_service_pb2.ListTaxRulesResponse]  # type: ignore[assignment]
     """List tax rules by seller country, category, buyer country and first day."""
@@ -65,7 +67,8 @@ class TaxServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_tax_service_pb2.PutTaxRuleResponse, _abc.Awaitable[_tax_service_pb2.PutTaxRuleResponse]]:
         """Add a tax rule, or replace the one with the same match and first day. Drafts that waited for it go on by
         themselves. Issued invoices keep the rule they were taxed by. Safe to retry with the same request_id.
-        Refuses: tax_rule.rate_not_zero, tax_rule.rate_zero, tax_rule.exemption_text_missing, tax_rule.period_empty.
+        Refuses: tax_rule.rate_not_zero, tax_rule.rate_zero, tax_rule.exemption_text_missing, tax_rule.period_empty,
+        caller.entity_forbidden (the rule concerns every legal entity in the seller's country).
         """
 
     @_abc_1.abstractmethod
