@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Final
 
-from customer_contract import queries
 from customer_contract.grpc_api.catalogue import CatalogueServicer
 from customer_contract.grpc_api.contract import ContractServicer
 from customer_contract.grpc_api.customer import CustomerServicer
 from customer_contract.grpc_api.legal_entity import LegalEntityServicer
 from customer_contract.grpc_api.quote import QuoteServicer
 from customer_contract.grpc_api.rate_card import RateCardServicer
+from customer_contract.queries.contracts import control_totals
 from throughline.customer_contract.v1.catalogue_service_pb2_grpc import (
     add_CatalogueServiceServicer_to_server,
 )
@@ -48,7 +48,7 @@ SERVICE: Final = Service(
     name="customer-contract",
     package="customer_contract",
     servicers=_servicers,
-    control_totals=queries.control_totals,
+    control_totals=control_totals,
 )
 
 

@@ -3,7 +3,7 @@
 from customer_contract_world import World, sampled_lines
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from customer_contract.queries import control_totals
+from customer_contract.queries.contracts import control_totals
 from throughline.customer_contract.v1 import contract_service_pb2 as pb
 from throughline_runtime.database import read
 from throughline_testing.statements import Statements

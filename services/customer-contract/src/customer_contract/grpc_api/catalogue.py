@@ -2,8 +2,8 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from customer_contract import queries
 from customer_contract.commands import catalogue as commands
+from customer_contract.queries import price_lists as queries
 from customer_contract.repository import catalogue as repository
 from customer_contract.wire.catalogue import read_defaults, write_entry
 from customer_contract.wire.service_line import BILLING_MODEL

@@ -2,11 +2,11 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from customer_contract import queries
 from customer_contract.commands import contract as commands
 from customer_contract.domain.contract_terms import Signature
 from customer_contract.domain.values import ContractId, ContractLineId
 from customer_contract.grpc_api.caller import read_amendment
+from customer_contract.queries import contracts as queries
 from customer_contract.repository import contract as repository
 from customer_contract.wire.contract import (
     CONTRACT_STATUS,

@@ -2,9 +2,9 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from customer_contract import queries
 from customer_contract.commands import customer as commands
 from customer_contract.domain.values import CustomerId
+from customer_contract.queries import parties as queries
 from customer_contract.repository import customer as repository
 from customer_contract.wire.customer import TAX_STATUS, read_profile, write_customer
 from customer_contract.wire.values import read_source

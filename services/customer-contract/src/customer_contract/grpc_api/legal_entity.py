@@ -2,9 +2,9 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from customer_contract import queries
 from customer_contract.commands import legal_entity as commands
 from customer_contract.domain.values import LegalEntityId
+from customer_contract.queries import parties as queries
 from customer_contract.repository import legal_entity as repository
 from customer_contract.wire.legal_entity import read_profile, write_legal_entity
 from throughline.customer_contract.v1 import legal_entity_service_pb2 as pb

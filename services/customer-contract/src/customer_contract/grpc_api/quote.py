@@ -2,11 +2,11 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from customer_contract import queries
 from customer_contract.commands import quote as commands
 from customer_contract.domain.quote import Approval
 from customer_contract.domain.values import QuoteId, SourceRef
 from customer_contract.grpc_api.caller import read_proposer
+from customer_contract.queries import quotes as queries
 from customer_contract.repository import quote as repository
 from customer_contract.wire.contract import write_contract
 from customer_contract.wire.quote import (

@@ -4,9 +4,9 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from customer_contract import queries
 from customer_contract.commands import rate_card as commands
 from customer_contract.domain.values import ContractLineId, RateCardId
+from customer_contract.queries import price_lists as queries
 from customer_contract.repository import rate_card as repository
 from customer_contract.wire.rate_card import read_entries, read_hour, read_scope, write_rate_card
 from throughline.customer_contract.v1 import rate_card_service_pb2 as pb

@@ -1,0 +1,1 @@
+"""What is read and never decided on: lists, keyset-paged, answers and totals."""
