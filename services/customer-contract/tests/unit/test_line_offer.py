@@ -45,6 +45,8 @@ NEEDED: dict[BillingModel, dict[str, Any]] = {
     BillingModel.TIME_AND_MATERIALS: {},
     BillingModel.RECURRING: {"anchor_day": 1},
     BillingModel.PASS_THROUGH: {"markup_percent": Decimal(5)},
+    BillingModel.RETAINER: {},
+    BillingModel.USAGE: {},
 }
 FOREIGN: dict[str, Any] = {
     "milestones": HALVES,
@@ -59,6 +61,8 @@ BELONGS = {
     BillingModel.TIME_AND_MATERIALS: {"rates", "not_to_exceed"},
     BillingModel.RECURRING: {"anchor_day", "in_advance"},
     BillingModel.PASS_THROUGH: {"markup_percent", "not_to_exceed"},
+    BillingModel.RETAINER: set(),
+    BillingModel.USAGE: set(),
 }
 
 

@@ -62,7 +62,8 @@ def _text(field: FieldDescriptor) -> str:
         return choices[0]
     bounds = rules.text_bounds(field)
     pattern = bounds.get("pattern", "")
-    if rules.UUID_PATTERN in pattern or (not pattern and field.name.endswith("_id")):
+    names_an_id = not pattern and field.name.endswith("_id") and _fits(_UUID, bounds)
+    if rules.UUID_PATTERN in pattern or names_an_id:
         return _UUID
     if not pattern and field.name.endswith(("_on", "_from", "_to", "_date")):
         return _DATE

@@ -20,6 +20,8 @@ class BillingModel(StrEnum):
     FIXED_FEE = "fixed_fee"
     RECURRING = "recurring"
     PASS_THROUGH = "pass_through"
+    RETAINER = "retainer"
+    USAGE = "usage"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ class BillingModel(StrEnum):
     FIXED_FEE = "fixed_fee"
     RECURRING = "recurring"
     PASS_THROUGH = "pass_through"
+    RETAINER = "retainer"
+    USAGE = "usage"
 
 
 LIMITED_MODELS: Final = frozenset({BillingModel.TIME_AND_MATERIALS, BillingModel.PASS_THROUGH})
@@ -31,6 +33,8 @@ _TERMS_OF: Final[Mapping[BillingModel, frozenset[str]]] = {
     BillingModel.FIXED_FEE: frozenset({"milestones"}),
     BillingModel.RECURRING: frozenset({"anchor_day", "in_advance"}),
     BillingModel.PASS_THROUGH: frozenset({"markup_percent", "not_to_exceed"}),
+    BillingModel.RETAINER: frozenset(),
+    BillingModel.USAGE: frozenset(),
 }
 _NEEDED_TERM_OF: Final[Mapping[BillingModel, str]] = {
     BillingModel.FIXED_FEE: "milestones",

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"throughline/common/v1/source.proto\x12\x15throughline.common.v1\x1a\x1b\x62uf/validate/validate.proto\"d\n\tSourceRef\x12\x19\n\x06system\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18(\x12\x1e\n\x0bobject_type\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18P\x12\x1c\n\tobject_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18xb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"throughline/common/v1/source.proto\x12\x15throughline.common.v1\x1a\x1b\x62uf/validate/validate.proto\"\x85\x01\n\tSourceRef\x12\x19\n\x06system\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18(\x12\x1e\n\x0bobject_type\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18P\x12\x1c\n\tobject_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18x\x12\x1f\n\x0eobject_version\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18<b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,6 +38,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SOURCEREF'].fields_by_name['object_type']._serialized_options = b'\272H\006r\004\020\001\030P'
   _globals['_SOURCEREF'].fields_by_name['object_id']._loaded_options = None
   _globals['_SOURCEREF'].fields_by_name['object_id']._serialized_options = b'\272H\006r\004\020\001\030x'
-  _globals['_SOURCEREF']._serialized_start=90
-  _globals['_SOURCEREF']._serialized_end=190
+  _globals['_SOURCEREF'].fields_by_name['object_version']._loaded_options = None
+  _globals['_SOURCEREF'].fields_by_name['object_version']._serialized_options = b'\272H\004r\002\030<'
+  _globals['_SOURCEREF']._serialized_start=91
+  _globals['_SOURCEREF']._serialized_end=224
 # @@protoc_insertion_point(module_scope)

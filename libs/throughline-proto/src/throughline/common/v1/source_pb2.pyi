@@ -25,22 +25,28 @@ class SourceRef(_message.Message):
     SYSTEM_FIELD_NUMBER: _builtins.int
     OBJECT_TYPE_FIELD_NUMBER: _builtins.int
     OBJECT_ID_FIELD_NUMBER: _builtins.int
+    OBJECT_VERSION_FIELD_NUMBER: _builtins.int
     system: _builtins.str
     """The outside system as its connection is named: `salesforce`."""
     object_type: _builtins.str
     """The type there: `SBQQ__QuoteLine__c`."""
     object_id: _builtins.str
     """The identifier there, exactly as that system spells it."""
+    object_version: _builtins.str
+    """How new the object is there, in that system's own order: a revision number or a time of change, compared as text. What is
+    older than what is stored changes nothing; empty = always taken.
+    """
     def __init__(
         self,
         *,
         system: _builtins.str = ...,
         object_type: _builtins.str = ...,
         object_id: _builtins.str = ...,
+        object_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["object_id", b"object_id", "object_type", b"object_type", "system", b"system"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["object_id", b"object_id", "object_type", b"object_type", "object_version", b"object_version", "system", b"system"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

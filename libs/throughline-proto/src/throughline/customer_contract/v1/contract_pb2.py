@@ -27,13 +27,31 @@ from throughline.common.v1 import money_pb2 as throughline_dot_common_dot_v1_dot
 from throughline.customer_contract.v1 import quote_pb2 as throughline_dot_customer__contract_dot_v1_dot_quote__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/throughline/customer_contract/v1/contract.proto\x12 throughline.customer_contract.v1\x1a\x1b\x62uf/validate/validate.proto\x1a!throughline/common/v1/money.proto\x1a,throughline/customer_contract/v1/quote.proto\"x\n\x0c\x43ontractLine\x12\"\n\x10\x63ontract_line_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x44\n\x05terms\x18\x02 \x01(\x0b\x32-.throughline.customer_contract.v1.ServiceLineB\x06\xbaH\x03\xc8\x01\x01\"\xdc\x08\n\x08\x43ontract\x12\x1d\n\x0b\x63ontract_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x18\n\x10\x63ontract_version\x18\x03 \x01(\x05\x12\x0e\n\x06number\x18\x04 \x01(\t\x12@\n\x06status\x18\x05 \x01(\x0e\x32\x30.throughline.customer_contract.v1.ContractStatus\x12\x15\n\rengagement_id\x18\x06 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x07 \x01(\t\x12\x10\n\x08quote_id\x18\x08 \x01(\t\x12\x15\n\rquote_version\x18\t \x01(\x05\x12\x13\n\x0b\x63ustomer_id\x18\n \x01(\t\x12\x1b\n\x13\x62ill_to_customer_id\x18\x0b \x01(\t\x12\x17\n\x0flegal_entity_id\x18\x0c \x01(\t\x12\x10\n\x08\x63urrency\x18\r \x01(\t\x12\x10\n\x08start_on\x18\x0e \x01(\t\x12\x0e\n\x06\x65nd_on\x18\x0f \x01(\t\x12\x19\n\x0c\x61\x63tivated_on\x18\x10 \x01(\tH\x00\x88\x01\x01\x12\x1a\n\x12payment_terms_days\x18\x11 \x01(\x05\x12\x1d\n\x15purchase_order_number\x18\x12 \x01(\t\x12=\n\x05lines\x18\x13 \x03(\x0b\x32..throughline.customer_contract.v1.ContractLine\x12\x38\n\rnot_to_exceed\x18\x14 \x01(\x0b\x32\x1c.throughline.common.v1.MoneyH\x01\x88\x01\x01\x12K\n\x10invoice_grouping\x18\x15 \x01(\x0e\x32\x31.throughline.customer_contract.v1.InvoiceGrouping\x12\x41\n\x0bline_detail\x18\x16 \x01(\x0e\x32,.throughline.customer_contract.v1.LineDetail\x12)\n\x15time_rounding_minutes\x18\x17 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe0\x03(\x01\x12N\n\x12time_rounding_mode\x18\x18 \x01(\x0e\x32\x32.throughline.customer_contract.v1.TimeRoundingMode\x12\x19\n\x0crate_card_id\x18\x19 \x01(\tH\x02\x88\x01\x01\x12\x11\n\ttime_zone\x18\x1a \x01(\t\x12\x1e\n\x16signed_document_sha256\x18\x1b \x01(\t\x12\x11\n\tsignatory\x18\x1c \x01(\t\x12\x16\n\tsigned_on\x18\x1d \x01(\tH\x03\x88\x01\x01\x12\x1a\n\rterminated_on\x18\x1e \x01(\tH\x04\x88\x01\x01\x12\x1a\n\x12termination_reason\x18\x1f \x01(\tB\x0f\n\r_activated_onB\x10\n\x0e_not_to_exceedB\x0f\n\r_rate_card_idB\x0c\n\n_signed_onB\x10\n\x0e_terminated_on*\xc3\x01\n\x0e\x43ontractStatus\x12\x1f\n\x1b\x43ONTRACT_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43ONTRACT_STATUS_DRAFT\x10\x01\x12\x1a\n\x16\x43ONTRACT_STATUS_SIGNED\x10\x02\x12\x1a\n\x16\x43ONTRACT_STATUS_ACTIVE\x10\x03\x12\x1d\n\x19\x43ONTRACT_STATUS_COMPLETED\x10\x04\x12\x1e\n\x1a\x43ONTRACT_STATUS_TERMINATED\x10\x05*v\n\x0fInvoiceGrouping\x12 \n\x1cINVOICE_GROUPING_UNSPECIFIED\x10\x00\x12\x1d\n\x19INVOICE_GROUPING_CONTRACT\x10\x01\x12\"\n\x1eINVOICE_GROUPING_CONTRACT_LINE\x10\x02*n\n\nLineDetail\x12\x1b\n\x17LINE_DETAIL_UNSPECIFIED\x10\x00\x12\x14\n\x10LINE_DETAIL_ROLE\x10\x01\x12\x16\n\x12LINE_DETAIL_PERSON\x10\x02\x12\x15\n\x11LINE_DETAIL_ENTRY\x10\x03*\x8e\x01\n\x10TimeRoundingMode\x12\"\n\x1eTIME_ROUNDING_MODE_UNSPECIFIED\x10\x00\x12\x1e\n\x1aTIME_ROUNDING_MODE_NEAREST\x10\x01\x12\x19\n\x15TIME_ROUNDING_MODE_UP\x10\x02\x12\x1b\n\x17TIME_ROUNDING_MODE_DOWN\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/throughline/customer_contract/v1/contract.proto\x12 throughline.customer_contract.v1\x1a\x1b\x62uf/validate/validate.proto\x1a!throughline/common/v1/money.proto\x1a,throughline/customer_contract/v1/quote.proto\"\x87\x02\n\rPurchaseOrder\x12\x19\n\x06number\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18<\x12.\n\nvalid_from\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^\\d{4}-\\d{2}-\\d{2}$\x12\x31\n\x08valid_to\x18\x03 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^\\d{4}-\\d{2}-\\d{2}$H\x00\x88\x01\x01\x12\x31\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x1c.throughline.common.v1.MoneyH\x01\x88\x01\x01\x12-\n\x11\x63ontract_line_ids\x18\x05 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x10\xc8\x01\x18\x01\"\x05r\x03\xb0\x01\x01\x42\x0b\n\t_valid_toB\t\n\x07_amount\"\xf9\x01\n\nPayerShare\x12\x1d\n\x0b\x63ustomer_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12@\n\rshare_percent\x18\x02 \x01(\tB)\xbaH&r$2\"^(100|[1-9]?[0-9])(\\.[0-9]{1,4})?$\x12\x16\n\x0erounding_payer\x18\x03 \x01(\x08\x12\x38\n\rnot_to_exceed\x18\x04 \x01(\x0b\x32\x1c.throughline.common.v1.MoneyH\x00\x88\x01\x01\x12&\n\x15purchase_order_number\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18<B\x10\n\x0e_not_to_exceed\"\x82\x01\n\x08Holdback\x12:\n\x07percent\x18\x01 \x01(\tB)\xbaH&r$2\"^(100|[1-9]?[0-9])(\\.[0-9]{1,4})?$\x12/\n\x06\x64ue_on\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^\\d{4}-\\d{2}-\\d{2}$H\x00\x88\x01\x01\x42\t\n\x07_due_on\"\xb4\x01\n\nTermChange\x12>\n\x04kind\x18\x01 \x01(\x0e\x32\x30.throughline.customer_contract.v1.TermChangeKind\x12\x1d\n\x10\x63ontract_line_id\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x0c\n\x04term\x18\x03 \x01(\t\x12\x11\n\told_value\x18\x04 \x01(\t\x12\x11\n\tnew_value\x18\x05 \x01(\tB\x13\n\x11_contract_line_id\"\xe0\x01\n\x0c\x43ontractLine\x12\"\n\x10\x63ontract_line_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x44\n\x05terms\x18\x02 \x01(\x0b\x32-.throughline.customer_contract.v1.ServiceLineB\x06\xbaH\x03\xc8\x01\x01\x12\x15\n\x08\x65nded_on\x18\x03 \x01(\tH\x00\x88\x01\x01\x12%\n\x18\x61\x64\x64\x65\x64_by_change_order_id\x18\x04 \x01(\tH\x01\x88\x01\x01\x42\x0b\n\t_ended_onB\x1b\n\x19_added_by_change_order_id\"\x97\x0c\n\x08\x43ontract\x12\x1d\n\x0b\x63ontract_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x18\n\x10\x63ontract_version\x18\x03 \x01(\x05\x12\x0e\n\x06number\x18\x04 \x01(\t\x12@\n\x06status\x18\x05 \x01(\x0e\x32\x30.throughline.customer_contract.v1.ContractStatus\x12\x15\n\rengagement_id\x18\x06 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x07 \x01(\t\x12\x10\n\x08quote_id\x18\x08 \x01(\t\x12\x15\n\rquote_version\x18\t \x01(\x05\x12\x13\n\x0b\x63ustomer_id\x18\n \x01(\t\x12\x1b\n\x13\x62ill_to_customer_id\x18\x0b \x01(\t\x12\x17\n\x0flegal_entity_id\x18\x0c \x01(\t\x12\x10\n\x08\x63urrency\x18\r \x01(\t\x12\x10\n\x08start_on\x18\x0e \x01(\t\x12\x0e\n\x06\x65nd_on\x18\x0f \x01(\t\x12\x19\n\x0c\x61\x63tivated_on\x18\x10 \x01(\tH\x00\x88\x01\x01\x12\x1a\n\x12payment_terms_days\x18\x11 \x01(\x05\x12\x1d\n\x15purchase_order_number\x18\x12 \x01(\t\x12=\n\x05lines\x18\x13 \x03(\x0b\x32..throughline.customer_contract.v1.ContractLine\x12\x38\n\rnot_to_exceed\x18\x14 \x01(\x0b\x32\x1c.throughline.common.v1.MoneyH\x01\x88\x01\x01\x12K\n\x10invoice_grouping\x18\x15 \x01(\x0e\x32\x31.throughline.customer_contract.v1.InvoiceGrouping\x12\x41\n\x0bline_detail\x18\x16 \x01(\x0e\x32,.throughline.customer_contract.v1.LineDetail\x12)\n\x15time_rounding_minutes\x18\x17 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe0\x03(\x01\x12N\n\x12time_rounding_mode\x18\x18 \x01(\x0e\x32\x32.throughline.customer_contract.v1.TimeRoundingMode\x12\x19\n\x0crate_card_id\x18\x19 \x01(\tH\x02\x88\x01\x01\x12\x11\n\ttime_zone\x18\x1a \x01(\t\x12\x1e\n\x16signed_document_sha256\x18\x1b \x01(\t\x12\x11\n\tsignatory\x18\x1c \x01(\t\x12\x16\n\tsigned_on\x18\x1d \x01(\tH\x03\x88\x01\x01\x12\x1a\n\rterminated_on\x18\x1e \x01(\tH\x04\x88\x01\x01\x12\x1a\n\x12termination_reason\x18\x1f \x01(\t\x12\x19\n\x0c\x63ompleted_on\x18  \x01(\tH\x05\x88\x01\x01\x12R\n\x0fpurchase_orders\x18! \x03(\x0b\x32/.throughline.customer_contract.v1.PurchaseOrderB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12\x46\n\x06payers\x18\" \x03(\x0b\x32,.throughline.customer_contract.v1.PayerShareB\x08\xbaH\x05\x92\x01\x02\x10\x14\x12<\n\x08holdback\x18# \x01(\x0b\x32*.throughline.customer_contract.v1.Holdback\x12I\n\x0frerating_policy\x18$ \x01(\x0e\x32\x30.throughline.customer_contract.v1.ReratingPolicy\x12\x1c\n\x0f\x63hange_order_id\x18% \x01(\tH\x06\x88\x01\x01\x12\x1f\n\x12terms_effective_on\x18& \x01(\tH\x07\x88\x01\x01\x42\x0f\n\r_activated_onB\x10\n\x0e_not_to_exceedB\x0f\n\r_rate_card_idB\x0c\n\n_signed_onB\x10\n\x0e_terminated_onB\x0f\n\r_completed_onB\x12\n\x10_change_order_idB\x15\n\x13_terms_effective_on*\xc3\x01\n\x0e\x43ontractStatus\x12\x1f\n\x1b\x43ONTRACT_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43ONTRACT_STATUS_DRAFT\x10\x01\x12\x1a\n\x16\x43ONTRACT_STATUS_SIGNED\x10\x02\x12\x1a\n\x16\x43ONTRACT_STATUS_ACTIVE\x10\x03\x12\x1d\n\x19\x43ONTRACT_STATUS_COMPLETED\x10\x04\x12\x1e\n\x1a\x43ONTRACT_STATUS_TERMINATED\x10\x05*v\n\x0fInvoiceGrouping\x12 \n\x1cINVOICE_GROUPING_UNSPECIFIED\x10\x00\x12\x1d\n\x19INVOICE_GROUPING_CONTRACT\x10\x01\x12\"\n\x1eINVOICE_GROUPING_CONTRACT_LINE\x10\x02*n\n\nLineDetail\x12\x1b\n\x17LINE_DETAIL_UNSPECIFIED\x10\x00\x12\x14\n\x10LINE_DETAIL_ROLE\x10\x01\x12\x16\n\x12LINE_DETAIL_PERSON\x10\x02\x12\x15\n\x11LINE_DETAIL_ENTRY\x10\x03*\x8e\x01\n\x10TimeRoundingMode\x12\"\n\x1eTIME_ROUNDING_MODE_UNSPECIFIED\x10\x00\x12\x1e\n\x1aTIME_ROUNDING_MODE_NEAREST\x10\x01\x12\x19\n\x15TIME_ROUNDING_MODE_UP\x10\x02\x12\x1b\n\x17TIME_ROUNDING_MODE_DOWN\x10\x03*z\n\x0eReratingPolicy\x12\x1f\n\x1bRERATING_POLICY_UNSPECIFIED\x10\x00\x12 \n\x1cRERATING_POLICY_DEBIT_CREDIT\x10\x01\x12%\n!RERATING_POLICY_CREDIT_AND_REBILL\x10\x02*\x88\x01\n\x0eTermChangeKind\x12 \n\x1cTERM_CHANGE_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16TERM_CHANGE_KIND_ADDED\x10\x01\x12\x1c\n\x18TERM_CHANGE_KIND_ALTERED\x10\x02\x12\x1a\n\x16TERM_CHANGE_KIND_ENDED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'throughline.customer_contract.v1.contract_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_PURCHASEORDER'].fields_by_name['number']._loaded_options = None
+  _globals['_PURCHASEORDER'].fields_by_name['number']._serialized_options = b'\272H\006r\004\020\001\030<'
+  _globals['_PURCHASEORDER'].fields_by_name['valid_from']._loaded_options = None
+  _globals['_PURCHASEORDER'].fields_by_name['valid_from']._serialized_options = b'\272H\027r\0252\023^\\d{4}-\\d{2}-\\d{2}$'
+  _globals['_PURCHASEORDER'].fields_by_name['valid_to']._loaded_options = None
+  _globals['_PURCHASEORDER'].fields_by_name['valid_to']._serialized_options = b'\272H\027r\0252\023^\\d{4}-\\d{2}-\\d{2}$'
+  _globals['_PURCHASEORDER'].fields_by_name['contract_line_ids']._loaded_options = None
+  _globals['_PURCHASEORDER'].fields_by_name['contract_line_ids']._serialized_options = b'\272H\017\222\001\014\020\310\001\030\001\"\005r\003\260\001\001'
+  _globals['_PAYERSHARE'].fields_by_name['customer_id']._loaded_options = None
+  _globals['_PAYERSHARE'].fields_by_name['customer_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_PAYERSHARE'].fields_by_name['share_percent']._loaded_options = None
+  _globals['_PAYERSHARE'].fields_by_name['share_percent']._serialized_options = b'\272H&r$2\"^(100|[1-9]?[0-9])(\\.[0-9]{1,4})?$'
+  _globals['_PAYERSHARE'].fields_by_name['purchase_order_number']._loaded_options = None
+  _globals['_PAYERSHARE'].fields_by_name['purchase_order_number']._serialized_options = b'\272H\004r\002\030<'
+  _globals['_HOLDBACK'].fields_by_name['percent']._loaded_options = None
+  _globals['_HOLDBACK'].fields_by_name['percent']._serialized_options = b'\272H&r$2\"^(100|[1-9]?[0-9])(\\.[0-9]{1,4})?$'
+  _globals['_HOLDBACK'].fields_by_name['due_on']._loaded_options = None
+  _globals['_HOLDBACK'].fields_by_name['due_on']._serialized_options = b'\272H\027r\0252\023^\\d{4}-\\d{2}-\\d{2}$'
   _globals['_CONTRACTLINE'].fields_by_name['contract_line_id']._loaded_options = None
   _globals['_CONTRACTLINE'].fields_by_name['contract_line_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_CONTRACTLINE'].fields_by_name['terms']._loaded_options = None
@@ -42,16 +60,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONTRACT'].fields_by_name['contract_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_CONTRACT'].fields_by_name['time_rounding_minutes']._loaded_options = None
   _globals['_CONTRACT'].fields_by_name['time_rounding_minutes']._serialized_options = b'\272H\007\032\005\030\340\003(\001'
-  _globals['_CONTRACTSTATUS']._serialized_start=1437
-  _globals['_CONTRACTSTATUS']._serialized_end=1632
-  _globals['_INVOICEGROUPING']._serialized_start=1634
-  _globals['_INVOICEGROUPING']._serialized_end=1752
-  _globals['_LINEDETAIL']._serialized_start=1754
-  _globals['_LINEDETAIL']._serialized_end=1864
-  _globals['_TIMEROUNDINGMODE']._serialized_start=1867
-  _globals['_TIMEROUNDINGMODE']._serialized_end=2009
-  _globals['_CONTRACTLINE']._serialized_start=195
-  _globals['_CONTRACTLINE']._serialized_end=315
-  _globals['_CONTRACT']._serialized_start=318
-  _globals['_CONTRACT']._serialized_end=1434
+  _globals['_CONTRACT'].fields_by_name['purchase_orders']._loaded_options = None
+  _globals['_CONTRACT'].fields_by_name['purchase_orders']._serialized_options = b'\272H\005\222\001\002\0202'
+  _globals['_CONTRACT'].fields_by_name['payers']._loaded_options = None
+  _globals['_CONTRACT'].fields_by_name['payers']._serialized_options = b'\272H\005\222\001\002\020\024'
+  _globals['_CONTRACTSTATUS']._serialized_start=2819
+  _globals['_CONTRACTSTATUS']._serialized_end=3014
+  _globals['_INVOICEGROUPING']._serialized_start=3016
+  _globals['_INVOICEGROUPING']._serialized_end=3134
+  _globals['_LINEDETAIL']._serialized_start=3136
+  _globals['_LINEDETAIL']._serialized_end=3246
+  _globals['_TIMEROUNDINGMODE']._serialized_start=3249
+  _globals['_TIMEROUNDINGMODE']._serialized_end=3391
+  _globals['_RERATINGPOLICY']._serialized_start=3393
+  _globals['_RERATINGPOLICY']._serialized_end=3515
+  _globals['_TERMCHANGEKIND']._serialized_start=3518
+  _globals['_TERMCHANGEKIND']._serialized_end=3654
+  _globals['_PURCHASEORDER']._serialized_start=196
+  _globals['_PURCHASEORDER']._serialized_end=459
+  _globals['_PAYERSHARE']._serialized_start=462
+  _globals['_PAYERSHARE']._serialized_end=711
+  _globals['_HOLDBACK']._serialized_start=714
+  _globals['_HOLDBACK']._serialized_end=844
+  _globals['_TERMCHANGE']._serialized_start=847
+  _globals['_TERMCHANGE']._serialized_end=1027
+  _globals['_CONTRACTLINE']._serialized_start=1030
+  _globals['_CONTRACTLINE']._serialized_end=1254
+  _globals['_CONTRACT']._serialized_start=1257
+  _globals['_CONTRACT']._serialized_end=2816
 # @@protoc_insertion_point(module_scope)

@@ -14,10 +14,10 @@ import builtins as _builtins
 import sys
 import typing as _typing
 
-if sys.version_info >= (3, 11):
-    from typing import TypeAlias as _TypeAlias, Never as _Never
+if sys.version_info >= (3, 10):
+    from typing import TypeAlias as _TypeAlias
 else:
-    from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
+    from typing_extensions import TypeAlias as _TypeAlias
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -113,6 +113,207 @@ TIME_ROUNDING_MODE_UP: TimeRoundingMode.ValueType  # 2
 TIME_ROUNDING_MODE_DOWN: TimeRoundingMode.ValueType  # 3
 Global___TimeRoundingMode: _TypeAlias = TimeRoundingMode  # noqa: Y015
 
+class _ReratingPolicy:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReratingPolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReratingPolicy.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RERATING_POLICY_UNSPECIFIED: _ReratingPolicy.ValueType  # 0
+    RERATING_POLICY_DEBIT_CREDIT: _ReratingPolicy.ValueType  # 1
+    """Debit or credit items on the next invoice."""
+    RERATING_POLICY_CREDIT_AND_REBILL: _ReratingPolicy.ValueType  # 2
+    """A credit note for what was invoiced, and a new invoice."""
+
+class ReratingPolicy(_ReratingPolicy, metaclass=_ReratingPolicyEnumTypeWrapper):
+    """What a difference found after invoicing becomes."""
+
+RERATING_POLICY_UNSPECIFIED: ReratingPolicy.ValueType  # 0
+RERATING_POLICY_DEBIT_CREDIT: ReratingPolicy.ValueType  # 1
+"""Debit or credit items on the next invoice."""
+RERATING_POLICY_CREDIT_AND_REBILL: ReratingPolicy.ValueType  # 2
+"""A credit note for what was invoiced, and a new invoice."""
+Global___ReratingPolicy: _TypeAlias = ReratingPolicy  # noqa: Y015
+
+class _TermChangeKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TermChangeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TermChangeKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TERM_CHANGE_KIND_UNSPECIFIED: _TermChangeKind.ValueType  # 0
+    TERM_CHANGE_KIND_ADDED: _TermChangeKind.ValueType  # 1
+    TERM_CHANGE_KIND_ALTERED: _TermChangeKind.ValueType  # 2
+    TERM_CHANGE_KIND_ENDED: _TermChangeKind.ValueType  # 3
+
+class TermChangeKind(_TermChangeKind, metaclass=_TermChangeKindEnumTypeWrapper):
+    """How a term differs from the version before."""
+
+TERM_CHANGE_KIND_UNSPECIFIED: TermChangeKind.ValueType  # 0
+TERM_CHANGE_KIND_ADDED: TermChangeKind.ValueType  # 1
+TERM_CHANGE_KIND_ALTERED: TermChangeKind.ValueType  # 2
+TERM_CHANGE_KIND_ENDED: TermChangeKind.ValueType  # 3
+Global___TermChangeKind: _TypeAlias = TermChangeKind  # noqa: Y015
+
+@_typing.final
+class PurchaseOrder(_message.Message):
+    """An order of the customer that pays for a part of the contract."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    VALID_FROM_FIELD_NUMBER: _builtins.int
+    VALID_TO_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    CONTRACT_LINE_IDS_FIELD_NUMBER: _builtins.int
+    number: _builtins.str
+    """Number as the customer wrote it; one of its kind on a contract."""
+    valid_from: _builtins.str
+    """First day of work it pays for, ISO 8601."""
+    valid_to: _builtins.str
+    """First day it no longer does; absent = open."""
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """Most it pays, before tax; absent = no limit of its own."""
+
+    @_builtins.property
+    def contract_line_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Contract lines it pays for, UUIDs; empty = all of them."""
+
+    def __init__(
+        self,
+        *,
+        number: _builtins.str = ...,
+        valid_from: _builtins.str = ...,
+        valid_to: _builtins.str | None = ...,
+        amount: _money_pb2.Money | None = ...,
+        contract_line_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_amount", b"_amount", "_valid_to", b"_valid_to", "amount", b"amount", "valid_to", b"valid_to"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amount", b"_amount", "_valid_to", b"_valid_to", "amount", b"amount", "contract_line_ids", b"contract_line_ids", "number", b"number", "valid_from", b"valid_from", "valid_to", b"valid_to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__amount: _TypeAlias = _typing.Literal["amount"]  # noqa: Y015
+    _WhichOneofArgType__amount: _TypeAlias = _typing.Literal["_amount", b"_amount"]  # noqa: Y015
+    _WhichOneofReturnType__valid_to: _TypeAlias = _typing.Literal["valid_to"]  # noqa: Y015
+    _WhichOneofArgType__valid_to: _TypeAlias = _typing.Literal["_valid_to", b"_valid_to"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__amount) -> _WhichOneofReturnType__amount | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__valid_to) -> _WhichOneofReturnType__valid_to | None: ...
+
+Global___PurchaseOrder: _TypeAlias = PurchaseOrder  # noqa: Y015
+
+@_typing.final
+class PayerShare(_message.Message):
+    """One of several customers that share the bill."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    SHARE_PERCENT_FIELD_NUMBER: _builtins.int
+    ROUNDING_PAYER_FIELD_NUMBER: _builtins.int
+    NOT_TO_EXCEED_FIELD_NUMBER: _builtins.int
+    PURCHASE_ORDER_NUMBER_FIELD_NUMBER: _builtins.int
+    customer_id: _builtins.str
+    """Who pays, UUID."""
+    share_percent: _builtins.str
+    """Share in percent, at most four decimals; the shares of all payers sum to 100."""
+    rounding_payer: _builtins.bool
+    """Takes the cents that cannot be shared; exactly one payer does."""
+    purchase_order_number: _builtins.str
+    """Printed on this payer's invoices; empty = the contract's."""
+    @_builtins.property
+    def not_to_exceed(self) -> _money_pb2.Money:
+        """Most this payer pays, before tax; absent = no limit."""
+
+    def __init__(
+        self,
+        *,
+        customer_id: _builtins.str = ...,
+        share_percent: _builtins.str = ...,
+        rounding_payer: _builtins.bool = ...,
+        not_to_exceed: _money_pb2.Money | None = ...,
+        purchase_order_number: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_not_to_exceed", b"_not_to_exceed", "not_to_exceed", b"not_to_exceed"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_not_to_exceed", b"_not_to_exceed", "customer_id", b"customer_id", "not_to_exceed", b"not_to_exceed", "purchase_order_number", b"purchase_order_number", "rounding_payer", b"rounding_payer", "share_percent", b"share_percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__not_to_exceed: _TypeAlias = _typing.Literal["not_to_exceed"]  # noqa: Y015
+    _WhichOneofArgType__not_to_exceed: _TypeAlias = _typing.Literal["_not_to_exceed", b"_not_to_exceed"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__not_to_exceed) -> _WhichOneofReturnType__not_to_exceed | None: ...
+
+Global___PayerShare: _TypeAlias = PayerShare  # noqa: Y015
+
+@_typing.final
+class Holdback(_message.Message):
+    """A part of each invoice that the customer keeps until the work is accepted or a day has come."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERCENT_FIELD_NUMBER: _builtins.int
+    DUE_ON_FIELD_NUMBER: _builtins.int
+    percent: _builtins.str
+    """Percent of each invoiced amount, at most four decimals."""
+    due_on: _builtins.str
+    """Day it becomes due, ISO 8601; absent = on acceptance of the last milestone."""
+    def __init__(
+        self,
+        *,
+        percent: _builtins.str = ...,
+        due_on: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_due_on", b"_due_on", "due_on", b"due_on"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_due_on", b"_due_on", "due_on", b"due_on", "percent", b"percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__due_on: _TypeAlias = _typing.Literal["due_on"]  # noqa: Y015
+    _WhichOneofArgType__due_on: _TypeAlias = _typing.Literal["_due_on", b"_due_on"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__due_on) -> _WhichOneofReturnType__due_on | None: ...
+
+Global___Holdback: _TypeAlias = Holdback  # noqa: Y015
+
+@_typing.final
+class TermChange(_message.Message):
+    """One difference between two versions of the terms."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    CONTRACT_LINE_ID_FIELD_NUMBER: _builtins.int
+    TERM_FIELD_NUMBER: _builtins.int
+    OLD_VALUE_FIELD_NUMBER: _builtins.int
+    NEW_VALUE_FIELD_NUMBER: _builtins.int
+    kind: Global___TermChangeKind.ValueType
+    contract_line_id: _builtins.str
+    """Line it is about, UUID; absent = the contract as a whole."""
+    term: _builtins.str
+    """Name of the term as in `Contract` or `ServiceLine`: `not_to_exceed`, `rates[senior_consultant].hourly_rate`; empty when a
+    whole line was added or ended.
+    """
+    old_value: _builtins.str
+    """Value before and after, as the API writes it; empty where there is none."""
+    new_value: _builtins.str
+    def __init__(
+        self,
+        *,
+        kind: Global___TermChangeKind.ValueType = ...,
+        contract_line_id: _builtins.str | None = ...,
+        term: _builtins.str = ...,
+        old_value: _builtins.str = ...,
+        new_value: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_line_id", b"_contract_line_id", "contract_line_id", b"contract_line_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_line_id", b"_contract_line_id", "contract_line_id", b"contract_line_id", "kind", b"kind", "new_value", b"new_value", "old_value", b"old_value", "term", b"term"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__contract_line_id: _TypeAlias = _typing.Literal["contract_line_id"]  # noqa: Y015
+    _WhichOneofArgType__contract_line_id: _TypeAlias = _typing.Literal["_contract_line_id", b"_contract_line_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_line_id) -> _WhichOneofReturnType__contract_line_id | None: ...
+
+Global___TermChange: _TypeAlias = TermChange  # noqa: Y015
+
 @_typing.final
 class ContractLine(_message.Message):
     """One line of the signed terms."""
@@ -121,23 +322,38 @@ class ContractLine(_message.Message):
 
     CONTRACT_LINE_ID_FIELD_NUMBER: _builtins.int
     TERMS_FIELD_NUMBER: _builtins.int
+    ENDED_ON_FIELD_NUMBER: _builtins.int
+    ADDED_BY_CHANGE_ORDER_ID_FIELD_NUMBER: _builtins.int
     contract_line_id: _builtins.str
     """UUID; the same through all versions of the contract."""
+    ended_on: _builtins.str
+    """First day the line is no longer in force because a change order ended it, ISO 8601; absent = to the end of its term."""
+    added_by_change_order_id: _builtins.str
+    """Change order the line came with, UUID; absent = it was part of the first version."""
     @_builtins.property
     def terms(self) -> _quote_pb2.ServiceLine:
-        """What was sold, as frozen on the quote."""
+        """What was sold, as frozen on the quote or agreed by a change order."""
 
     def __init__(
         self,
         *,
         contract_line_id: _builtins.str = ...,
         terms: _quote_pb2.ServiceLine | None = ...,
+        ended_on: _builtins.str | None = ...,
+        added_by_change_order_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["terms", b"terms"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_added_by_change_order_id", b"_added_by_change_order_id", "_ended_on", b"_ended_on", "added_by_change_order_id", b"added_by_change_order_id", "ended_on", b"ended_on", "terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract_line_id", b"contract_line_id", "terms", b"terms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_added_by_change_order_id", b"_added_by_change_order_id", "_ended_on", b"_ended_on", "added_by_change_order_id", b"added_by_change_order_id", "contract_line_id", b"contract_line_id", "ended_on", b"ended_on", "terms", b"terms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__added_by_change_order_id: _TypeAlias = _typing.Literal["added_by_change_order_id"]  # noqa: Y015
+    _WhichOneofArgType__added_by_change_order_id: _TypeAlias = _typing.Literal["_added_by_change_order_id", b"_added_by_change_order_id"]  # noqa: Y015
+    _WhichOneofReturnType__ended_on: _TypeAlias = _typing.Literal["ended_on"]  # noqa: Y015
+    _WhichOneofArgType__ended_on: _TypeAlias = _typing.Literal["_ended_on", b"_ended_on"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__added_by_change_order_id) -> _WhichOneofReturnType__added_by_change_order_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ended_on) -> _WhichOneofReturnType__ended_on | None: ...
 
 Global___ContractLine: _TypeAlias = ContractLine  # noqa: Y015
 
@@ -178,6 +394,13 @@ class Contract(_message.Message):
     SIGNED_ON_FIELD_NUMBER: _builtins.int
     TERMINATED_ON_FIELD_NUMBER: _builtins.int
     TERMINATION_REASON_FIELD_NUMBER: _builtins.int
+    COMPLETED_ON_FIELD_NUMBER: _builtins.int
+    PURCHASE_ORDERS_FIELD_NUMBER: _builtins.int
+    PAYERS_FIELD_NUMBER: _builtins.int
+    HOLDBACK_FIELD_NUMBER: _builtins.int
+    RERATING_POLICY_FIELD_NUMBER: _builtins.int
+    CHANGE_ORDER_ID_FIELD_NUMBER: _builtins.int
+    TERMS_EFFECTIVE_ON_FIELD_NUMBER: _builtins.int
     contract_id: _builtins.str
     """UUID."""
     version: _builtins.int
@@ -230,11 +453,33 @@ class Contract(_message.Message):
     """First day the contract is no longer in force because it was ended early, ISO 8601; absent unless terminated."""
     termination_reason: _builtins.str
     """Why it was ended early; empty unless terminated."""
+    completed_on: _builtins.str
+    """Day everything agreed was done, ISO 8601; absent unless completed."""
+    rerating_policy: Global___ReratingPolicy.ValueType
+    """What a difference found after invoicing becomes."""
+    change_order_id: _builtins.str
+    """Change order that made this version of the terms, UUID; absent for the first and for a moved limit."""
+    terms_effective_on: _builtins.str
+    """First day this version of the terms holds for, ISO 8601; absent while it is a draft. A day before the version was recorded
+    makes it retroactive: work since then is to be looked at again.
+    """
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___ContractLine]: ...
     @_builtins.property
     def not_to_exceed(self) -> _money_pb2.Money:
         """Not-to-exceed over all lines, before tax; absent = none."""
+
+    @_builtins.property
+    def purchase_orders(self) -> _containers.RepeatedCompositeFieldContainer[Global___PurchaseOrder]:
+        """Orders of the customer that pay for parts of the contract."""
+
+    @_builtins.property
+    def payers(self) -> _containers.RepeatedCompositeFieldContainer[Global___PayerShare]:
+        """Who shares the bill; empty = the bill-to customer pays all of it."""
+
+    @_builtins.property
+    def holdback(self) -> Global___Holdback:
+        """Kept by the customer until later; absent = nothing is."""
 
     def __init__(
         self,
@@ -270,13 +515,24 @@ class Contract(_message.Message):
         signed_on: _builtins.str | None = ...,
         terminated_on: _builtins.str | None = ...,
         termination_reason: _builtins.str = ...,
+        completed_on: _builtins.str | None = ...,
+        purchase_orders: _abc.Iterable[Global___PurchaseOrder] | None = ...,
+        payers: _abc.Iterable[Global___PayerShare] | None = ...,
+        holdback: Global___Holdback | None = ...,
+        rerating_policy: Global___ReratingPolicy.ValueType = ...,
+        change_order_id: _builtins.str | None = ...,
+        terms_effective_on: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_activated_on", b"_activated_on", "_not_to_exceed", b"_not_to_exceed", "_rate_card_id", b"_rate_card_id", "_signed_on", b"_signed_on", "_terminated_on", b"_terminated_on", "activated_on", b"activated_on", "not_to_exceed", b"not_to_exceed", "rate_card_id", b"rate_card_id", "signed_on", b"signed_on", "terminated_on", b"terminated_on"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_activated_on", b"_activated_on", "_change_order_id", b"_change_order_id", "_completed_on", b"_completed_on", "_not_to_exceed", b"_not_to_exceed", "_rate_card_id", b"_rate_card_id", "_signed_on", b"_signed_on", "_terminated_on", b"_terminated_on", "_terms_effective_on", b"_terms_effective_on", "activated_on", b"activated_on", "change_order_id", b"change_order_id", "completed_on", b"completed_on", "holdback", b"holdback", "not_to_exceed", b"not_to_exceed", "rate_card_id", b"rate_card_id", "signed_on", b"signed_on", "terminated_on", b"terminated_on", "terms_effective_on", b"terms_effective_on"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_activated_on", b"_activated_on", "_not_to_exceed", b"_not_to_exceed", "_rate_card_id", b"_rate_card_id", "_signed_on", b"_signed_on", "_terminated_on", b"_terminated_on", "activated_on", b"activated_on", "bill_to_customer_id", b"bill_to_customer_id", "contract_id", b"contract_id", "contract_version", b"contract_version", "correlation_id", b"correlation_id", "currency", b"currency", "customer_id", b"customer_id", "end_on", b"end_on", "engagement_id", b"engagement_id", "invoice_grouping", b"invoice_grouping", "legal_entity_id", b"legal_entity_id", "line_detail", b"line_detail", "lines", b"lines", "not_to_exceed", b"not_to_exceed", "number", b"number", "payment_terms_days", b"payment_terms_days", "purchase_order_number", b"purchase_order_number", "quote_id", b"quote_id", "quote_version", b"quote_version", "rate_card_id", b"rate_card_id", "signatory", b"signatory", "signed_document_sha256", b"signed_document_sha256", "signed_on", b"signed_on", "start_on", b"start_on", "status", b"status", "terminated_on", b"terminated_on", "termination_reason", b"termination_reason", "time_rounding_minutes", b"time_rounding_minutes", "time_rounding_mode", b"time_rounding_mode", "time_zone", b"time_zone", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_activated_on", b"_activated_on", "_change_order_id", b"_change_order_id", "_completed_on", b"_completed_on", "_not_to_exceed", b"_not_to_exceed", "_rate_card_id", b"_rate_card_id", "_signed_on", b"_signed_on", "_terminated_on", b"_terminated_on", "_terms_effective_on", b"_terms_effective_on", "activated_on", b"activated_on", "bill_to_customer_id", b"bill_to_customer_id", "change_order_id", b"change_order_id", "completed_on", b"completed_on", "contract_id", b"contract_id", "contract_version", b"contract_version", "correlation_id", b"correlation_id", "currency", b"currency", "customer_id", b"customer_id", "end_on", b"end_on", "engagement_id", b"engagement_id", "holdback", b"holdback", "invoice_grouping", b"invoice_grouping", "legal_entity_id", b"legal_entity_id", "line_detail", b"line_detail", "lines", b"lines", "not_to_exceed", b"not_to_exceed", "number", b"number", "payers", b"payers", "payment_terms_days", b"payment_terms_days", "purchase_order_number", b"purchase_order_number", "purchase_orders", b"purchase_orders", "quote_id", b"quote_id", "quote_version", b"quote_version", "rate_card_id", b"rate_card_id", "rerating_policy", b"rerating_policy", "signatory", b"signatory", "signed_document_sha256", b"signed_document_sha256", "signed_on", b"signed_on", "start_on", b"start_on", "status", b"status", "terminated_on", b"terminated_on", "termination_reason", b"termination_reason", "terms_effective_on", b"terms_effective_on", "time_rounding_minutes", b"time_rounding_minutes", "time_rounding_mode", b"time_rounding_mode", "time_zone", b"time_zone", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__activated_on: _TypeAlias = _typing.Literal["activated_on"]  # noqa: Y015
     _WhichOneofArgType__activated_on: _TypeAlias = _typing.Literal["_activated_on", b"_activated_on"]  # noqa: Y015
+    _WhichOneofReturnType__change_order_id: _TypeAlias = _typing.Literal["change_order_id"]  # noqa: Y015
+    _WhichOneofArgType__change_order_id: _TypeAlias = _typing.Literal["_change_order_id", b"_change_order_id"]  # noqa: Y015
+    _WhichOneofReturnType__completed_on: _TypeAlias = _typing.Literal["completed_on"]  # noqa: Y015
+    _WhichOneofArgType__completed_on: _TypeAlias = _typing.Literal["_completed_on", b"_completed_on"]  # noqa: Y015
     _WhichOneofReturnType__not_to_exceed: _TypeAlias = _typing.Literal["not_to_exceed"]  # noqa: Y015
     _WhichOneofArgType__not_to_exceed: _TypeAlias = _typing.Literal["_not_to_exceed", b"_not_to_exceed"]  # noqa: Y015
     _WhichOneofReturnType__rate_card_id: _TypeAlias = _typing.Literal["rate_card_id"]  # noqa: Y015
@@ -285,8 +541,14 @@ class Contract(_message.Message):
     _WhichOneofArgType__signed_on: _TypeAlias = _typing.Literal["_signed_on", b"_signed_on"]  # noqa: Y015
     _WhichOneofReturnType__terminated_on: _TypeAlias = _typing.Literal["terminated_on"]  # noqa: Y015
     _WhichOneofArgType__terminated_on: _TypeAlias = _typing.Literal["_terminated_on", b"_terminated_on"]  # noqa: Y015
+    _WhichOneofReturnType__terms_effective_on: _TypeAlias = _typing.Literal["terms_effective_on"]  # noqa: Y015
+    _WhichOneofArgType__terms_effective_on: _TypeAlias = _typing.Literal["_terms_effective_on", b"_terms_effective_on"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__activated_on) -> _WhichOneofReturnType__activated_on | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__change_order_id) -> _WhichOneofReturnType__change_order_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__completed_on) -> _WhichOneofReturnType__completed_on | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__not_to_exceed) -> _WhichOneofReturnType__not_to_exceed | None: ...
     @_typing.overload
@@ -295,5 +557,7 @@ class Contract(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__signed_on) -> _WhichOneofReturnType__signed_on | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__terminated_on) -> _WhichOneofReturnType__terminated_on | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__terms_effective_on) -> _WhichOneofReturnType__terms_effective_on | None: ...
 
 Global___Contract: _TypeAlias = Contract  # noqa: Y015

@@ -24,16 +24,43 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from throughline.common.v1 import address_pb2 as throughline_dot_common_dot_v1_dot_address__pb2
+from throughline.common.v1 import money_pb2 as throughline_dot_common_dot_v1_dot_money__pb2
 from throughline.common.v1 import source_pb2 as throughline_dot_common_dot_v1_dot_source__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/throughline/customer_contract/v1/customer.proto\x12 throughline.customer_contract.v1\x1a\x1b\x62uf/validate/validate.proto\x1a#throughline/common/v1/address.proto\x1a\"throughline/common/v1/source.proto\"\xb8\x04\n\x08\x43ustomer\x12\x1d\n\x0b\x63ustomer_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0e\n\x06number\x18\x03 \x01(\t\x12\x17\n\x04name\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18x\x12)\n\x12parent_customer_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x88\x01\x01\x12=\n\x07\x61\x64\x64ress\x18\x06 \x01(\x0b\x32$.throughline.common.v1.PostalAddressB\x06\xbaH\x03\xc8\x01\x01\x12\x1c\n\x06tax_id\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18\x1eH\x01\x88\x01\x01\x12?\n\ntax_status\x18\x08 \x01(\x0e\x32+.throughline.customer_contract.v1.TaxStatus\x12&\n\x12payment_terms_days\x18\t \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xed\x02(\x00\x12#\n\x08\x63urrency\x18\n \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$\x12\x1e\n\rbilling_email\x18\x0b \x01(\tB\x07\xbaH\x04r\x02\x18x\x12\x13\n\x0b\x63redit_hold\x18\x0c \x01(\x08\x12$\n\x12\x63redit_hold_reason\x18\r \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x35\n\x06source\x18\x0e \x01(\x0b\x32 .throughline.common.v1.SourceRefH\x02\x88\x01\x01\x42\x15\n\x13_parent_customer_idB\t\n\x07_tax_idB\t\n\x07_source*\x8a\x01\n\tTaxStatus\x12\x1a\n\x16TAX_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12TAX_STATUS_MISSING\x10\x01\x12\x14\n\x10TAX_STATUS_VALID\x10\x02\x12\x16\n\x12TAX_STATUS_INVALID\x10\x03\x12\x1b\n\x17TAX_STATUS_NOT_REQUIRED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/throughline/customer_contract/v1/customer.proto\x12 throughline.customer_contract.v1\x1a\x1b\x62uf/validate/validate.proto\x1a#throughline/common/v1/address.proto\x1a!throughline/common/v1/money.proto\x1a\"throughline/common/v1/source.proto\"\x90\x01\n\x07\x43ontact\x12\x17\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18x\x12<\n\x07purpose\x18\x02 \x01(\tB+\xbaH(r&R\x07\x62illingR\x08\x64\x65liveryR\x05legalR\npurchasing\x12\x16\n\x05\x65mail\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18x\x12\x16\n\x05phone\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18(\"\xa6\x01\n\x0fTaxRegistration\x12\"\n\x07\x63ountry\x18\x01 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{2}$\x12\x17\n\x06region\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\n\x12\x19\n\x06tax_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x1e\x12;\n\x06status\x18\x04 \x01(\x0e\x32+.throughline.customer_contract.v1.TaxStatus\"\xff\x01\n\x14\x45xemptionCertificate\x12\"\n\x07\x63ountry\x18\x01 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{2}$\x12\x17\n\x06region\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\n\x12\x19\n\x06number\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18<\x12.\n\nvalid_from\x18\x04 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^\\d{4}-\\d{2}-\\d{2}$\x12,\n\x08valid_to\x18\x05 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^\\d{4}-\\d{2}-\\d{2}$\x12\x31\n\x0f\x64ocument_sha256\x18\x06 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^([0-9a-f]{64})?$\"\xdb\x08\n\x08\x43ustomer\x12\x1d\n\x0b\x63ustomer_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0e\n\x06number\x18\x03 \x01(\t\x12\x17\n\x04name\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18x\x12)\n\x12parent_customer_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x88\x01\x01\x12=\n\x07\x61\x64\x64ress\x18\x06 \x01(\x0b\x32$.throughline.common.v1.PostalAddressB\x06\xbaH\x03\xc8\x01\x01\x12\x1c\n\x06tax_id\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18\x1eH\x01\x88\x01\x01\x12?\n\ntax_status\x18\x08 \x01(\x0e\x32+.throughline.customer_contract.v1.TaxStatus\x12&\n\x12payment_terms_days\x18\t \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xed\x02(\x00\x12#\n\x08\x63urrency\x18\n \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$\x12\x1e\n\rbilling_email\x18\x0b \x01(\tB\x07\xbaH\x04r\x02\x18x\x12\x13\n\x0b\x63redit_hold\x18\x0c \x01(\x08\x12$\n\x12\x63redit_hold_reason\x18\r \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x35\n\x06source\x18\x0e \x01(\x0b\x32 .throughline.common.v1.SourceRefH\x02\x88\x01\x01\x12(\n\x11payer_customer_id\x18\x0f \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x03\x88\x01\x01\x12*\n\x13\x62ill_to_customer_id\x18\x10 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x04\x88\x01\x01\x12\x45\n\x08\x63ontacts\x18\x11 \x03(\x0b\x32).throughline.customer_contract.v1.ContactB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12V\n\x11tax_registrations\x18\x12 \x03(\x0b\x32\x31.throughline.customer_contract.v1.TaxRegistrationB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12`\n\x16\x65xemption_certificates\x18\x13 \x03(\x0b\x32\x36.throughline.customer_contract.v1.ExemptionCertificateB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12\x37\n\x0c\x63redit_limit\x18\x14 \x01(\x0b\x32\x1c.throughline.common.v1.MoneyH\x05\x88\x01\x01\x12\x31\n\x08\x65nded_on\x18\x15 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^\\d{4}-\\d{2}-\\d{2}$H\x06\x88\x01\x01\x12\x12\n\nchanged_in\x18\x16 \x01(\tB\x15\n\x13_parent_customer_idB\t\n\x07_tax_idB\t\n\x07_sourceB\x14\n\x12_payer_customer_idB\x16\n\x14_bill_to_customer_idB\x0f\n\r_credit_limitB\x0b\n\t_ended_on*\x8a\x01\n\tTaxStatus\x12\x1a\n\x16TAX_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12TAX_STATUS_MISSING\x10\x01\x12\x14\n\x10TAX_STATUS_VALID\x10\x02\x12\x16\n\x12TAX_STATUS_INVALID\x10\x03\x12\x1b\n\x17TAX_STATUS_NOT_REQUIRED\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'throughline.customer_contract.v1.customer_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_CONTACT'].fields_by_name['name']._loaded_options = None
+  _globals['_CONTACT'].fields_by_name['name']._serialized_options = b'\272H\006r\004\020\001\030x'
+  _globals['_CONTACT'].fields_by_name['purpose']._loaded_options = None
+  _globals['_CONTACT'].fields_by_name['purpose']._serialized_options = b'\272H(r&R\007billingR\010deliveryR\005legalR\npurchasing'
+  _globals['_CONTACT'].fields_by_name['email']._loaded_options = None
+  _globals['_CONTACT'].fields_by_name['email']._serialized_options = b'\272H\004r\002\030x'
+  _globals['_CONTACT'].fields_by_name['phone']._loaded_options = None
+  _globals['_CONTACT'].fields_by_name['phone']._serialized_options = b'\272H\004r\002\030('
+  _globals['_TAXREGISTRATION'].fields_by_name['country']._loaded_options = None
+  _globals['_TAXREGISTRATION'].fields_by_name['country']._serialized_options = b'\272H\016r\0142\n^[A-Z]{2}$'
+  _globals['_TAXREGISTRATION'].fields_by_name['region']._loaded_options = None
+  _globals['_TAXREGISTRATION'].fields_by_name['region']._serialized_options = b'\272H\004r\002\030\n'
+  _globals['_TAXREGISTRATION'].fields_by_name['tax_id']._loaded_options = None
+  _globals['_TAXREGISTRATION'].fields_by_name['tax_id']._serialized_options = b'\272H\006r\004\020\001\030\036'
+  _globals['_EXEMPTIONCERTIFICATE'].fields_by_name['country']._loaded_options = None
+  _globals['_EXEMPTIONCERTIFICATE'].fields_by_name['country']._serialized_options = b'\272H\016r\0142\n^[A-Z]{2}$'
+  _globals['_EXEMPTIONCERTIFICATE'].fields_by_name['region']._loaded_options = None
+  _globals['_EXEMPTIONCERTIFICATE'].fields_by_name['region']._serialized_options = b'\272H\004r\002\030\n'
+  _globals['_EXEMPTIONCERTIFICATE'].fields_by_name['number']._loaded_options = None
+  _globals['_EXEMPTIONCERTIFICATE'].fields_by_name['number']._serialized_options = b'\272H\006r\004\020\001\030<'
+  _globals['_EXEMPTIONCERTIFICATE'].fields_by_name['valid_from']._loaded_options = None
+  _globals['_EXEMPTIONCERTIFICATE'].fields_by_name['valid_from']._serialized_options = b'\272H\027r\0252\023^\\d{4}-\\d{2}-\\d{2}$'
+  _globals['_EXEMPTIONCERTIFICATE'].fields_by_name['valid_to']._loaded_options = None
+  _globals['_EXEMPTIONCERTIFICATE'].fields_by_name['valid_to']._serialized_options = b'\272H\027r\0252\023^\\d{4}-\\d{2}-\\d{2}$'
+  _globals['_EXEMPTIONCERTIFICATE'].fields_by_name['document_sha256']._loaded_options = None
+  _globals['_EXEMPTIONCERTIFICATE'].fields_by_name['document_sha256']._serialized_options = b'\272H\025r\0232\021^([0-9a-f]{64})?$'
   _globals['_CUSTOMER'].fields_by_name['customer_id']._loaded_options = None
   _globals['_CUSTOMER'].fields_by_name['customer_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_CUSTOMER'].fields_by_name['name']._loaded_options = None
@@ -52,8 +79,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CUSTOMER'].fields_by_name['billing_email']._serialized_options = b'\272H\004r\002\030x'
   _globals['_CUSTOMER'].fields_by_name['credit_hold_reason']._loaded_options = None
   _globals['_CUSTOMER'].fields_by_name['credit_hold_reason']._serialized_options = b'\272H\005r\003\030\310\001'
-  _globals['_TAXSTATUS']._serialized_start=759
-  _globals['_TAXSTATUS']._serialized_end=897
-  _globals['_CUSTOMER']._serialized_start=188
-  _globals['_CUSTOMER']._serialized_end=756
+  _globals['_CUSTOMER'].fields_by_name['payer_customer_id']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['payer_customer_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_CUSTOMER'].fields_by_name['bill_to_customer_id']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['bill_to_customer_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_CUSTOMER'].fields_by_name['contacts']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['contacts']._serialized_options = b'\272H\005\222\001\002\0202'
+  _globals['_CUSTOMER'].fields_by_name['tax_registrations']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['tax_registrations']._serialized_options = b'\272H\005\222\001\002\0202'
+  _globals['_CUSTOMER'].fields_by_name['exemption_certificates']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['exemption_certificates']._serialized_options = b'\272H\005\222\001\002\0202'
+  _globals['_CUSTOMER'].fields_by_name['ended_on']._loaded_options = None
+  _globals['_CUSTOMER'].fields_by_name['ended_on']._serialized_options = b'\272H\027r\0252\023^\\d{4}-\\d{2}-\\d{2}$'
+  _globals['_TAXSTATUS']._serialized_start=1915
+  _globals['_TAXSTATUS']._serialized_end=2053
+  _globals['_CONTACT']._serialized_start=223
+  _globals['_CONTACT']._serialized_end=367
+  _globals['_TAXREGISTRATION']._serialized_start=370
+  _globals['_TAXREGISTRATION']._serialized_end=536
+  _globals['_EXEMPTIONCERTIFICATE']._serialized_start=539
+  _globals['_EXEMPTIONCERTIFICATE']._serialized_end=794
+  _globals['_CUSTOMER']._serialized_start=797
+  _globals['_CUSTOMER']._serialized_end=1912
 # @@protoc_insertion_point(module_scope)

@@ -3,19 +3,22 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from throughline.common.v1 import address_pb2 as _address_pb2
+from throughline.common.v1 import money_pb2 as _money_pb2
 from throughline.common.v1 import source_pb2 as _source_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
 
-if sys.version_info >= (3, 10):
-    from typing import TypeAlias as _TypeAlias
+if sys.version_info >= (3, 11):
+    from typing import TypeAlias as _TypeAlias, Never as _Never
 else:
-    from typing_extensions import TypeAlias as _TypeAlias
+    from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -50,6 +53,114 @@ TAX_STATUS_NOT_REQUIRED: TaxStatus.ValueType  # 4
 Global___TaxStatus: _TypeAlias = TaxStatus  # noqa: Y015
 
 @_typing.final
+class Contact(_message.Message):
+    """Somebody at the customer's."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
+    PHONE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name as letters address it."""
+    purpose: _builtins.str
+    """What the person is asked about: `billing`, `delivery`, `legal`, `purchasing`."""
+    email: _builtins.str
+    phone: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        purpose: _builtins.str = ...,
+        email: _builtins.str = ...,
+        phone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "name", b"name", "phone", b"phone", "purpose", b"purpose"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Contact: _TypeAlias = Contact  # noqa: Y015
+
+@_typing.final
+class TaxRegistration(_message.Message):
+    """A registration for tax in one jurisdiction."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNTRY_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    TAX_ID_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    country: _builtins.str
+    """ISO 3166-1 alpha-2 code of the country."""
+    region: _builtins.str
+    """State or province where tax is levied by it: `CA`; empty = the country."""
+    tax_id: _builtins.str
+    """The registration, without spaces."""
+    status: Global___TaxStatus.ValueType
+    """Result of the offline check; set by customer-contract."""
+    def __init__(
+        self,
+        *,
+        country: _builtins.str = ...,
+        region: _builtins.str = ...,
+        tax_id: _builtins.str = ...,
+        status: Global___TaxStatus.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["country", b"country", "region", b"region", "status", b"status", "tax_id", b"tax_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaxRegistration: _TypeAlias = TaxRegistration  # noqa: Y015
+
+@_typing.final
+class ExemptionCertificate(_message.Message):
+    """A paper that frees the customer from tax in one jurisdiction."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNTRY_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    VALID_FROM_FIELD_NUMBER: _builtins.int
+    VALID_TO_FIELD_NUMBER: _builtins.int
+    DOCUMENT_SHA256_FIELD_NUMBER: _builtins.int
+    country: _builtins.str
+    """ISO 3166-1 alpha-2 code of the country."""
+    region: _builtins.str
+    """State or province: `CA`; empty = the country."""
+    number: _builtins.str
+    """Number on the certificate."""
+    valid_from: _builtins.str
+    """First day it holds, ISO 8601."""
+    valid_to: _builtins.str
+    """First day it no longer does, ISO 8601."""
+    document_sha256: _builtins.str
+    """SHA-256 of the scanned certificate, hexadecimal; empty when there is none."""
+    def __init__(
+        self,
+        *,
+        country: _builtins.str = ...,
+        region: _builtins.str = ...,
+        number: _builtins.str = ...,
+        valid_from: _builtins.str = ...,
+        valid_to: _builtins.str = ...,
+        document_sha256: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["country", b"country", "document_sha256", b"document_sha256", "number", b"number", "region", b"region", "valid_from", b"valid_from", "valid_to", b"valid_to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExemptionCertificate: _TypeAlias = ExemptionCertificate  # noqa: Y015
+
+@_typing.final
 class Customer(_message.Message):
     """A party that buys. The same record may be sold to, billed and paying, or three records share these parts."""
 
@@ -69,6 +180,14 @@ class Customer(_message.Message):
     CREDIT_HOLD_FIELD_NUMBER: _builtins.int
     CREDIT_HOLD_REASON_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
+    PAYER_CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    BILL_TO_CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    CONTACTS_FIELD_NUMBER: _builtins.int
+    TAX_REGISTRATIONS_FIELD_NUMBER: _builtins.int
+    EXEMPTION_CERTIFICATES_FIELD_NUMBER: _builtins.int
+    CREDIT_LIMIT_FIELD_NUMBER: _builtins.int
+    ENDED_ON_FIELD_NUMBER: _builtins.int
+    CHANGED_IN_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """UUID."""
     version: _builtins.int
@@ -93,6 +212,16 @@ class Customer(_message.Message):
     """No new work is started and nothing is released while this is set."""
     credit_hold_reason: _builtins.str
     """Why the hold was set, when it is."""
+    payer_customer_id: _builtins.str
+    """Who usually pays, UUID; absent = the customer itself."""
+    bill_to_customer_id: _builtins.str
+    """Who usually receives invoices, UUID; absent = the customer itself."""
+    ended_on: _builtins.str
+    """Day business with the customer ended, ISO 8601; absent = it goes on."""
+    changed_in: _builtins.str
+    """System the last change came from, as its connection is named; empty = it was made here. What came from a system is not
+    sent back to it.
+    """
     @_builtins.property
     def address(self) -> _address_pb2.PostalAddress:
         """Where invoices go; its country decides the tax treatment."""
@@ -100,6 +229,18 @@ class Customer(_message.Message):
     @_builtins.property
     def source(self) -> _source_pb2.SourceRef:
         """Where the record came from."""
+
+    @_builtins.property
+    def contacts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Contact]: ...
+    @_builtins.property
+    def tax_registrations(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaxRegistration]:
+        """Registrations besides `tax_id`."""
+
+    @_builtins.property
+    def exemption_certificates(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExemptionCertificate]: ...
+    @_builtins.property
+    def credit_limit(self) -> _money_pb2.Money:
+        """Most the customer may owe, before new work waits; absent = no limit."""
 
     def __init__(
         self,
@@ -118,19 +259,43 @@ class Customer(_message.Message):
         credit_hold: _builtins.bool = ...,
         credit_hold_reason: _builtins.str = ...,
         source: _source_pb2.SourceRef | None = ...,
+        payer_customer_id: _builtins.str | None = ...,
+        bill_to_customer_id: _builtins.str | None = ...,
+        contacts: _abc.Iterable[Global___Contact] | None = ...,
+        tax_registrations: _abc.Iterable[Global___TaxRegistration] | None = ...,
+        exemption_certificates: _abc.Iterable[Global___ExemptionCertificate] | None = ...,
+        credit_limit: _money_pb2.Money | None = ...,
+        ended_on: _builtins.str | None = ...,
+        changed_in: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_parent_customer_id", b"_parent_customer_id", "_source", b"_source", "_tax_id", b"_tax_id", "address", b"address", "parent_customer_id", b"parent_customer_id", "source", b"source", "tax_id", b"tax_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bill_to_customer_id", b"_bill_to_customer_id", "_credit_limit", b"_credit_limit", "_ended_on", b"_ended_on", "_parent_customer_id", b"_parent_customer_id", "_payer_customer_id", b"_payer_customer_id", "_source", b"_source", "_tax_id", b"_tax_id", "address", b"address", "bill_to_customer_id", b"bill_to_customer_id", "credit_limit", b"credit_limit", "ended_on", b"ended_on", "parent_customer_id", b"parent_customer_id", "payer_customer_id", b"payer_customer_id", "source", b"source", "tax_id", b"tax_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parent_customer_id", b"_parent_customer_id", "_source", b"_source", "_tax_id", b"_tax_id", "address", b"address", "billing_email", b"billing_email", "credit_hold", b"credit_hold", "credit_hold_reason", b"credit_hold_reason", "currency", b"currency", "customer_id", b"customer_id", "name", b"name", "number", b"number", "parent_customer_id", b"parent_customer_id", "payment_terms_days", b"payment_terms_days", "source", b"source", "tax_id", b"tax_id", "tax_status", b"tax_status", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bill_to_customer_id", b"_bill_to_customer_id", "_credit_limit", b"_credit_limit", "_ended_on", b"_ended_on", "_parent_customer_id", b"_parent_customer_id", "_payer_customer_id", b"_payer_customer_id", "_source", b"_source", "_tax_id", b"_tax_id", "address", b"address", "bill_to_customer_id", b"bill_to_customer_id", "billing_email", b"billing_email", "changed_in", b"changed_in", "contacts", b"contacts", "credit_hold", b"credit_hold", "credit_hold_reason", b"credit_hold_reason", "credit_limit", b"credit_limit", "currency", b"currency", "customer_id", b"customer_id", "ended_on", b"ended_on", "exemption_certificates", b"exemption_certificates", "name", b"name", "number", b"number", "parent_customer_id", b"parent_customer_id", "payer_customer_id", b"payer_customer_id", "payment_terms_days", b"payment_terms_days", "source", b"source", "tax_id", b"tax_id", "tax_registrations", b"tax_registrations", "tax_status", b"tax_status", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__bill_to_customer_id: _TypeAlias = _typing.Literal["bill_to_customer_id"]  # noqa: Y015
+    _WhichOneofArgType__bill_to_customer_id: _TypeAlias = _typing.Literal["_bill_to_customer_id", b"_bill_to_customer_id"]  # noqa: Y015
+    _WhichOneofReturnType__credit_limit: _TypeAlias = _typing.Literal["credit_limit"]  # noqa: Y015
+    _WhichOneofArgType__credit_limit: _TypeAlias = _typing.Literal["_credit_limit", b"_credit_limit"]  # noqa: Y015
+    _WhichOneofReturnType__ended_on: _TypeAlias = _typing.Literal["ended_on"]  # noqa: Y015
+    _WhichOneofArgType__ended_on: _TypeAlias = _typing.Literal["_ended_on", b"_ended_on"]  # noqa: Y015
     _WhichOneofReturnType__parent_customer_id: _TypeAlias = _typing.Literal["parent_customer_id"]  # noqa: Y015
     _WhichOneofArgType__parent_customer_id: _TypeAlias = _typing.Literal["_parent_customer_id", b"_parent_customer_id"]  # noqa: Y015
+    _WhichOneofReturnType__payer_customer_id: _TypeAlias = _typing.Literal["payer_customer_id"]  # noqa: Y015
+    _WhichOneofArgType__payer_customer_id: _TypeAlias = _typing.Literal["_payer_customer_id", b"_payer_customer_id"]  # noqa: Y015
     _WhichOneofReturnType__source: _TypeAlias = _typing.Literal["source"]  # noqa: Y015
     _WhichOneofArgType__source: _TypeAlias = _typing.Literal["_source", b"_source"]  # noqa: Y015
     _WhichOneofReturnType__tax_id: _TypeAlias = _typing.Literal["tax_id"]  # noqa: Y015
     _WhichOneofArgType__tax_id: _TypeAlias = _typing.Literal["_tax_id", b"_tax_id"]  # noqa: Y015
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__bill_to_customer_id) -> _WhichOneofReturnType__bill_to_customer_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__credit_limit) -> _WhichOneofReturnType__credit_limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ended_on) -> _WhichOneofReturnType__ended_on | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__parent_customer_id) -> _WhichOneofReturnType__parent_customer_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__payer_customer_id) -> _WhichOneofReturnType__payer_customer_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__source) -> _WhichOneofReturnType__source | None: ...
     @_typing.overload

@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from throughline.common.v1 import address_pb2 as throughline_dot_common_dot_v1_dot_address__pb2
+from throughline.customer_contract.v1 import customer_pb2 as throughline_dot_customer__contract_dot_v1_dot_customer__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n3throughline/customer_contract/v1/legal_entity.proto\x12 throughline.customer_contract.v1\x1a\x1b\x62uf/validate/validate.proto\x1a#throughline/common/v1/address.proto\"\xb2\x03\n\x0bLegalEntity\x12!\n\x0flegal_entity_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12$\n\x04\x63ode\x18\x03 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^[A-Z0-9]{2,8}$\x12\x17\n\x04name\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18x\x12#\n\x08\x63urrency\x18\x05 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$\x12\x1c\n\ttime_zone\x18\x06 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18<\x12=\n\x07\x61\x64\x64ress\x18\x07 \x01(\x0b\x32$.throughline.common.v1.PostalAddressB\x06\xbaH\x03\xc8\x01\x01\x12\x1c\n\x06tax_id\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18\x1eH\x00\x88\x01\x01\x12\x1d\n\x0cregistration\x18\t \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x1a\n\x04iban\x18\n \x01(\tB\x07\xbaH\x04r\x02\x18\"H\x01\x88\x01\x01\x12\x19\n\x03\x62ic\x18\x0b \x01(\tB\x07\xbaH\x04r\x02\x18\x14H\x02\x88\x01\x01\x12\x1e\n\rbilling_email\x18\x0c \x01(\tB\x07\xbaH\x04r\x02\x18xB\t\n\x07_tax_idB\x07\n\x05_ibanB\x06\n\x04_bicb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n3throughline/customer_contract/v1/legal_entity.proto\x12 throughline.customer_contract.v1\x1a\x1b\x62uf/validate/validate.proto\x1a#throughline/common/v1/address.proto\x1a/throughline/customer_contract/v1/customer.proto\"\xb5\x05\n\x0bLegalEntity\x12!\n\x0flegal_entity_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12$\n\x04\x63ode\x18\x03 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^[A-Z0-9]{2,8}$\x12\x17\n\x04name\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18x\x12#\n\x08\x63urrency\x18\x05 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$\x12\x1c\n\ttime_zone\x18\x06 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18<\x12=\n\x07\x61\x64\x64ress\x18\x07 \x01(\x0b\x32$.throughline.common.v1.PostalAddressB\x06\xbaH\x03\xc8\x01\x01\x12\x1c\n\x06tax_id\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18\x1eH\x00\x88\x01\x01\x12\x1d\n\x0cregistration\x18\t \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x1a\n\x04iban\x18\n \x01(\tB\x07\xbaH\x04r\x02\x18\"H\x01\x88\x01\x01\x12\x19\n\x03\x62ic\x18\x0b \x01(\tB\x07\xbaH\x04r\x02\x18\x14H\x02\x88\x01\x01\x12\x1e\n\rbilling_email\x18\x0c \x01(\tB\x07\xbaH\x04r\x02\x18x\x12-\n\x0fholiday_country\x18\r \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{2})?$\x12$\n\x13holiday_subdivision\x18\x0e \x01(\tB\x07\xbaH\x04r\x02\x18\n\x12(\n\x0cworking_days\x18\x0f \x03(\x05\x42\x12\xbaH\x0f\x92\x01\x0c\x10\x07\x18\x01\"\x06\x1a\x04\x18\x07(\x01\x12V\n\x11tax_registrations\x18\x10 \x03(\x0b\x32\x31.throughline.customer_contract.v1.TaxRegistrationB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12*\n\x17\x66iscal_year_start_month\x18\x11 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x0c(\x00\x42\t\n\x07_tax_idB\x07\n\x05_ibanB\x06\n\x04_bicb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -55,6 +56,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LEGALENTITY'].fields_by_name['bic']._serialized_options = b'\272H\004r\002\030\024'
   _globals['_LEGALENTITY'].fields_by_name['billing_email']._loaded_options = None
   _globals['_LEGALENTITY'].fields_by_name['billing_email']._serialized_options = b'\272H\004r\002\030x'
-  _globals['_LEGALENTITY']._serialized_start=156
-  _globals['_LEGALENTITY']._serialized_end=590
+  _globals['_LEGALENTITY'].fields_by_name['holiday_country']._loaded_options = None
+  _globals['_LEGALENTITY'].fields_by_name['holiday_country']._serialized_options = b'\272H\021r\0172\r^([A-Z]{2})?$'
+  _globals['_LEGALENTITY'].fields_by_name['holiday_subdivision']._loaded_options = None
+  _globals['_LEGALENTITY'].fields_by_name['holiday_subdivision']._serialized_options = b'\272H\004r\002\030\n'
+  _globals['_LEGALENTITY'].fields_by_name['working_days']._loaded_options = None
+  _globals['_LEGALENTITY'].fields_by_name['working_days']._serialized_options = b'\272H\017\222\001\014\020\007\030\001\"\006\032\004\030\007(\001'
+  _globals['_LEGALENTITY'].fields_by_name['tax_registrations']._loaded_options = None
+  _globals['_LEGALENTITY'].fields_by_name['tax_registrations']._serialized_options = b'\272H\005\222\001\002\0202'
+  _globals['_LEGALENTITY'].fields_by_name['fiscal_year_start_month']._loaded_options = None
+  _globals['_LEGALENTITY'].fields_by_name['fiscal_year_start_month']._serialized_options = b'\272H\006\032\004\030\014(\000'
+  _globals['_LEGALENTITY']._serialized_start=205
+  _globals['_LEGALENTITY']._serialized_end=898
 # @@protoc_insertion_point(module_scope)

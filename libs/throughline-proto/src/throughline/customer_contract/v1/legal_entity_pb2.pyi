@@ -3,9 +3,12 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from throughline.common.v1 import address_pb2 as _address_pb2
+from throughline.customer_contract.v1 import customer_pb2 as _customer_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -35,6 +38,11 @@ class LegalEntity(_message.Message):
     IBAN_FIELD_NUMBER: _builtins.int
     BIC_FIELD_NUMBER: _builtins.int
     BILLING_EMAIL_FIELD_NUMBER: _builtins.int
+    HOLIDAY_COUNTRY_FIELD_NUMBER: _builtins.int
+    HOLIDAY_SUBDIVISION_FIELD_NUMBER: _builtins.int
+    WORKING_DAYS_FIELD_NUMBER: _builtins.int
+    TAX_REGISTRATIONS_FIELD_NUMBER: _builtins.int
+    FISCAL_YEAR_START_MONTH_FIELD_NUMBER: _builtins.int
     legal_entity_id: _builtins.str
     """UUID."""
     version: _builtins.int
@@ -57,9 +65,22 @@ class LegalEntity(_message.Message):
     """BIC or routing number that goes with the account."""
     billing_email: _builtins.str
     """Address for questions about an invoice."""
+    holiday_country: _builtins.str
+    """Public holidays: ISO 3166-1 alpha-2 country and, where they differ, subdivision (`BY`); empty country = the address's."""
+    holiday_subdivision: _builtins.str
+    fiscal_year_start_month: _builtins.int
+    """Month the fiscal year starts with, 1 to 12; 0 = January."""
     @_builtins.property
     def address(self) -> _address_pb2.PostalAddress:
         """Registered address; its country is the country of establishment for tax."""
+
+    @_builtins.property
+    def working_days(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Working days, 1 = Monday to 7 = Sunday; empty = Monday to Friday."""
+
+    @_builtins.property
+    def tax_registrations(self) -> _containers.RepeatedCompositeFieldContainer[_customer_pb2.TaxRegistration]:
+        """Registrations besides `tax_id`, in other countries or states."""
 
     def __init__(
         self,
@@ -76,10 +97,15 @@ class LegalEntity(_message.Message):
         iban: _builtins.str | None = ...,
         bic: _builtins.str | None = ...,
         billing_email: _builtins.str = ...,
+        holiday_country: _builtins.str = ...,
+        holiday_subdivision: _builtins.str = ...,
+        working_days: _abc.Iterable[_builtins.int] | None = ...,
+        tax_registrations: _abc.Iterable[_customer_pb2.TaxRegistration] | None = ...,
+        fiscal_year_start_month: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_bic", b"_bic", "_iban", b"_iban", "_tax_id", b"_tax_id", "address", b"address", "bic", b"bic", "iban", b"iban", "tax_id", b"tax_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bic", b"_bic", "_iban", b"_iban", "_tax_id", b"_tax_id", "address", b"address", "bic", b"bic", "billing_email", b"billing_email", "code", b"code", "currency", b"currency", "iban", b"iban", "legal_entity_id", b"legal_entity_id", "name", b"name", "registration", b"registration", "tax_id", b"tax_id", "time_zone", b"time_zone", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bic", b"_bic", "_iban", b"_iban", "_tax_id", b"_tax_id", "address", b"address", "bic", b"bic", "billing_email", b"billing_email", "code", b"code", "currency", b"currency", "fiscal_year_start_month", b"fiscal_year_start_month", "holiday_country", b"holiday_country", "holiday_subdivision", b"holiday_subdivision", "iban", b"iban", "legal_entity_id", b"legal_entity_id", "name", b"name", "registration", b"registration", "tax_id", b"tax_id", "tax_registrations", b"tax_registrations", "time_zone", b"time_zone", "version", b"version", "working_days", b"working_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__bic: _TypeAlias = _typing.Literal["bic"]  # noqa: Y015
     _WhichOneofArgType__bic: _TypeAlias = _typing.Literal["_bic", b"_bic"]  # noqa: Y015

@@ -37,6 +37,10 @@ class _BillingModelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BillingM
     """Agreed amount for each period."""
     BILLING_MODEL_PASS_THROUGH: _BillingModel.ValueType  # 4
     """Approved expenses at cost plus the agreed markup."""
+    BILLING_MODEL_RETAINER: _BillingModel.ValueType  # 5
+    """A block of hours or money for each period, drawn down by approved work."""
+    BILLING_MODEL_USAGE: _BillingModel.ValueType  # 6
+    """Metered units times the price of their tier."""
 
 class BillingModel(_BillingModel, metaclass=_BillingModelEnumTypeWrapper):
     """How a service line earns its money."""
@@ -50,7 +54,153 @@ BILLING_MODEL_RECURRING: BillingModel.ValueType  # 3
 """Agreed amount for each period."""
 BILLING_MODEL_PASS_THROUGH: BillingModel.ValueType  # 4
 """Approved expenses at cost plus the agreed markup."""
+BILLING_MODEL_RETAINER: BillingModel.ValueType  # 5
+"""A block of hours or money for each period, drawn down by approved work."""
+BILLING_MODEL_USAGE: BillingModel.ValueType  # 6
+"""Metered units times the price of their tier."""
 Global___BillingModel: _TypeAlias = BillingModel  # noqa: Y015
+
+class _RevenueMethod:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RevenueMethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RevenueMethod.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REVENUE_METHOD_UNSPECIFIED: _RevenueMethod.ValueType  # 0
+    REVENUE_METHOD_AS_DELIVERED: _RevenueMethod.ValueType  # 1
+    """As work is approved and released."""
+    REVENUE_METHOD_PERCENT_COMPLETE: _RevenueMethod.ValueType  # 2
+    """Approved hours or cost divided by the estimate at completion, at most 100 percent."""
+    REVENUE_METHOD_ON_ACCEPTANCE: _RevenueMethod.ValueType  # 3
+    """When the client accepts."""
+    REVENUE_METHOD_RATABLE: _RevenueMethod.ValueType  # 4
+    """Evenly over the term."""
+
+class RevenueMethod(_RevenueMethod, metaclass=_RevenueMethodEnumTypeWrapper):
+    """When a line's revenue is recognised."""
+
+REVENUE_METHOD_UNSPECIFIED: RevenueMethod.ValueType  # 0
+REVENUE_METHOD_AS_DELIVERED: RevenueMethod.ValueType  # 1
+"""As work is approved and released."""
+REVENUE_METHOD_PERCENT_COMPLETE: RevenueMethod.ValueType  # 2
+"""Approved hours or cost divided by the estimate at completion, at most 100 percent."""
+REVENUE_METHOD_ON_ACCEPTANCE: RevenueMethod.ValueType  # 3
+"""When the client accepts."""
+REVENUE_METHOD_RATABLE: RevenueMethod.ValueType  # 4
+"""Evenly over the term."""
+Global___RevenueMethod: _TypeAlias = RevenueMethod  # noqa: Y015
+
+class _FixedFeeBilling:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FixedFeeBillingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FixedFeeBilling.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FIXED_FEE_BILLING_UNSPECIFIED: _FixedFeeBilling.ValueType  # 0
+    FIXED_FEE_BILLING_MILESTONES: _FixedFeeBilling.ValueType  # 1
+    """Each milestone on the client's acceptance."""
+    FIXED_FEE_BILLING_PERCENT_COMPLETE: _FixedFeeBilling.ValueType  # 2
+    """By progress: the percentage complete of the net total, less what was billed."""
+
+class FixedFeeBilling(_FixedFeeBilling, metaclass=_FixedFeeBillingEnumTypeWrapper):
+    """How a fixed fee becomes billable."""
+
+FIXED_FEE_BILLING_UNSPECIFIED: FixedFeeBilling.ValueType  # 0
+FIXED_FEE_BILLING_MILESTONES: FixedFeeBilling.ValueType  # 1
+"""Each milestone on the client's acceptance."""
+FIXED_FEE_BILLING_PERCENT_COMPLETE: FixedFeeBilling.ValueType  # 2
+"""By progress: the percentage complete of the net total, less what was billed."""
+Global___FixedFeeBilling: _TypeAlias = FixedFeeBilling  # noqa: Y015
+
+class _Proration:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ProrationEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Proration.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PRORATION_UNSPECIFIED: _Proration.ValueType  # 0
+    PRORATION_ACTUAL_DAYS: _Proration.ValueType  # 1
+    """Actual days divided by the days of the full period, both ends counted."""
+    PRORATION_THIRTY_DAYS: _Proration.ValueType  # 2
+    """Every month has thirty days."""
+    PRORATION_NONE: _Proration.ValueType  # 3
+    """A part is charged like the whole."""
+
+class Proration(_Proration, metaclass=_ProrationEnumTypeWrapper):
+    """How a part of a period is charged."""
+
+PRORATION_UNSPECIFIED: Proration.ValueType  # 0
+PRORATION_ACTUAL_DAYS: Proration.ValueType  # 1
+"""Actual days divided by the days of the full period, both ends counted."""
+PRORATION_THIRTY_DAYS: Proration.ValueType  # 2
+"""Every month has thirty days."""
+PRORATION_NONE: Proration.ValueType  # 3
+"""A part is charged like the whole."""
+Global___Proration: _TypeAlias = Proration  # noqa: Y015
+
+class _RetainerRollOver:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RetainerRollOverEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RetainerRollOver.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RETAINER_ROLL_OVER_UNSPECIFIED: _RetainerRollOver.ValueType  # 0
+    RETAINER_ROLL_OVER_NONE: _RetainerRollOver.ValueType  # 1
+    """It lapses."""
+    RETAINER_ROLL_OVER_CARRY: _RetainerRollOver.ValueType  # 2
+    """It is carried on, up to the limit, until it expires."""
+
+class RetainerRollOver(_RetainerRollOver, metaclass=_RetainerRollOverEnumTypeWrapper):
+    """What happens to the unused part of a retainer when its period ends."""
+
+RETAINER_ROLL_OVER_UNSPECIFIED: RetainerRollOver.ValueType  # 0
+RETAINER_ROLL_OVER_NONE: RetainerRollOver.ValueType  # 1
+"""It lapses."""
+RETAINER_ROLL_OVER_CARRY: RetainerRollOver.ValueType  # 2
+"""It is carried on, up to the limit, until it expires."""
+Global___RetainerRollOver: _TypeAlias = RetainerRollOver  # noqa: Y015
+
+class _RetainerOverage:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RetainerOverageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RetainerOverage.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RETAINER_OVERAGE_UNSPECIFIED: _RetainerOverage.ValueType  # 0
+    RETAINER_OVERAGE_BILL: _RetainerOverage.ValueType  # 1
+    """It is billed at the overage rate."""
+    RETAINER_OVERAGE_HOLD: _RetainerOverage.ValueType  # 2
+    """It is held until more is agreed."""
+
+class RetainerOverage(_RetainerOverage, metaclass=_RetainerOverageEnumTypeWrapper):
+    """What happens to work beyond a retainer's balance."""
+
+RETAINER_OVERAGE_UNSPECIFIED: RetainerOverage.ValueType  # 0
+RETAINER_OVERAGE_BILL: RetainerOverage.ValueType  # 1
+"""It is billed at the overage rate."""
+RETAINER_OVERAGE_HOLD: RetainerOverage.ValueType  # 2
+"""It is held until more is agreed."""
+Global___RetainerOverage: _TypeAlias = RetainerOverage  # noqa: Y015
+
+class _UsageAggregation:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UsageAggregationEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UsageAggregation.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    USAGE_AGGREGATION_UNSPECIFIED: _UsageAggregation.ValueType  # 0
+    USAGE_AGGREGATION_SUM: _UsageAggregation.ValueType  # 1
+    USAGE_AGGREGATION_MAX: _UsageAggregation.ValueType  # 2
+    USAGE_AGGREGATION_LAST: _UsageAggregation.ValueType  # 3
+
+class UsageAggregation(_UsageAggregation, metaclass=_UsageAggregationEnumTypeWrapper):
+    """How the readings of a period become one billed quantity."""
+
+USAGE_AGGREGATION_UNSPECIFIED: UsageAggregation.ValueType  # 0
+USAGE_AGGREGATION_SUM: UsageAggregation.ValueType  # 1
+USAGE_AGGREGATION_MAX: UsageAggregation.ValueType  # 2
+USAGE_AGGREGATION_LAST: UsageAggregation.ValueType  # 3
+Global___UsageAggregation: _TypeAlias = UsageAggregation  # noqa: Y015
 
 class _QuoteStatus:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -81,6 +231,249 @@ QUOTE_STATUS_SUPERSEDED: QuoteStatus.ValueType  # 7
 Global___QuoteStatus: _TypeAlias = QuoteStatus  # noqa: Y015
 
 @_typing.final
+class RetainerTerms(_message.Message):
+    """A block of hours, or of money, bought for each period. Exactly one of `hours` and the line's money value draws down: with
+    `hours` approved hours do, without it their value at the agreed rates does.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERIOD_MONTHS_FIELD_NUMBER: _builtins.int
+    HOURS_FIELD_NUMBER: _builtins.int
+    ROLL_OVER_FIELD_NUMBER: _builtins.int
+    ROLL_OVER_LIMIT_PERCENT_FIELD_NUMBER: _builtins.int
+    EXPIRES_AFTER_PERIODS_FIELD_NUMBER: _builtins.int
+    OVERAGE_FIELD_NUMBER: _builtins.int
+    OVERAGE_RATE_FIELD_NUMBER: _builtins.int
+    period_months: _builtins.int
+    """Months of a period, 1 to 12."""
+    hours: _builtins.str
+    """Hours of each period, at most two decimals; absent = the retainer is an amount of money."""
+    roll_over: Global___RetainerRollOver.ValueType
+    """What happens to the unused rest."""
+    roll_over_limit_percent: _builtins.str
+    """Most that is carried on, in percent of a period's block; empty = all of it."""
+    expires_after_periods: _builtins.int
+    """Periods after which what was carried on expires; 0 = at the end of the contract."""
+    overage: Global___RetainerOverage.ValueType
+    """What happens to work beyond the balance."""
+    @_builtins.property
+    def overage_rate(self) -> _money_pb2.Money:
+        """Price of an hour beyond the balance; absent = the agreed rates decide."""
+
+    def __init__(
+        self,
+        *,
+        period_months: _builtins.int = ...,
+        hours: _builtins.str | None = ...,
+        roll_over: Global___RetainerRollOver.ValueType = ...,
+        roll_over_limit_percent: _builtins.str = ...,
+        expires_after_periods: _builtins.int = ...,
+        overage: Global___RetainerOverage.ValueType = ...,
+        overage_rate: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_hours", b"_hours", "_overage_rate", b"_overage_rate", "hours", b"hours", "overage_rate", b"overage_rate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_hours", b"_hours", "_overage_rate", b"_overage_rate", "expires_after_periods", b"expires_after_periods", "hours", b"hours", "overage", b"overage", "overage_rate", b"overage_rate", "period_months", b"period_months", "roll_over", b"roll_over", "roll_over_limit_percent", b"roll_over_limit_percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__hours: _TypeAlias = _typing.Literal["hours"]  # noqa: Y015
+    _WhichOneofArgType__hours: _TypeAlias = _typing.Literal["_hours", b"_hours"]  # noqa: Y015
+    _WhichOneofReturnType__overage_rate: _TypeAlias = _typing.Literal["overage_rate"]  # noqa: Y015
+    _WhichOneofArgType__overage_rate: _TypeAlias = _typing.Literal["_overage_rate", b"_overage_rate"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__hours) -> _WhichOneofReturnType__hours | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__overage_rate) -> _WhichOneofReturnType__overage_rate | None: ...
+
+Global___RetainerTerms: _TypeAlias = RetainerTerms  # noqa: Y015
+
+@_typing.final
+class UsageTier(_message.Message):
+    """A price for the units of one step of the quantity."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UP_TO_FIELD_NUMBER: _builtins.int
+    UNIT_PRICE_FIELD_NUMBER: _builtins.int
+    up_to: _builtins.str
+    """Units up to which the price holds, counted from the first; empty on the last tier."""
+    @_builtins.property
+    def unit_price(self) -> _money_pb2.Money:
+        """Price of one unit within the tier, before tax."""
+
+    def __init__(
+        self,
+        *,
+        up_to: _builtins.str = ...,
+        unit_price: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["unit_price", b"unit_price"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["unit_price", b"unit_price", "up_to", b"up_to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UsageTier: _TypeAlias = UsageTier  # noqa: Y015
+
+@_typing.final
+class UsageTerms(_message.Message):
+    """Metered units billed after each period."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METER_FIELD_NUMBER: _builtins.int
+    PERIOD_MONTHS_FIELD_NUMBER: _builtins.int
+    AGGREGATION_FIELD_NUMBER: _builtins.int
+    INCLUDED_QUANTITY_FIELD_NUMBER: _builtins.int
+    TIERS_FIELD_NUMBER: _builtins.int
+    meter: _builtins.str
+    """What is counted, as usage records name it: `managed_devices`."""
+    period_months: _builtins.int
+    """Months of a period, 1 to 12."""
+    aggregation: Global___UsageAggregation.ValueType
+    """How readings become a quantity."""
+    included_quantity: _builtins.str
+    """Units of each period that cost nothing, at most four decimals."""
+    @_builtins.property
+    def tiers(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageTier]:
+        """Prices, each tier's own units at its own price; the last tier is open."""
+
+    def __init__(
+        self,
+        *,
+        meter: _builtins.str = ...,
+        period_months: _builtins.int = ...,
+        aggregation: Global___UsageAggregation.ValueType = ...,
+        included_quantity: _builtins.str = ...,
+        tiers: _abc.Iterable[Global___UsageTier] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation", b"aggregation", "included_quantity", b"included_quantity", "meter", b"meter", "period_months", b"period_months", "tiers", b"tiers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UsageTerms: _TypeAlias = UsageTerms  # noqa: Y015
+
+@_typing.final
+class ExpenseRule(_message.Message):
+    """The rule for one category of expenses."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    DAILY_CAP_FIELD_NUMBER: _builtins.int
+    MARKUP_PERCENT_FIELD_NUMBER: _builtins.int
+    category: _builtins.str
+    """`travel`, `accommodation`, `meals`, `software`, `other`."""
+    markup_percent: _builtins.str
+    """Percent added to the cost; empty = the line's markup."""
+    @_builtins.property
+    def daily_cap(self) -> _money_pb2.Money:
+        """Most that is billed for one person and day, before tax; absent = no cap."""
+
+    def __init__(
+        self,
+        *,
+        category: _builtins.str = ...,
+        daily_cap: _money_pb2.Money | None = ...,
+        markup_percent: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_daily_cap", b"_daily_cap", "daily_cap", b"daily_cap"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_daily_cap", b"_daily_cap", "category", b"category", "daily_cap", b"daily_cap", "markup_percent", b"markup_percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__daily_cap: _TypeAlias = _typing.Literal["daily_cap"]  # noqa: Y015
+    _WhichOneofArgType__daily_cap: _TypeAlias = _typing.Literal["_daily_cap", b"_daily_cap"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__daily_cap) -> _WhichOneofReturnType__daily_cap | None: ...
+
+Global___ExpenseRule: _TypeAlias = ExpenseRule  # noqa: Y015
+
+@_typing.final
+class ExpensePolicy(_message.Message):
+    """Which expenses a pass-through line takes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULES_FIELD_NUMBER: _builtins.int
+    RECEIPT_FROM_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExpenseRule]:
+        """Categories that may be billed, each once; empty = all of them under the line's markup."""
+
+    @_builtins.property
+    def receipt_from(self) -> _money_pb2.Money:
+        """A receipt is needed from this amount on, before tax; absent = always."""
+
+    def __init__(
+        self,
+        *,
+        rules: _abc.Iterable[Global___ExpenseRule] | None = ...,
+        receipt_from: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_receipt_from", b"_receipt_from", "receipt_from", b"receipt_from"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_receipt_from", b"_receipt_from", "receipt_from", b"receipt_from", "rules", b"rules"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__receipt_from: _TypeAlias = _typing.Literal["receipt_from"]  # noqa: Y015
+    _WhichOneofArgType__receipt_from: _TypeAlias = _typing.Literal["_receipt_from", b"_receipt_from"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__receipt_from) -> _WhichOneofReturnType__receipt_from | None: ...
+
+Global___ExpensePolicy: _TypeAlias = ExpensePolicy  # noqa: Y015
+
+@_typing.final
+class ActivityMultiplier(_message.Message):
+    """What an hour of a special activity costs in terms of the ordinary rate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTIVITY_FIELD_NUMBER: _builtins.int
+    FACTOR_FIELD_NUMBER: _builtins.int
+    activity: _builtins.str
+    """Activity as time entries name it: `overtime`, `travel`."""
+    factor: _builtins.str
+    """Factor on the hourly rate, at most four decimals: `1.5`, `0.5`, `0` for never billed."""
+    def __init__(
+        self,
+        *,
+        activity: _builtins.str = ...,
+        factor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "factor", b"factor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActivityMultiplier: _TypeAlias = ActivityMultiplier  # noqa: Y015
+
+@_typing.final
+class AccountingDimensions(_message.Message):
+    """Where an amount belongs in the firm's books, besides legal entity and tax code."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEPARTMENT_FIELD_NUMBER: _builtins.int
+    PRACTICE_FIELD_NUMBER: _builtins.int
+    department: _builtins.str
+    """`D-210`; empty = none."""
+    practice: _builtins.str
+    """`cloud`; empty = none."""
+    def __init__(
+        self,
+        *,
+        department: _builtins.str = ...,
+        practice: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["department", b"department", "practice", b"practice"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AccountingDimensions: _TypeAlias = AccountingDimensions  # noqa: Y015
+
+@_typing.final
 class MilestonePlan(_message.Message):
     """A part of a fixed fee that becomes billable when the client accepts it."""
 
@@ -96,13 +489,15 @@ class MilestonePlan(_message.Message):
     name: _builtins.str
     """Name as printed on documents."""
     share_percent: _builtins.str
-    """Share of the line's net total, in percent with at most four decimals; the shares of a line sum to 100."""
+    """Share of the line's net total, in percent with at most four decimals; the shares of a line sum to 100. Empty when the
+    milestones of the line are agreed as amounts.
+    """
     due_on: _builtins.str
     """When it is planned to be complete, ISO 8601."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
-        """Amount billed on acceptance, before tax: the net total shared out so that the parts of a line sum to it. Set by
-        customer-contract; absent on a request.
+        """Amount billed on acceptance, before tax; the amounts of a line sum to its net total. On a request only where milestones
+        are agreed as amounts; otherwise customer-contract shares the net total out.
         """
 
     def __init__(
@@ -138,10 +533,13 @@ class LineRate(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     HOURLY_RATE_FIELD_NUMBER: _builtins.int
     PLANNED_HOURS_FIELD_NUMBER: _builtins.int
+    PERSON_ID_FIELD_NUMBER: _builtins.int
     role: _builtins.str
     """Role as on the rate cards."""
     planned_hours: _builtins.str
     """Hours planned for the role; `0` when open."""
+    person_id: _builtins.str
+    """The rate of one named person in the role, UUID; absent = anybody. A person's rate goes first."""
     @_builtins.property
     def hourly_rate(self) -> _money_pb2.Money:
         """Price of one hour."""
@@ -152,12 +550,15 @@ class LineRate(_message.Message):
         role: _builtins.str = ...,
         hourly_rate: _money_pb2.Money | None = ...,
         planned_hours: _builtins.str = ...,
+        person_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["hourly_rate", b"hourly_rate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_person_id", b"_person_id", "hourly_rate", b"hourly_rate", "person_id", b"person_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hourly_rate", b"hourly_rate", "planned_hours", b"planned_hours", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_person_id", b"_person_id", "hourly_rate", b"hourly_rate", "person_id", b"person_id", "planned_hours", b"planned_hours", "role", b"role"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__person_id: _TypeAlias = _typing.Literal["person_id"]  # noqa: Y015
+    _WhichOneofArgType__person_id: _TypeAlias = _typing.Literal["_person_id", b"_person_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__person_id) -> _WhichOneofReturnType__person_id | None: ...
 
 Global___LineRate: _TypeAlias = LineRate  # noqa: Y015
 
@@ -187,6 +588,18 @@ class ServiceLine(_message.Message):
     IN_ADVANCE_FIELD_NUMBER: _builtins.int
     MARKUP_PERCENT_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
+    DELIVERING_LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    REVENUE_METHOD_FIELD_NUMBER: _builtins.int
+    DIMENSIONS_FIELD_NUMBER: _builtins.int
+    FIXED_FEE_BILLING_FIELD_NUMBER: _builtins.int
+    PERIOD_MONTHS_FIELD_NUMBER: _builtins.int
+    PRORATION_FIELD_NUMBER: _builtins.int
+    RETAINER_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    EXPENSE_POLICY_FIELD_NUMBER: _builtins.int
+    MULTIPLIERS_FIELD_NUMBER: _builtins.int
+    COST_BUDGET_FIELD_NUMBER: _builtins.int
     quote_line_id: _builtins.str
     """UUID of the quote line; contract lines keep it as their origin."""
     position: _builtins.int
@@ -215,6 +628,18 @@ class ServiceLine(_message.Message):
     """Recurring: bill at the start of a period instead of after its end."""
     markup_percent: _builtins.str
     """Pass-through: percent added to the cost, at most four decimals."""
+    delivering_legal_entity_id: _builtins.str
+    """Legal entity that delivers, UUID; absent = the one that sells."""
+    region: _builtins.str
+    """Region the work is delivered in: `emea`; empty = the firm makes no difference."""
+    revenue_method: Global___RevenueMethod.ValueType
+    """When revenue is recognised; unspecified on a request = as the catalogue says."""
+    fixed_fee_billing: Global___FixedFeeBilling.ValueType
+    """Fixed fee: how it becomes billable; unspecified = by milestones."""
+    period_months: _builtins.int
+    """Recurring: months of a period; 0 = 1."""
+    proration: Global___Proration.ValueType
+    """Recurring and retainer: how a part of a period is charged; unspecified = by actual days."""
     @_builtins.property
     def unit_price(self) -> _money_pb2.Money:
         """Price of one unit before tax, after discount."""
@@ -239,6 +664,30 @@ class ServiceLine(_message.Message):
     def source(self) -> _source_pb2.SourceRef:
         """Where the line came from."""
 
+    @_builtins.property
+    def dimensions(self) -> Global___AccountingDimensions:
+        """Where the amount belongs in the books."""
+
+    @_builtins.property
+    def retainer(self) -> Global___RetainerTerms:
+        """Retainer: its block and what happens to rest and excess."""
+
+    @_builtins.property
+    def usage(self) -> Global___UsageTerms:
+        """Usage: what is counted and what it costs."""
+
+    @_builtins.property
+    def expense_policy(self) -> Global___ExpensePolicy:
+        """Pass-through: which expenses are taken."""
+
+    @_builtins.property
+    def multipliers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ActivityMultiplier]:
+        """Time: factors of special activities; what is not listed here follows the rate card, then counts once."""
+
+    @_builtins.property
+    def cost_budget(self) -> _money_pb2.Money:
+        """What the firm plans to spend on delivering the line; absent = not planned."""
+
     def __init__(
         self,
         *,
@@ -262,11 +711,27 @@ class ServiceLine(_message.Message):
         in_advance: _builtins.bool = ...,
         markup_percent: _builtins.str = ...,
         source: _source_pb2.SourceRef | None = ...,
+        delivering_legal_entity_id: _builtins.str | None = ...,
+        region: _builtins.str = ...,
+        revenue_method: Global___RevenueMethod.ValueType = ...,
+        dimensions: Global___AccountingDimensions | None = ...,
+        fixed_fee_billing: Global___FixedFeeBilling.ValueType = ...,
+        period_months: _builtins.int = ...,
+        proration: Global___Proration.ValueType = ...,
+        retainer: Global___RetainerTerms | None = ...,
+        usage: Global___UsageTerms | None = ...,
+        expense_policy: Global___ExpensePolicy | None = ...,
+        multipliers: _abc.Iterable[Global___ActivityMultiplier] | None = ...,
+        cost_budget: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_end_on", b"_end_on", "_not_to_exceed", b"_not_to_exceed", "_source", b"_source", "_start_on", b"_start_on", "end_on", b"end_on", "net_total", b"net_total", "not_to_exceed", b"not_to_exceed", "source", b"source", "start_on", b"start_on", "unit_price", b"unit_price"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cost_budget", b"_cost_budget", "_delivering_legal_entity_id", b"_delivering_legal_entity_id", "_end_on", b"_end_on", "_not_to_exceed", b"_not_to_exceed", "_source", b"_source", "_start_on", b"_start_on", "cost_budget", b"cost_budget", "delivering_legal_entity_id", b"delivering_legal_entity_id", "dimensions", b"dimensions", "end_on", b"end_on", "expense_policy", b"expense_policy", "net_total", b"net_total", "not_to_exceed", b"not_to_exceed", "retainer", b"retainer", "source", b"source", "start_on", b"start_on", "unit_price", b"unit_price", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_end_on", b"_end_on", "_not_to_exceed", b"_not_to_exceed", "_source", b"_source", "_start_on", b"_start_on", "anchor_day", b"anchor_day", "billing_model", b"billing_model", "description", b"description", "discount_percent", b"discount_percent", "end_on", b"end_on", "in_advance", b"in_advance", "markup_percent", b"markup_percent", "milestones", b"milestones", "net_total", b"net_total", "not_to_exceed", b"not_to_exceed", "position", b"position", "quantity", b"quantity", "quote_line_id", b"quote_line_id", "rates", b"rates", "service_code", b"service_code", "source", b"source", "start_on", b"start_on", "tax_category", b"tax_category", "template_code", b"template_code", "unit_price", b"unit_price"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost_budget", b"_cost_budget", "_delivering_legal_entity_id", b"_delivering_legal_entity_id", "_end_on", b"_end_on", "_not_to_exceed", b"_not_to_exceed", "_source", b"_source", "_start_on", b"_start_on", "anchor_day", b"anchor_day", "billing_model", b"billing_model", "cost_budget", b"cost_budget", "delivering_legal_entity_id", b"delivering_legal_entity_id", "description", b"description", "dimensions", b"dimensions", "discount_percent", b"discount_percent", "end_on", b"end_on", "expense_policy", b"expense_policy", "fixed_fee_billing", b"fixed_fee_billing", "in_advance", b"in_advance", "markup_percent", b"markup_percent", "milestones", b"milestones", "multipliers", b"multipliers", "net_total", b"net_total", "not_to_exceed", b"not_to_exceed", "period_months", b"period_months", "position", b"position", "proration", b"proration", "quantity", b"quantity", "quote_line_id", b"quote_line_id", "rates", b"rates", "region", b"region", "retainer", b"retainer", "revenue_method", b"revenue_method", "service_code", b"service_code", "source", b"source", "start_on", b"start_on", "tax_category", b"tax_category", "template_code", b"template_code", "unit_price", b"unit_price", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cost_budget: _TypeAlias = _typing.Literal["cost_budget"]  # noqa: Y015
+    _WhichOneofArgType__cost_budget: _TypeAlias = _typing.Literal["_cost_budget", b"_cost_budget"]  # noqa: Y015
+    _WhichOneofReturnType__delivering_legal_entity_id: _TypeAlias = _typing.Literal["delivering_legal_entity_id"]  # noqa: Y015
+    _WhichOneofArgType__delivering_legal_entity_id: _TypeAlias = _typing.Literal["_delivering_legal_entity_id", b"_delivering_legal_entity_id"]  # noqa: Y015
     _WhichOneofReturnType__end_on: _TypeAlias = _typing.Literal["end_on"]  # noqa: Y015
     _WhichOneofArgType__end_on: _TypeAlias = _typing.Literal["_end_on", b"_end_on"]  # noqa: Y015
     _WhichOneofReturnType__not_to_exceed: _TypeAlias = _typing.Literal["not_to_exceed"]  # noqa: Y015
@@ -275,6 +740,10 @@ class ServiceLine(_message.Message):
     _WhichOneofArgType__source: _TypeAlias = _typing.Literal["_source", b"_source"]  # noqa: Y015
     _WhichOneofReturnType__start_on: _TypeAlias = _typing.Literal["start_on"]  # noqa: Y015
     _WhichOneofArgType__start_on: _TypeAlias = _typing.Literal["_start_on", b"_start_on"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cost_budget) -> _WhichOneofReturnType__cost_budget | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__delivering_legal_entity_id) -> _WhichOneofReturnType__delivering_legal_entity_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__end_on) -> _WhichOneofReturnType__end_on | None: ...
     @_typing.overload

@@ -25,9 +25,10 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from throughline.common.v1 import money_pb2 as throughline_dot_common_dot_v1_dot_money__pb2
+from throughline.customer_contract.v1 import quote_pb2 as throughline_dot_customer__contract_dot_v1_dot_quote__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0throughline/customer_contract/v1/rate_card.proto\x12 throughline.customer_contract.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!throughline/common/v1/money.proto\"\xd3\x02\n\rRateCardEntry\x12\x17\n\x04role\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18<\x12\x1b\n\x05level\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18(H\x00\x88\x01\x01\x12\x1c\n\x06region\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18(H\x01\x88\x01\x01\x12 \n\tperson_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x02\x88\x01\x01\x12\x39\n\x0bhourly_rate\x18\x05 \x01(\x0b\x32\x1c.throughline.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01\x12.\n\nvalid_from\x18\x06 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^\\d{4}-\\d{2}-\\d{2}$\x12\x31\n\x08valid_to\x18\x07 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^\\d{4}-\\d{2}-\\d{2}$H\x03\x88\x01\x01\x42\x08\n\x06_levelB\t\n\x07_regionB\x0c\n\n_person_idB\x0b\n\t_valid_to\"\x81\x03\n\x08RateCard\x12\x1e\n\x0crate_card_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x17\n\x04\x63ode\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18(\x12\x15\n\x04name\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18x\x12#\n\x08\x63urrency\x18\x05 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$\x12&\n\x0flegal_entity_id\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x88\x01\x01\x12\"\n\x0b\x63ustomer_id\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x01\x88\x01\x01\x12M\n\x07\x65ntries\x18\x08 \x03(\x0b\x32/.throughline.customer_contract.v1.RateCardEntryB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xf4\x03\x12\x30\n\x0cpublished_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x12\n\x10_legal_entity_idB\x0e\n\x0c_customer_idb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0throughline/customer_contract/v1/rate_card.proto\x12 throughline.customer_contract.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!throughline/common/v1/money.proto\x1a,throughline/customer_contract/v1/quote.proto\"\xd3\x02\n\rRateCardEntry\x12\x17\n\x04role\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18<\x12\x1b\n\x05level\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18(H\x00\x88\x01\x01\x12\x1c\n\x06region\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18(H\x01\x88\x01\x01\x12 \n\tperson_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x02\x88\x01\x01\x12\x39\n\x0bhourly_rate\x18\x05 \x01(\x0b\x32\x1c.throughline.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01\x12.\n\nvalid_from\x18\x06 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^\\d{4}-\\d{2}-\\d{2}$\x12\x31\n\x08valid_to\x18\x07 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^\\d{4}-\\d{2}-\\d{2}$H\x03\x88\x01\x01\x42\x08\n\x06_levelB\t\n\x07_regionB\x0c\n\n_person_idB\x0b\n\t_valid_to\"\x81\x04\n\x08RateCard\x12\x1e\n\x0crate_card_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x17\n\x04\x63ode\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18(\x12\x15\n\x04name\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18x\x12#\n\x08\x63urrency\x18\x05 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$\x12&\n\x0flegal_entity_id\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x88\x01\x01\x12\"\n\x0b\x63ustomer_id\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x01\x88\x01\x01\x12M\n\x07\x65ntries\x18\x08 \x03(\x0b\x32/.throughline.customer_contract.v1.RateCardEntryB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xf4\x03\x12\x30\n\x0cpublished_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12S\n\x0bmultipliers\x18\n \x03(\x0b\x32\x34.throughline.customer_contract.v1.ActivityMultiplierB\x08\xbaH\x05\x92\x01\x02\x10\x14\x12\x13\n\x0bproposed_by\x18\x0b \x01(\t\x12\x14\n\x0cpublished_by\x18\x0c \x01(\tB\x12\n\x10_legal_entity_idB\x0e\n\x0c_customer_idb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -62,8 +63,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RATECARD'].fields_by_name['customer_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_RATECARD'].fields_by_name['entries']._loaded_options = None
   _globals['_RATECARD'].fields_by_name['entries']._serialized_options = b'\272H\010\222\001\005\010\001\020\364\003'
-  _globals['_RATECARDENTRY']._serialized_start=184
-  _globals['_RATECARDENTRY']._serialized_end=523
-  _globals['_RATECARD']._serialized_start=526
-  _globals['_RATECARD']._serialized_end=911
+  _globals['_RATECARD'].fields_by_name['multipliers']._loaded_options = None
+  _globals['_RATECARD'].fields_by_name['multipliers']._serialized_options = b'\272H\005\222\001\002\020\024'
+  _globals['_RATECARDENTRY']._serialized_start=230
+  _globals['_RATECARDENTRY']._serialized_end=569
+  _globals['_RATECARD']._serialized_start=572
+  _globals['_RATECARD']._serialized_end=1085
 # @@protoc_insertion_point(module_scope)

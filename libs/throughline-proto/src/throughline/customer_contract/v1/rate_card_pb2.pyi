@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from throughline.common.v1 import money_pb2 as _money_pb2
+from throughline.customer_contract.v1 import quote_pb2 as _quote_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -100,6 +101,9 @@ class RateCard(_message.Message):
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     ENTRIES_FIELD_NUMBER: _builtins.int
     PUBLISHED_AT_FIELD_NUMBER: _builtins.int
+    MULTIPLIERS_FIELD_NUMBER: _builtins.int
+    PROPOSED_BY_FIELD_NUMBER: _builtins.int
+    PUBLISHED_BY_FIELD_NUMBER: _builtins.int
     rate_card_id: _builtins.str
     """UUID, the same for all versions."""
     version: _builtins.int
@@ -114,6 +118,9 @@ class RateCard(_message.Message):
     """Card of one legal entity, UUID; absent = the firm's."""
     customer_id: _builtins.str
     """Card agreed with one customer, UUID."""
+    proposed_by: _builtins.str
+    """Who proposed and who published this version, as token subjects; two persons."""
+    published_by: _builtins.str
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateCardEntry]:
         """The rates."""
@@ -121,6 +128,10 @@ class RateCard(_message.Message):
     @_builtins.property
     def published_at(self) -> _timestamp_pb2.Timestamp:
         """When this version was recorded (the second time axis)."""
+
+    @_builtins.property
+    def multipliers(self) -> _containers.RepeatedCompositeFieldContainer[_quote_pb2.ActivityMultiplier]:
+        """Factors of special activities; an activity that neither the contract line nor the card lists counts once."""
 
     def __init__(
         self,
@@ -134,10 +145,13 @@ class RateCard(_message.Message):
         customer_id: _builtins.str | None = ...,
         entries: _abc.Iterable[Global___RateCardEntry] | None = ...,
         published_at: _timestamp_pb2.Timestamp | None = ...,
+        multipliers: _abc.Iterable[_quote_pb2.ActivityMultiplier] | None = ...,
+        proposed_by: _builtins.str = ...,
+        published_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id", "_legal_entity_id", b"_legal_entity_id", "customer_id", b"customer_id", "legal_entity_id", b"legal_entity_id", "published_at", b"published_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id", "_legal_entity_id", b"_legal_entity_id", "code", b"code", "currency", b"currency", "customer_id", b"customer_id", "entries", b"entries", "legal_entity_id", b"legal_entity_id", "name", b"name", "published_at", b"published_at", "rate_card_id", b"rate_card_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id", "_legal_entity_id", b"_legal_entity_id", "code", b"code", "currency", b"currency", "customer_id", b"customer_id", "entries", b"entries", "legal_entity_id", b"legal_entity_id", "multipliers", b"multipliers", "name", b"name", "proposed_by", b"proposed_by", "published_at", b"published_at", "published_by", b"published_by", "rate_card_id", b"rate_card_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__customer_id: _TypeAlias = _typing.Literal["customer_id"]  # noqa: Y015
     _WhichOneofArgType__customer_id: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id"]  # noqa: Y015

@@ -73,6 +73,12 @@ class Task(_message.Message):
     CONTRACT_LINE_ID_FIELD_NUMBER: _builtins.int
     BILLABLE_FIELD_NUMBER: _builtins.int
     CLOSED_FIELD_NUMBER: _builtins.int
+    PARENT_TASK_ID_FIELD_NUMBER: _builtins.int
+    WBS_CODE_FIELD_NUMBER: _builtins.int
+    STARTS_ON_FIELD_NUMBER: _builtins.int
+    ENDS_ON_FIELD_NUMBER: _builtins.int
+    PLANNED_HOURS_FIELD_NUMBER: _builtins.int
+    PREDECESSOR_TASK_IDS_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     """UUID."""
     phase: _builtins.str
@@ -85,6 +91,19 @@ class Task(_message.Message):
     """Whether approved time may be billed."""
     closed: _builtins.bool
     """No time is taken on a closed task."""
+    parent_task_id: _builtins.str
+    """Task this one is a part of, UUID; absent at the top of the plan."""
+    wbs_code: _builtins.str
+    """Place in the plan: `2.1.3`."""
+    starts_on: _builtins.str
+    """Planned first day and first day after, ISO 8601; absent = not planned."""
+    ends_on: _builtins.str
+    planned_hours: _builtins.str
+    """Planned hours, two decimals; empty = not planned."""
+    @_builtins.property
+    def predecessor_task_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Tasks that have to be finished first, UUIDs."""
+
     def __init__(
         self,
         *,
@@ -94,14 +113,33 @@ class Task(_message.Message):
         contract_line_id: _builtins.str | None = ...,
         billable: _builtins.bool = ...,
         closed: _builtins.bool = ...,
+        parent_task_id: _builtins.str | None = ...,
+        wbs_code: _builtins.str = ...,
+        starts_on: _builtins.str | None = ...,
+        ends_on: _builtins.str | None = ...,
+        planned_hours: _builtins.str = ...,
+        predecessor_task_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_line_id", b"_contract_line_id", "contract_line_id", b"contract_line_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_line_id", b"_contract_line_id", "_ends_on", b"_ends_on", "_parent_task_id", b"_parent_task_id", "_starts_on", b"_starts_on", "contract_line_id", b"contract_line_id", "ends_on", b"ends_on", "parent_task_id", b"parent_task_id", "starts_on", b"starts_on"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_line_id", b"_contract_line_id", "billable", b"billable", "closed", b"closed", "contract_line_id", b"contract_line_id", "name", b"name", "phase", b"phase", "task_id", b"task_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_line_id", b"_contract_line_id", "_ends_on", b"_ends_on", "_parent_task_id", b"_parent_task_id", "_starts_on", b"_starts_on", "billable", b"billable", "closed", b"closed", "contract_line_id", b"contract_line_id", "ends_on", b"ends_on", "name", b"name", "parent_task_id", b"parent_task_id", "phase", b"phase", "planned_hours", b"planned_hours", "predecessor_task_ids", b"predecessor_task_ids", "starts_on", b"starts_on", "task_id", b"task_id", "wbs_code", b"wbs_code"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__contract_line_id: _TypeAlias = _typing.Literal["contract_line_id"]  # noqa: Y015
     _WhichOneofArgType__contract_line_id: _TypeAlias = _typing.Literal["_contract_line_id", b"_contract_line_id"]  # noqa: Y015
+    _WhichOneofReturnType__ends_on: _TypeAlias = _typing.Literal["ends_on"]  # noqa: Y015
+    _WhichOneofArgType__ends_on: _TypeAlias = _typing.Literal["_ends_on", b"_ends_on"]  # noqa: Y015
+    _WhichOneofReturnType__parent_task_id: _TypeAlias = _typing.Literal["parent_task_id"]  # noqa: Y015
+    _WhichOneofArgType__parent_task_id: _TypeAlias = _typing.Literal["_parent_task_id", b"_parent_task_id"]  # noqa: Y015
+    _WhichOneofReturnType__starts_on: _TypeAlias = _typing.Literal["starts_on"]  # noqa: Y015
+    _WhichOneofArgType__starts_on: _TypeAlias = _typing.Literal["_starts_on", b"_starts_on"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_line_id) -> _WhichOneofReturnType__contract_line_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ends_on) -> _WhichOneofReturnType__ends_on | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__parent_task_id) -> _WhichOneofReturnType__parent_task_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__starts_on) -> _WhichOneofReturnType__starts_on | None: ...
 
 Global___Task: _TypeAlias = Task  # noqa: Y015
 
@@ -126,6 +164,9 @@ class Milestone(_message.Message):
     ACCEPTED_ON_FIELD_NUMBER: _builtins.int
     ACCEPTED_BY_FIELD_NUMBER: _builtins.int
     EVIDENCE_SHA256_FIELD_NUMBER: _builtins.int
+    RECORDED_BY_FIELD_NUMBER: _builtins.int
+    ACCEPTANCE_REQUESTED_ON_FIELD_NUMBER: _builtins.int
+    SPLIT_FROM_MILESTONE_ID_FIELD_NUMBER: _builtins.int
     milestone_id: _builtins.str
     """UUID."""
     version: _builtins.int
@@ -146,6 +187,12 @@ class Milestone(_message.Message):
     """Who signed for the client; empty before."""
     evidence_sha256: _builtins.str
     """SHA-256 of the evidence document, hexadecimal; empty when none was given."""
+    recorded_by: _builtins.str
+    """Who recorded the acceptance, as a token subject; empty before. Somebody else releases it for billing."""
+    acceptance_requested_on: _builtins.str
+    """Day acceptance was asked of the client, ISO 8601; absent before."""
+    split_from_milestone_id: _builtins.str
+    """Milestone whose open rest this one is, after an acceptance in part, UUID."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """Billed on acceptance, before tax."""
@@ -168,23 +215,34 @@ class Milestone(_message.Message):
         accepted_on: _builtins.str | None = ...,
         accepted_by: _builtins.str = ...,
         evidence_sha256: _builtins.str = ...,
+        recorded_by: _builtins.str = ...,
+        acceptance_requested_on: _builtins.str | None = ...,
+        split_from_milestone_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_accepted_on", b"_accepted_on", "_completed_on", b"_completed_on", "_due_on", b"_due_on", "accepted_on", b"accepted_on", "amount", b"amount", "completed_on", b"completed_on", "due_on", b"due_on"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_acceptance_requested_on", b"_acceptance_requested_on", "_accepted_on", b"_accepted_on", "_completed_on", b"_completed_on", "_due_on", b"_due_on", "_split_from_milestone_id", b"_split_from_milestone_id", "acceptance_requested_on", b"acceptance_requested_on", "accepted_on", b"accepted_on", "amount", b"amount", "completed_on", b"completed_on", "due_on", b"due_on", "split_from_milestone_id", b"split_from_milestone_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_accepted_on", b"_accepted_on", "_completed_on", b"_completed_on", "_due_on", b"_due_on", "accepted_by", b"accepted_by", "accepted_on", b"accepted_on", "amount", b"amount", "completed_on", b"completed_on", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "due_on", b"due_on", "evidence_sha256", b"evidence_sha256", "key", b"key", "milestone_id", b"milestone_id", "name", b"name", "project_id", b"project_id", "quote_line_id", b"quote_line_id", "status", b"status", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_acceptance_requested_on", b"_acceptance_requested_on", "_accepted_on", b"_accepted_on", "_completed_on", b"_completed_on", "_due_on", b"_due_on", "_split_from_milestone_id", b"_split_from_milestone_id", "acceptance_requested_on", b"acceptance_requested_on", "accepted_by", b"accepted_by", "accepted_on", b"accepted_on", "amount", b"amount", "completed_on", b"completed_on", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "due_on", b"due_on", "evidence_sha256", b"evidence_sha256", "key", b"key", "milestone_id", b"milestone_id", "name", b"name", "project_id", b"project_id", "quote_line_id", b"quote_line_id", "recorded_by", b"recorded_by", "split_from_milestone_id", b"split_from_milestone_id", "status", b"status", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__acceptance_requested_on: _TypeAlias = _typing.Literal["acceptance_requested_on"]  # noqa: Y015
+    _WhichOneofArgType__acceptance_requested_on: _TypeAlias = _typing.Literal["_acceptance_requested_on", b"_acceptance_requested_on"]  # noqa: Y015
     _WhichOneofReturnType__accepted_on: _TypeAlias = _typing.Literal["accepted_on"]  # noqa: Y015
     _WhichOneofArgType__accepted_on: _TypeAlias = _typing.Literal["_accepted_on", b"_accepted_on"]  # noqa: Y015
     _WhichOneofReturnType__completed_on: _TypeAlias = _typing.Literal["completed_on"]  # noqa: Y015
     _WhichOneofArgType__completed_on: _TypeAlias = _typing.Literal["_completed_on", b"_completed_on"]  # noqa: Y015
     _WhichOneofReturnType__due_on: _TypeAlias = _typing.Literal["due_on"]  # noqa: Y015
     _WhichOneofArgType__due_on: _TypeAlias = _typing.Literal["_due_on", b"_due_on"]  # noqa: Y015
+    _WhichOneofReturnType__split_from_milestone_id: _TypeAlias = _typing.Literal["split_from_milestone_id"]  # noqa: Y015
+    _WhichOneofArgType__split_from_milestone_id: _TypeAlias = _typing.Literal["_split_from_milestone_id", b"_split_from_milestone_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__acceptance_requested_on) -> _WhichOneofReturnType__acceptance_requested_on | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__accepted_on) -> _WhichOneofReturnType__accepted_on | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__completed_on) -> _WhichOneofReturnType__completed_on | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__due_on) -> _WhichOneofReturnType__due_on | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__split_from_milestone_id) -> _WhichOneofReturnType__split_from_milestone_id | None: ...
 
 Global___Milestone: _TypeAlias = Milestone  # noqa: Y015
 
@@ -242,6 +300,11 @@ class Project(_message.Message):
     ROLE_REQUIREMENTS_FIELD_NUMBER: _builtins.int
     ACTIVATED_AT_FIELD_NUMBER: _builtins.int
     TEMPLATES_FIELD_NUMBER: _builtins.int
+    MASTER_PROJECT_ID_FIELD_NUMBER: _builtins.int
+    SELLING_LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    MANAGER_PERSON_ID_FIELD_NUMBER: _builtins.int
+    CONTRACT_VERSION_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
     """UUID."""
     version: _builtins.int
@@ -260,6 +323,16 @@ class Project(_message.Message):
     starts_on: _builtins.str
     """First day and first day after the plan, ISO 8601."""
     ends_on: _builtins.str
+    master_project_id: _builtins.str
+    """The project of the selling side that this workstream belongs to, UUID; absent on that project itself."""
+    selling_legal_entity_id: _builtins.str
+    """Legal entity that sells, UUID."""
+    region: _builtins.str
+    """Region the workstream is delivered in; empty = no difference is made."""
+    manager_person_id: _builtins.str
+    """Who leads it, UUID of a person; absent = nobody yet."""
+    contract_version: _builtins.int
+    """Version of the contract's terms the plan follows."""
     @_builtins.property
     def budget(self) -> _money_pb2.Money:
         """Planned revenue, before tax."""
@@ -300,11 +373,23 @@ class Project(_message.Message):
         role_requirements: _abc.Iterable[Global___RoleRequirement] | None = ...,
         activated_at: _timestamp_pb2.Timestamp | None = ...,
         templates: _abc.Iterable[_builtins.str] | None = ...,
+        master_project_id: _builtins.str | None = ...,
+        selling_legal_entity_id: _builtins.str = ...,
+        region: _builtins.str = ...,
+        manager_person_id: _builtins.str | None = ...,
+        contract_version: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["activated_at", b"activated_at", "budget", b"budget"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_manager_person_id", b"_manager_person_id", "_master_project_id", b"_master_project_id", "activated_at", b"activated_at", "budget", b"budget", "manager_person_id", b"manager_person_id", "master_project_id", b"master_project_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activated_at", b"activated_at", "budget", b"budget", "contract_id", b"contract_id", "correlation_id", b"correlation_id", "currency", b"currency", "customer_id", b"customer_id", "ends_on", b"ends_on", "engagement_id", b"engagement_id", "legal_entity_id", b"legal_entity_id", "milestones", b"milestones", "name", b"name", "number", b"number", "project_id", b"project_id", "role_requirements", b"role_requirements", "starts_on", b"starts_on", "status", b"status", "tasks", b"tasks", "templates", b"templates", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_manager_person_id", b"_manager_person_id", "_master_project_id", b"_master_project_id", "activated_at", b"activated_at", "budget", b"budget", "contract_id", b"contract_id", "contract_version", b"contract_version", "correlation_id", b"correlation_id", "currency", b"currency", "customer_id", b"customer_id", "ends_on", b"ends_on", "engagement_id", b"engagement_id", "legal_entity_id", b"legal_entity_id", "manager_person_id", b"manager_person_id", "master_project_id", b"master_project_id", "milestones", b"milestones", "name", b"name", "number", b"number", "project_id", b"project_id", "region", b"region", "role_requirements", b"role_requirements", "selling_legal_entity_id", b"selling_legal_entity_id", "starts_on", b"starts_on", "status", b"status", "tasks", b"tasks", "templates", b"templates", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__manager_person_id: _TypeAlias = _typing.Literal["manager_person_id"]  # noqa: Y015
+    _WhichOneofArgType__manager_person_id: _TypeAlias = _typing.Literal["_manager_person_id", b"_manager_person_id"]  # noqa: Y015
+    _WhichOneofReturnType__master_project_id: _TypeAlias = _typing.Literal["master_project_id"]  # noqa: Y015
+    _WhichOneofArgType__master_project_id: _TypeAlias = _typing.Literal["_master_project_id", b"_master_project_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__manager_person_id) -> _WhichOneofReturnType__manager_person_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__master_project_id) -> _WhichOneofReturnType__master_project_id | None: ...
 
 Global___Project: _TypeAlias = Project  # noqa: Y015

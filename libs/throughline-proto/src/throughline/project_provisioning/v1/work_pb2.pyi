@@ -42,6 +42,9 @@ class TimeEntry(_message.Message):
     NOTE_FIELD_NUMBER: _builtins.int
     TIMESHEET_ID_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
+    ACTIVITY_FIELD_NUMBER: _builtins.int
+    REVERSES_TIME_ENTRY_ID_FIELD_NUMBER: _builtins.int
+    REPLACES_TIME_ENTRY_ID_FIELD_NUMBER: _builtins.int
     time_entry_id: _builtins.str
     """UUID."""
     person_id: _builtins.str
@@ -69,6 +72,14 @@ class TimeEntry(_message.Message):
     """What was done, as the person wrote it."""
     timesheet_id: _builtins.str
     """The week's sheet, UUID."""
+    activity: _builtins.str
+    """Kind of work that may change the rate: `overtime`, `travel`; empty = ordinary."""
+    reverses_time_entry_id: _builtins.str
+    """On a reversal: the entry it takes back, UUID. A reversal has the negative minutes of all of that entry, and everything else
+    like it.
+    """
+    replaces_time_entry_id: _builtins.str
+    """On a correction: the reversed entry it stands for, UUID."""
     @_builtins.property
     def source(self) -> _source_pb2.SourceRef: ...
     def __init__(
@@ -92,21 +103,32 @@ class TimeEntry(_message.Message):
         note: _builtins.str = ...,
         timesheet_id: _builtins.str = ...,
         source: _source_pb2.SourceRef | None = ...,
+        activity: _builtins.str = ...,
+        reverses_time_entry_id: _builtins.str | None = ...,
+        replaces_time_entry_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_contract_line_id", b"_contract_line_id", "_source", b"_source", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "source", b"source"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_contract_line_id", b"_contract_line_id", "_replaces_time_entry_id", b"_replaces_time_entry_id", "_reverses_time_entry_id", b"_reverses_time_entry_id", "_source", b"_source", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "replaces_time_entry_id", b"replaces_time_entry_id", "reverses_time_entry_id", b"reverses_time_entry_id", "source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_contract_line_id", b"_contract_line_id", "_source", b"_source", "billable", b"billable", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "engagement_id", b"engagement_id", "legal_entity_id", b"legal_entity_id", "level", b"level", "minutes", b"minutes", "note", b"note", "person_id", b"person_id", "person_name", b"person_name", "project_id", b"project_id", "region", b"region", "role", b"role", "source", b"source", "task_id", b"task_id", "time_entry_id", b"time_entry_id", "timesheet_id", b"timesheet_id", "work_date", b"work_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_contract_line_id", b"_contract_line_id", "_replaces_time_entry_id", b"_replaces_time_entry_id", "_reverses_time_entry_id", b"_reverses_time_entry_id", "_source", b"_source", "activity", b"activity", "billable", b"billable", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "engagement_id", b"engagement_id", "legal_entity_id", b"legal_entity_id", "level", b"level", "minutes", b"minutes", "note", b"note", "person_id", b"person_id", "person_name", b"person_name", "project_id", b"project_id", "region", b"region", "replaces_time_entry_id", b"replaces_time_entry_id", "reverses_time_entry_id", b"reverses_time_entry_id", "role", b"role", "source", b"source", "task_id", b"task_id", "time_entry_id", b"time_entry_id", "timesheet_id", b"timesheet_id", "work_date", b"work_date"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__contract_id: _TypeAlias = _typing.Literal["contract_id"]  # noqa: Y015
     _WhichOneofArgType__contract_id: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id"]  # noqa: Y015
     _WhichOneofReturnType__contract_line_id: _TypeAlias = _typing.Literal["contract_line_id"]  # noqa: Y015
     _WhichOneofArgType__contract_line_id: _TypeAlias = _typing.Literal["_contract_line_id", b"_contract_line_id"]  # noqa: Y015
+    _WhichOneofReturnType__replaces_time_entry_id: _TypeAlias = _typing.Literal["replaces_time_entry_id"]  # noqa: Y015
+    _WhichOneofArgType__replaces_time_entry_id: _TypeAlias = _typing.Literal["_replaces_time_entry_id", b"_replaces_time_entry_id"]  # noqa: Y015
+    _WhichOneofReturnType__reverses_time_entry_id: _TypeAlias = _typing.Literal["reverses_time_entry_id"]  # noqa: Y015
+    _WhichOneofArgType__reverses_time_entry_id: _TypeAlias = _typing.Literal["_reverses_time_entry_id", b"_reverses_time_entry_id"]  # noqa: Y015
     _WhichOneofReturnType__source: _TypeAlias = _typing.Literal["source"]  # noqa: Y015
     _WhichOneofArgType__source: _TypeAlias = _typing.Literal["_source", b"_source"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_id) -> _WhichOneofReturnType__contract_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_line_id) -> _WhichOneofReturnType__contract_line_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__replaces_time_entry_id) -> _WhichOneofReturnType__replaces_time_entry_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reverses_time_entry_id) -> _WhichOneofReturnType__reverses_time_entry_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__source) -> _WhichOneofReturnType__source | None: ...
 
@@ -136,6 +158,11 @@ class ExpenseLine(_message.Message):
     REIMBURSABLE_FIELD_NUMBER: _builtins.int
     RECEIPT_SHA256_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
+    RECEIPT_NET_AMOUNT_FIELD_NUMBER: _builtins.int
+    EXCHANGE_RATE_FIELD_NUMBER: _builtins.int
+    EXCHANGE_RATE_SOURCE_FIELD_NUMBER: _builtins.int
+    EXCHANGE_RATE_ON_FIELD_NUMBER: _builtins.int
+    REVERSES_EXPENSE_LINE_ID_FIELD_NUMBER: _builtins.int
     expense_line_id: _builtins.str
     """UUID."""
     expense_report_id: _builtins.str
@@ -157,6 +184,12 @@ class ExpenseLine(_message.Message):
     reimbursable: _builtins.bool
     receipt_sha256: _builtins.str
     """SHA-256 of the receipt, hexadecimal; empty when there is none."""
+    exchange_rate: _builtins.str
+    """Units of `net_amount`'s currency for one of the receipt's, where they differ, with its source and day: `1.0843`, `ecb`, ISO 8601."""
+    exchange_rate_source: _builtins.str
+    exchange_rate_on: _builtins.str
+    reverses_expense_line_id: _builtins.str
+    """On a reversal: the line it takes back, UUID. Its amounts are the negatives of that line's."""
     @_builtins.property
     def net_amount(self) -> _money_pb2.Money:
         """Cost before recoverable tax."""
@@ -167,6 +200,10 @@ class ExpenseLine(_message.Message):
 
     @_builtins.property
     def source(self) -> _source_pb2.SourceRef: ...
+    @_builtins.property
+    def receipt_net_amount(self) -> _money_pb2.Money:
+        """Cost before recoverable tax in the currency of the receipt; absent = the same as `net_amount`."""
+
     def __init__(
         self,
         *,
@@ -188,21 +225,38 @@ class ExpenseLine(_message.Message):
         reimbursable: _builtins.bool = ...,
         receipt_sha256: _builtins.str = ...,
         source: _source_pb2.SourceRef | None = ...,
+        receipt_net_amount: _money_pb2.Money | None = ...,
+        exchange_rate: _builtins.str = ...,
+        exchange_rate_source: _builtins.str = ...,
+        exchange_rate_on: _builtins.str | None = ...,
+        reverses_expense_line_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_contract_line_id", b"_contract_line_id", "_source", b"_source", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "net_amount", b"net_amount", "source", b"source", "tax_amount", b"tax_amount"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_contract_line_id", b"_contract_line_id", "_exchange_rate_on", b"_exchange_rate_on", "_receipt_net_amount", b"_receipt_net_amount", "_reverses_expense_line_id", b"_reverses_expense_line_id", "_source", b"_source", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "exchange_rate_on", b"exchange_rate_on", "net_amount", b"net_amount", "receipt_net_amount", b"receipt_net_amount", "reverses_expense_line_id", b"reverses_expense_line_id", "source", b"source", "tax_amount", b"tax_amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_contract_line_id", b"_contract_line_id", "_source", b"_source", "billable", b"billable", "category", b"category", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "description", b"description", "engagement_id", b"engagement_id", "expense_line_id", b"expense_line_id", "expense_report_id", b"expense_report_id", "incurred_on", b"incurred_on", "legal_entity_id", b"legal_entity_id", "net_amount", b"net_amount", "person_id", b"person_id", "person_name", b"person_name", "project_id", b"project_id", "receipt_sha256", b"receipt_sha256", "reimbursable", b"reimbursable", "source", b"source", "tax_amount", b"tax_amount"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_contract_line_id", b"_contract_line_id", "_exchange_rate_on", b"_exchange_rate_on", "_receipt_net_amount", b"_receipt_net_amount", "_reverses_expense_line_id", b"_reverses_expense_line_id", "_source", b"_source", "billable", b"billable", "category", b"category", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "description", b"description", "engagement_id", b"engagement_id", "exchange_rate", b"exchange_rate", "exchange_rate_on", b"exchange_rate_on", "exchange_rate_source", b"exchange_rate_source", "expense_line_id", b"expense_line_id", "expense_report_id", b"expense_report_id", "incurred_on", b"incurred_on", "legal_entity_id", b"legal_entity_id", "net_amount", b"net_amount", "person_id", b"person_id", "person_name", b"person_name", "project_id", b"project_id", "receipt_net_amount", b"receipt_net_amount", "receipt_sha256", b"receipt_sha256", "reimbursable", b"reimbursable", "reverses_expense_line_id", b"reverses_expense_line_id", "source", b"source", "tax_amount", b"tax_amount"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__contract_id: _TypeAlias = _typing.Literal["contract_id"]  # noqa: Y015
     _WhichOneofArgType__contract_id: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id"]  # noqa: Y015
     _WhichOneofReturnType__contract_line_id: _TypeAlias = _typing.Literal["contract_line_id"]  # noqa: Y015
     _WhichOneofArgType__contract_line_id: _TypeAlias = _typing.Literal["_contract_line_id", b"_contract_line_id"]  # noqa: Y015
+    _WhichOneofReturnType__exchange_rate_on: _TypeAlias = _typing.Literal["exchange_rate_on"]  # noqa: Y015
+    _WhichOneofArgType__exchange_rate_on: _TypeAlias = _typing.Literal["_exchange_rate_on", b"_exchange_rate_on"]  # noqa: Y015
+    _WhichOneofReturnType__receipt_net_amount: _TypeAlias = _typing.Literal["receipt_net_amount"]  # noqa: Y015
+    _WhichOneofArgType__receipt_net_amount: _TypeAlias = _typing.Literal["_receipt_net_amount", b"_receipt_net_amount"]  # noqa: Y015
+    _WhichOneofReturnType__reverses_expense_line_id: _TypeAlias = _typing.Literal["reverses_expense_line_id"]  # noqa: Y015
+    _WhichOneofArgType__reverses_expense_line_id: _TypeAlias = _typing.Literal["_reverses_expense_line_id", b"_reverses_expense_line_id"]  # noqa: Y015
     _WhichOneofReturnType__source: _TypeAlias = _typing.Literal["source"]  # noqa: Y015
     _WhichOneofArgType__source: _TypeAlias = _typing.Literal["_source", b"_source"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_id) -> _WhichOneofReturnType__contract_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_line_id) -> _WhichOneofReturnType__contract_line_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__exchange_rate_on) -> _WhichOneofReturnType__exchange_rate_on | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__receipt_net_amount) -> _WhichOneofReturnType__receipt_net_amount | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reverses_expense_line_id) -> _WhichOneofReturnType__reverses_expense_line_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__source) -> _WhichOneofReturnType__source | None: ...
 

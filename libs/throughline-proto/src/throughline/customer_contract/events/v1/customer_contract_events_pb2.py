@@ -22,7 +22,9 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from throughline.customer_contract.v1 import contract_pb2 as throughline_dot_customer__contract_dot_v1_dot_contract__pb2
+from throughline.customer_contract.v1 import cost_rate_pb2 as throughline_dot_customer__contract_dot_v1_dot_cost__rate__pb2
 from throughline.customer_contract.v1 import customer_pb2 as throughline_dot_customer__contract_dot_v1_dot_customer__pb2
 from throughline.customer_contract.v1 import legal_entity_pb2 as throughline_dot_customer__contract_dot_v1_dot_legal__entity__pb2
 from throughline.customer_contract.v1 import quote_pb2 as throughline_dot_customer__contract_dot_v1_dot_quote__pb2
@@ -30,7 +32,7 @@ from throughline.customer_contract.v1 import rate_card_pb2 as throughline_dot_cu
 from throughline.options.v1 import options_pb2 as throughline_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nFthroughline/customer_contract/events/v1/customer_contract_events.proto\x12\'throughline.customer_contract.events.v1\x1a/throughline/customer_contract/v1/contract.proto\x1a/throughline/customer_contract/v1/customer.proto\x1a\x33throughline/customer_contract/v1/legal_entity.proto\x1a,throughline/customer_contract/v1/quote.proto\x1a\x30throughline/customer_contract/v1/rate_card.proto\x1a$throughline/options/v1/options.proto\"\xaa\x01\n\x13LegalEntityRecorded\x12\x43\n\x0clegal_entity\x18\x01 \x01(\x0b\x32-.throughline.customer_contract.v1.LegalEntity:N\x92\x88\'J\n*customer_contract.legal_entity.recorded.v1\x12\x1clegal_entity.legal_entity_id\"\x94\x01\n\x10\x43ustomerRecorded\x12<\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32*.throughline.customer_contract.v1.Customer:B\x92\x88\'>\n&customer_contract.customer.recorded.v1\x12\x14\x63ustomer.customer_id\"\x9a\x01\n\rQuoteApproved\x12\x36\n\x05quote\x18\x01 \x01(\x0b\x32\'.throughline.customer_contract.v1.Quote\x12\x16\n\x0e\x63orrelation_id\x18\x02 \x01(\t:9\x92\x88\'5\n#customer_contract.quote.approved.v1\x12\x0equote.quote_id\"\x9a\x01\n\x11RateCardPublished\x12=\n\trate_card\x18\x01 \x01(\x0b\x32*.throughline.customer_contract.v1.RateCard:F\x92\x88\'B\n(customer_contract.rate_card.published.v1\x12\x16rate_card.rate_card_id\"\xbf\x01\n\x0e\x43ontractSigned\x12<\n\x08\x63ontract\x18\x01 \x01(\x0b\x32*.throughline.customer_contract.v1.Contract\x12\x15\n\rengagement_id\x18\x02 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x03 \x01(\t:@\x92\x88\'<\n$customer_contract.contract.signed.v1\x12\x14\x63ontract.contract_id\"\xc5\x01\n\x11\x43ontractActivated\x12<\n\x08\x63ontract\x18\x01 \x01(\x0b\x32*.throughline.customer_contract.v1.Contract\x12\x15\n\rengagement_id\x18\x02 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x03 \x01(\t:C\x92\x88\'?\n\'customer_contract.contract.activated.v1\x12\x14\x63ontract.contract_id\"\xcc\x01\n\x14\x43ontractLimitChanged\x12<\n\x08\x63ontract\x18\x01 \x01(\x0b\x32*.throughline.customer_contract.v1.Contract\x12\x15\n\rengagement_id\x18\x02 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x03 \x01(\t:G\x92\x88\'C\n+customer_contract.contract.limit_changed.v1\x12\x14\x63ontract.contract_idb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nFthroughline/customer_contract/events/v1/customer_contract_events.proto\x12\'throughline.customer_contract.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a/throughline/customer_contract/v1/contract.proto\x1a\x30throughline/customer_contract/v1/cost_rate.proto\x1a/throughline/customer_contract/v1/customer.proto\x1a\x33throughline/customer_contract/v1/legal_entity.proto\x1a,throughline/customer_contract/v1/quote.proto\x1a\x30throughline/customer_contract/v1/rate_card.proto\x1a$throughline/options/v1/options.proto\"\xaa\x01\n\x13LegalEntityRecorded\x12\x43\n\x0clegal_entity\x18\x01 \x01(\x0b\x32-.throughline.customer_contract.v1.LegalEntity:N\x92\x88\'J\n*customer_contract.legal_entity.recorded.v1\x12\x1clegal_entity.legal_entity_id\"\x94\x01\n\x10\x43ustomerRecorded\x12<\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32*.throughline.customer_contract.v1.Customer:B\x92\x88\'>\n&customer_contract.customer.recorded.v1\x12\x14\x63ustomer.customer_id\"\x9a\x01\n\rQuoteApproved\x12\x36\n\x05quote\x18\x01 \x01(\x0b\x32\'.throughline.customer_contract.v1.Quote\x12\x16\n\x0e\x63orrelation_id\x18\x02 \x01(\t:9\x92\x88\'5\n#customer_contract.quote.approved.v1\x12\x0equote.quote_id\"\x9a\x01\n\x11RateCardPublished\x12=\n\trate_card\x18\x01 \x01(\x0b\x32*.throughline.customer_contract.v1.RateCard:F\x92\x88\'B\n(customer_contract.rate_card.published.v1\x12\x16rate_card.rate_card_id\"\xbf\x01\n\x0e\x43ontractSigned\x12<\n\x08\x63ontract\x18\x01 \x01(\x0b\x32*.throughline.customer_contract.v1.Contract\x12\x15\n\rengagement_id\x18\x02 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x03 \x01(\t:@\x92\x88\'<\n$customer_contract.contract.signed.v1\x12\x14\x63ontract.contract_id\"\xc5\x01\n\x11\x43ontractActivated\x12<\n\x08\x63ontract\x18\x01 \x01(\x0b\x32*.throughline.customer_contract.v1.Contract\x12\x15\n\rengagement_id\x18\x02 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x03 \x01(\t:C\x92\x88\'?\n\'customer_contract.contract.activated.v1\x12\x14\x63ontract.contract_id\"\xcc\x01\n\x14\x43ontractLimitChanged\x12<\n\x08\x63ontract\x18\x01 \x01(\x0b\x32*.throughline.customer_contract.v1.Contract\x12\x15\n\rengagement_id\x18\x02 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x03 \x01(\t:G\x92\x88\'C\n+customer_contract.contract.limit_changed.v1\x12\x14\x63ontract.contract_id\"\x8a\x03\n\x13\x43hangeOrderApproved\x12\x17\n\x0f\x63hange_order_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0e\n\x06number\x18\x03 \x01(\t\x12\x13\n\x0b\x63ontract_id\x18\x04 \x01(\t\x12\x17\n\x0flegal_entity_id\x18\x05 \x01(\t\x12\x14\n\x0c\x65\x66\x66\x65\x63tive_on\x18\x06 \x01(\t\x12=\n\x07\x63hanges\x18\x07 \x03(\x0b\x32,.throughline.customer_contract.v1.TermChange\x12\x13\n\x0b\x61pproved_by\x18\x08 \x01(\t\x12/\n\x0b\x61pproved_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rengagement_id\x18\n \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x0b \x01(\t:A\x92\x88\'=\n*customer_contract.change_order.approved.v1\x12\x0f\x63hange_order_id\"\xcb\x02\n\x0f\x43ontractAmended\x12<\n\x08\x63ontract\x18\x01 \x01(\x0b\x32*.throughline.customer_contract.v1.Contract\x12\x15\n\rengagement_id\x18\x02 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x03 \x01(\t\x12\x17\n\x0f\x63hange_order_id\x18\x04 \x01(\t\x12\x1b\n\x13\x63hange_order_number\x18\x05 \x01(\t\x12=\n\x07\x63hanges\x18\x06 \x03(\x0b\x32,.throughline.customer_contract.v1.TermChange\x12\x13\n\x0bretroactive\x18\x07 \x01(\x08:A\x92\x88\'=\n%customer_contract.contract.amended.v1\x12\x14\x63ontract.contract_id\"\xc7\x01\n\x12\x43ontractTerminated\x12<\n\x08\x63ontract\x18\x01 \x01(\x0b\x32*.throughline.customer_contract.v1.Contract\x12\x15\n\rengagement_id\x18\x02 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x03 \x01(\t:D\x92\x88\'@\n(customer_contract.contract.terminated.v1\x12\x14\x63ontract.contract_id\"\xc5\x01\n\x11\x43ontractCompleted\x12<\n\x08\x63ontract\x18\x01 \x01(\x0b\x32*.throughline.customer_contract.v1.Contract\x12\x15\n\rengagement_id\x18\x02 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x03 \x01(\t:C\x92\x88\'?\n\'customer_contract.contract.completed.v1\x12\x14\x63ontract.contract_id\"\xb6\x01\n\x15\x43ostRateCardPublished\x12\x46\n\x0e\x63ost_rate_card\x18\x01 \x01(\x0b\x32..throughline.customer_contract.v1.CostRateCard:U\x92\x88\'Q\n-customer_contract.cost_rate_card.published.v1\x12 cost_rate_card.cost_rate_card_idb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,18 +53,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONTRACTACTIVATED']._serialized_options = b'\222\210\'?\n\'customer_contract.contract.activated.v1\022\024contract.contract_id'
   _globals['_CONTRACTLIMITCHANGED']._loaded_options = None
   _globals['_CONTRACTLIMITCHANGED']._serialized_options = b'\222\210\'C\n+customer_contract.contract.limit_changed.v1\022\024contract.contract_id'
-  _globals['_LEGALENTITYRECORDED']._serialized_start=401
-  _globals['_LEGALENTITYRECORDED']._serialized_end=571
-  _globals['_CUSTOMERRECORDED']._serialized_start=574
-  _globals['_CUSTOMERRECORDED']._serialized_end=722
-  _globals['_QUOTEAPPROVED']._serialized_start=725
-  _globals['_QUOTEAPPROVED']._serialized_end=879
-  _globals['_RATECARDPUBLISHED']._serialized_start=882
-  _globals['_RATECARDPUBLISHED']._serialized_end=1036
-  _globals['_CONTRACTSIGNED']._serialized_start=1039
-  _globals['_CONTRACTSIGNED']._serialized_end=1230
-  _globals['_CONTRACTACTIVATED']._serialized_start=1233
-  _globals['_CONTRACTACTIVATED']._serialized_end=1430
-  _globals['_CONTRACTLIMITCHANGED']._serialized_start=1433
-  _globals['_CONTRACTLIMITCHANGED']._serialized_end=1637
+  _globals['_CHANGEORDERAPPROVED']._loaded_options = None
+  _globals['_CHANGEORDERAPPROVED']._serialized_options = b'\222\210\'=\n*customer_contract.change_order.approved.v1\022\017change_order_id'
+  _globals['_CONTRACTAMENDED']._loaded_options = None
+  _globals['_CONTRACTAMENDED']._serialized_options = b'\222\210\'=\n%customer_contract.contract.amended.v1\022\024contract.contract_id'
+  _globals['_CONTRACTTERMINATED']._loaded_options = None
+  _globals['_CONTRACTTERMINATED']._serialized_options = b'\222\210\'@\n(customer_contract.contract.terminated.v1\022\024contract.contract_id'
+  _globals['_CONTRACTCOMPLETED']._loaded_options = None
+  _globals['_CONTRACTCOMPLETED']._serialized_options = b'\222\210\'?\n\'customer_contract.contract.completed.v1\022\024contract.contract_id'
+  _globals['_COSTRATECARDPUBLISHED']._loaded_options = None
+  _globals['_COSTRATECARDPUBLISHED']._serialized_options = b'\222\210\'Q\n-customer_contract.cost_rate_card.published.v1\022 cost_rate_card.cost_rate_card_id'
+  _globals['_LEGALENTITYRECORDED']._serialized_start=484
+  _globals['_LEGALENTITYRECORDED']._serialized_end=654
+  _globals['_CUSTOMERRECORDED']._serialized_start=657
+  _globals['_CUSTOMERRECORDED']._serialized_end=805
+  _globals['_QUOTEAPPROVED']._serialized_start=808
+  _globals['_QUOTEAPPROVED']._serialized_end=962
+  _globals['_RATECARDPUBLISHED']._serialized_start=965
+  _globals['_RATECARDPUBLISHED']._serialized_end=1119
+  _globals['_CONTRACTSIGNED']._serialized_start=1122
+  _globals['_CONTRACTSIGNED']._serialized_end=1313
+  _globals['_CONTRACTACTIVATED']._serialized_start=1316
+  _globals['_CONTRACTACTIVATED']._serialized_end=1513
+  _globals['_CONTRACTLIMITCHANGED']._serialized_start=1516
+  _globals['_CONTRACTLIMITCHANGED']._serialized_end=1720
+  _globals['_CHANGEORDERAPPROVED']._serialized_start=1723
+  _globals['_CHANGEORDERAPPROVED']._serialized_end=2117
+  _globals['_CONTRACTAMENDED']._serialized_start=2120
+  _globals['_CONTRACTAMENDED']._serialized_end=2451
+  _globals['_CONTRACTTERMINATED']._serialized_start=2454
+  _globals['_CONTRACTTERMINATED']._serialized_end=2653
+  _globals['_CONTRACTCOMPLETED']._serialized_start=2656
+  _globals['_CONTRACTCOMPLETED']._serialized_end=2853
+  _globals['_COSTRATECARDPUBLISHED']._serialized_start=2856
+  _globals['_COSTRATECARDPUBLISHED']._serialized_end=3038
 # @@protoc_insertion_point(module_scope)

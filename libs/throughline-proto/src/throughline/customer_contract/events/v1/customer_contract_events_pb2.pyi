@@ -3,9 +3,13 @@
 isort:skip_file
 Facts published by customer-contract."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from throughline.customer_contract.v1 import contract_pb2 as _contract_pb2
+from throughline.customer_contract.v1 import cost_rate_pb2 as _cost_rate_pb2
 from throughline.customer_contract.v1 import customer_pb2 as _customer_pb2
 from throughline.customer_contract.v1 import legal_entity_pb2 as _legal_entity_pb2
 from throughline.customer_contract.v1 import quote_pb2 as _quote_pb2
@@ -198,3 +202,188 @@ class ContractLimitChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ContractLimitChanged: _TypeAlias = ContractLimitChanged  # noqa: Y015
+
+@_typing.final
+class ChangeOrderApproved(_message.Message):
+    """A change order was approved by both sides. Billing and projects follow when it is applied."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGE_ORDER_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    CONTRACT_ID_FIELD_NUMBER: _builtins.int
+    LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_ON_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    APPROVED_BY_FIELD_NUMBER: _builtins.int
+    APPROVED_AT_FIELD_NUMBER: _builtins.int
+    ENGAGEMENT_ID_FIELD_NUMBER: _builtins.int
+    CORRELATION_ID_FIELD_NUMBER: _builtins.int
+    change_order_id: _builtins.str
+    version: _builtins.int
+    number: _builtins.str
+    """Number people use: `CO-000004`."""
+    contract_id: _builtins.str
+    legal_entity_id: _builtins.str
+    effective_on: _builtins.str
+    """First day the new terms are to hold, ISO 8601."""
+    approved_by: _builtins.str
+    """Who approved, as a token subject, and when."""
+    engagement_id: _builtins.str
+    correlation_id: _builtins.str
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[_contract_pb2.TermChange]:
+        """What is to change."""
+
+    @_builtins.property
+    def approved_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        change_order_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        number: _builtins.str = ...,
+        contract_id: _builtins.str = ...,
+        legal_entity_id: _builtins.str = ...,
+        effective_on: _builtins.str = ...,
+        changes: _abc.Iterable[_contract_pb2.TermChange] | None = ...,
+        approved_by: _builtins.str = ...,
+        approved_at: _timestamp_pb2.Timestamp | None = ...,
+        engagement_id: _builtins.str = ...,
+        correlation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at", "approved_by", b"approved_by", "change_order_id", b"change_order_id", "changes", b"changes", "contract_id", b"contract_id", "correlation_id", b"correlation_id", "effective_on", b"effective_on", "engagement_id", b"engagement_id", "legal_entity_id", b"legal_entity_id", "number", b"number", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeOrderApproved: _TypeAlias = ChangeOrderApproved  # noqa: Y015
+
+@_typing.final
+class ContractAmended(_message.Message):
+    """A change order was applied: the contract has a next version of its terms, which holds from `contract.terms_effective_on`. The
+    terms of earlier days stay what they were.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRACT_FIELD_NUMBER: _builtins.int
+    ENGAGEMENT_ID_FIELD_NUMBER: _builtins.int
+    CORRELATION_ID_FIELD_NUMBER: _builtins.int
+    CHANGE_ORDER_ID_FIELD_NUMBER: _builtins.int
+    CHANGE_ORDER_NUMBER_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    RETROACTIVE_FIELD_NUMBER: _builtins.int
+    engagement_id: _builtins.str
+    correlation_id: _builtins.str
+    change_order_id: _builtins.str
+    change_order_number: _builtins.str
+    """Number people use: `CO-000004`."""
+    retroactive: _builtins.bool
+    """The terms hold for days that lie before the change was recorded: work of those days is to be rated again."""
+    @_builtins.property
+    def contract(self) -> _contract_pb2.Contract:
+        """The terms after the change; `contract_version` is one higher than before."""
+
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[_contract_pb2.TermChange]:
+        """Exactly what differs from the version before."""
+
+    def __init__(
+        self,
+        *,
+        contract: _contract_pb2.Contract | None = ...,
+        engagement_id: _builtins.str = ...,
+        correlation_id: _builtins.str = ...,
+        change_order_id: _builtins.str = ...,
+        change_order_number: _builtins.str = ...,
+        changes: _abc.Iterable[_contract_pb2.TermChange] | None = ...,
+        retroactive: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_order_id", b"change_order_id", "change_order_number", b"change_order_number", "changes", b"changes", "contract", b"contract", "correlation_id", b"correlation_id", "engagement_id", b"engagement_id", "retroactive", b"retroactive"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContractAmended: _TypeAlias = ContractAmended  # noqa: Y015
+
+@_typing.final
+class ContractTerminated(_message.Message):
+    """A contract was ended early; it is not in force from `contract.terminated_on` on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRACT_FIELD_NUMBER: _builtins.int
+    ENGAGEMENT_ID_FIELD_NUMBER: _builtins.int
+    CORRELATION_ID_FIELD_NUMBER: _builtins.int
+    engagement_id: _builtins.str
+    correlation_id: _builtins.str
+    @_builtins.property
+    def contract(self) -> _contract_pb2.Contract: ...
+    def __init__(
+        self,
+        *,
+        contract: _contract_pb2.Contract | None = ...,
+        engagement_id: _builtins.str = ...,
+        correlation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "correlation_id", b"correlation_id", "engagement_id", b"engagement_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContractTerminated: _TypeAlias = ContractTerminated  # noqa: Y015
+
+@_typing.final
+class ContractCompleted(_message.Message):
+    """Everything agreed was done."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRACT_FIELD_NUMBER: _builtins.int
+    ENGAGEMENT_ID_FIELD_NUMBER: _builtins.int
+    CORRELATION_ID_FIELD_NUMBER: _builtins.int
+    engagement_id: _builtins.str
+    correlation_id: _builtins.str
+    @_builtins.property
+    def contract(self) -> _contract_pb2.Contract: ...
+    def __init__(
+        self,
+        *,
+        contract: _contract_pb2.Contract | None = ...,
+        engagement_id: _builtins.str = ...,
+        correlation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "correlation_id", b"correlation_id", "engagement_id", b"engagement_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContractCompleted: _TypeAlias = ContractCompleted  # noqa: Y015
+
+@_typing.final
+class CostRateCardPublished(_message.Message):
+    """A version of a cost rate card was published. Holds all its rates; only services that cost work are granted it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COST_RATE_CARD_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def cost_rate_card(self) -> _cost_rate_pb2.CostRateCard: ...
+    def __init__(
+        self,
+        *,
+        cost_rate_card: _cost_rate_pb2.CostRateCard | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost_rate_card", b"cost_rate_card"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_rate_card", b"cost_rate_card"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CostRateCardPublished: _TypeAlias = CostRateCardPublished  # noqa: Y015

@@ -243,29 +243,39 @@ Global___MilestoneCompleted: _TypeAlias = MilestoneCompleted  # noqa: Y015
 
 @_typing.final
 class MilestoneAccepted(_message.Message):
-    """The client accepted a milestone in full; its amount may be billed."""
+    """The client accepted a milestone; its amount may be billed. After an acceptance in part the milestone has the amount that was
+    accepted, and `rest` is the new milestone that holds what was not.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     MILESTONE_FIELD_NUMBER: _builtins.int
     ENGAGEMENT_ID_FIELD_NUMBER: _builtins.int
     CORRELATION_ID_FIELD_NUMBER: _builtins.int
+    REST_FIELD_NUMBER: _builtins.int
     engagement_id: _builtins.str
     correlation_id: _builtins.str
     @_builtins.property
     def milestone(self) -> _project_pb2.Milestone: ...
+    @_builtins.property
+    def rest(self) -> _project_pb2.Milestone:
+        """What was not accepted, as a milestone of its own that is complete and awaits acceptance; absent after one in full."""
+
     def __init__(
         self,
         *,
         milestone: _project_pb2.Milestone | None = ...,
         engagement_id: _builtins.str = ...,
         correlation_id: _builtins.str = ...,
+        rest: _project_pb2.Milestone | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["milestone", b"milestone"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rest", b"_rest", "milestone", b"milestone", "rest", b"rest"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["correlation_id", b"correlation_id", "engagement_id", b"engagement_id", "milestone", b"milestone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rest", b"_rest", "correlation_id", b"correlation_id", "engagement_id", b"engagement_id", "milestone", b"milestone", "rest", b"rest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__rest: _TypeAlias = _typing.Literal["rest"]  # noqa: Y015
+    _WhichOneofArgType__rest: _TypeAlias = _typing.Literal["_rest", b"_rest"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rest) -> _WhichOneofReturnType__rest | None: ...
 
 Global___MilestoneAccepted: _TypeAlias = MilestoneAccepted  # noqa: Y015
 
@@ -299,3 +309,257 @@ class MilestoneRejected(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MilestoneRejected: _TypeAlias = MilestoneRejected  # noqa: Y015
+
+@_typing.final
+class MilestoneAcceptanceWithdrawn(_message.Message):
+    """An acceptance was taken back before anything of it was billed; the milestone is complete again and awaits acceptance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MILESTONE_FIELD_NUMBER: _builtins.int
+    ENGAGEMENT_ID_FIELD_NUMBER: _builtins.int
+    CORRELATION_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    engagement_id: _builtins.str
+    correlation_id: _builtins.str
+    reason: _builtins.str
+    @_builtins.property
+    def milestone(self) -> _project_pb2.Milestone: ...
+    def __init__(
+        self,
+        *,
+        milestone: _project_pb2.Milestone | None = ...,
+        engagement_id: _builtins.str = ...,
+        correlation_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["milestone", b"milestone"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correlation_id", b"correlation_id", "engagement_id", b"engagement_id", "milestone", b"milestone", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MilestoneAcceptanceWithdrawn: _TypeAlias = MilestoneAcceptanceWithdrawn  # noqa: Y015
+
+@_typing.final
+class RunCancelled(_message.Message):
+    """A provisioning run was given up; no project came of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    CONTRACT_ID_FIELD_NUMBER: _builtins.int
+    ENGAGEMENT_ID_FIELD_NUMBER: _builtins.int
+    CORRELATION_ID_FIELD_NUMBER: _builtins.int
+    LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CANCELLED_AT_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    version: _builtins.int
+    contract_id: _builtins.str
+    engagement_id: _builtins.str
+    correlation_id: _builtins.str
+    legal_entity_id: _builtins.str
+    reason: _builtins.str
+    """Why, as the person wrote it."""
+    @_builtins.property
+    def cancelled_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        contract_id: _builtins.str = ...,
+        engagement_id: _builtins.str = ...,
+        correlation_id: _builtins.str = ...,
+        legal_entity_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        cancelled_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cancelled_at", b"cancelled_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancelled_at", b"cancelled_at", "contract_id", b"contract_id", "correlation_id", b"correlation_id", "engagement_id", b"engagement_id", "legal_entity_id", b"legal_entity_id", "reason", b"reason", "run_id", b"run_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunCancelled: _TypeAlias = RunCancelled  # noqa: Y015
+
+@_typing.final
+class ProjectChanged(_message.Message):
+    """A project's plan, terms or state changed: a change order, a new plan, a task closed, the project closed. Holds its whole state."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    ENGAGEMENT_ID_FIELD_NUMBER: _builtins.int
+    CORRELATION_ID_FIELD_NUMBER: _builtins.int
+    CHANGE_ORDER_ID_FIELD_NUMBER: _builtins.int
+    engagement_id: _builtins.str
+    correlation_id: _builtins.str
+    change_order_id: _builtins.str
+    """Change order it follows, UUID; absent = another cause."""
+    @_builtins.property
+    def project(self) -> _project_pb2.Project: ...
+    def __init__(
+        self,
+        *,
+        project: _project_pb2.Project | None = ...,
+        engagement_id: _builtins.str = ...,
+        correlation_id: _builtins.str = ...,
+        change_order_id: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_change_order_id", b"_change_order_id", "change_order_id", b"change_order_id", "project", b"project"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_change_order_id", b"_change_order_id", "change_order_id", b"change_order_id", "correlation_id", b"correlation_id", "engagement_id", b"engagement_id", "project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__change_order_id: _TypeAlias = _typing.Literal["change_order_id"]  # noqa: Y015
+    _WhichOneofArgType__change_order_id: _TypeAlias = _typing.Literal["_change_order_id", b"_change_order_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__change_order_id) -> _WhichOneofReturnType__change_order_id | None: ...
+
+Global___ProjectChanged: _TypeAlias = ProjectChanged  # noqa: Y015
+
+@_typing.final
+class AssignmentChanged(_message.Message):
+    """A person was assigned to a project, or the assignment changed or ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASSIGNMENT_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    PERSON_ID_FIELD_NUMBER: _builtins.int
+    LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    STARTS_ON_FIELD_NUMBER: _builtins.int
+    ENDS_ON_FIELD_NUMBER: _builtins.int
+    PLANNED_HOURS_FIELD_NUMBER: _builtins.int
+    BOOKING_FIELD_NUMBER: _builtins.int
+    ENGAGEMENT_ID_FIELD_NUMBER: _builtins.int
+    CORRELATION_ID_FIELD_NUMBER: _builtins.int
+    assignment_id: _builtins.str
+    version: _builtins.int
+    project_id: _builtins.str
+    task_id: _builtins.str
+    """Absent = the project as a whole."""
+    person_id: _builtins.str
+    legal_entity_id: _builtins.str
+    """Legal entity that employs the person, UUID."""
+    role: _builtins.str
+    starts_on: _builtins.str
+    """First day and first day after, ISO 8601."""
+    ends_on: _builtins.str
+    planned_hours: _builtins.str
+    """Planned hours, two decimals."""
+    booking: _builtins.str
+    """`soft`, `hard` or `ended`."""
+    engagement_id: _builtins.str
+    correlation_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        assignment_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        project_id: _builtins.str = ...,
+        task_id: _builtins.str | None = ...,
+        person_id: _builtins.str = ...,
+        legal_entity_id: _builtins.str = ...,
+        role: _builtins.str = ...,
+        starts_on: _builtins.str = ...,
+        ends_on: _builtins.str = ...,
+        planned_hours: _builtins.str = ...,
+        booking: _builtins.str = ...,
+        engagement_id: _builtins.str = ...,
+        correlation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_task_id", b"_task_id", "task_id", b"task_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_task_id", b"_task_id", "assignment_id", b"assignment_id", "booking", b"booking", "correlation_id", b"correlation_id", "ends_on", b"ends_on", "engagement_id", b"engagement_id", "legal_entity_id", b"legal_entity_id", "person_id", b"person_id", "planned_hours", b"planned_hours", "project_id", b"project_id", "role", b"role", "starts_on", b"starts_on", "task_id", b"task_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__task_id: _TypeAlias = _typing.Literal["task_id"]  # noqa: Y015
+    _WhichOneofArgType__task_id: _TypeAlias = _typing.Literal["_task_id", b"_task_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__task_id) -> _WhichOneofReturnType__task_id | None: ...
+
+Global___AssignmentChanged: _TypeAlias = AssignmentChanged  # noqa: Y015
+
+@_typing.final
+class PersonRecorded(_message.Message):
+    """A person's employment was recorded or changed; the periods follow each other without overlap. Costs are not part of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Employment(_message.Message):
+        """One stretch of employment."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
+        VALID_FROM_FIELD_NUMBER: _builtins.int
+        VALID_TO_FIELD_NUMBER: _builtins.int
+        ROLE_FIELD_NUMBER: _builtins.int
+        LEVEL_FIELD_NUMBER: _builtins.int
+        REGION_FIELD_NUMBER: _builtins.int
+        MANAGER_PERSON_ID_FIELD_NUMBER: _builtins.int
+        legal_entity_id: _builtins.str
+        """Legal entity that employs, UUID."""
+        valid_from: _builtins.str
+        """First day, ISO 8601."""
+        valid_to: _builtins.str
+        """First day after; absent = it goes on."""
+        role: _builtins.str
+        level: _builtins.str
+        region: _builtins.str
+        manager_person_id: _builtins.str
+        """UUID of a person; absent = nobody."""
+        def __init__(
+            self,
+            *,
+            legal_entity_id: _builtins.str = ...,
+            valid_from: _builtins.str = ...,
+            valid_to: _builtins.str | None = ...,
+            role: _builtins.str = ...,
+            level: _builtins.str = ...,
+            region: _builtins.str = ...,
+            manager_person_id: _builtins.str | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_manager_person_id", b"_manager_person_id", "_valid_to", b"_valid_to", "manager_person_id", b"manager_person_id", "valid_to", b"valid_to"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_manager_person_id", b"_manager_person_id", "_valid_to", b"_valid_to", "legal_entity_id", b"legal_entity_id", "level", b"level", "manager_person_id", b"manager_person_id", "region", b"region", "role", b"role", "valid_from", b"valid_from", "valid_to", b"valid_to"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType__manager_person_id: _TypeAlias = _typing.Literal["manager_person_id"]  # noqa: Y015
+        _WhichOneofArgType__manager_person_id: _TypeAlias = _typing.Literal["_manager_person_id", b"_manager_person_id"]  # noqa: Y015
+        _WhichOneofReturnType__valid_to: _TypeAlias = _typing.Literal["valid_to"]  # noqa: Y015
+        _WhichOneofArgType__valid_to: _TypeAlias = _typing.Literal["_valid_to", b"_valid_to"]  # noqa: Y015
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__manager_person_id) -> _WhichOneofReturnType__manager_person_id | None: ...
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__valid_to) -> _WhichOneofReturnType__valid_to | None: ...
+
+    PERSON_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    EMPLOYMENTS_FIELD_NUMBER: _builtins.int
+    person_id: _builtins.str
+    version: _builtins.int
+    name: _builtins.str
+    @_builtins.property
+    def employments(self) -> _containers.RepeatedCompositeFieldContainer[Global___PersonRecorded.Employment]:
+        """Oldest first."""
+
+    def __init__(
+        self,
+        *,
+        person_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        name: _builtins.str = ...,
+        employments: _abc.Iterable[Global___PersonRecorded.Employment] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["employments", b"employments", "name", b"name", "person_id", b"person_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PersonRecorded: _TypeAlias = PersonRecorded  # noqa: Y015
