@@ -101,6 +101,25 @@ class Api:
         headers = {"Idempotency-Key": key or str(uuid4())}
         return self._send("PATCH", path, json=body, headers=headers)
 
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Document,
+        *,
+        query: Mapping[str, str],
+        key: str | None = None,
+    ) -> Document:
+        """Call any method; `body` and `key` are of no account where the method reads.
+
+        Raises:
+            Refused, Unreachable: see there.
+        """
+        if method == "GET":
+            return self._send(method, path, params=query)
+        headers = {"Idempotency-Key": key or str(uuid4())}
+        return self._send(method, path, params=query, json=body, headers=headers)
+
     def download(self, path: str) -> bytes:
         """Return the bytes of a document.
 

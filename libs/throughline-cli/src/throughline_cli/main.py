@@ -7,6 +7,7 @@ from typer.core import TyperGroup
 
 from throughline_cli.commands import (
     audit,
+    call,
     clock,
     demo,
     lifecycle,
@@ -34,6 +35,7 @@ _GROUPS: Final = (
     demo,
     lineage,
     reconcile,
+    call,
     run,
     logs,
     doctor_command,
