@@ -80,7 +80,10 @@ async def stock_catalogue(rest: Rest) -> None:
     for code, service in firm.SERVICES.items():
         await rest.put("finance", f"/v1/services/{code}", service)
     for code, template in firm.TEMPLATES.items():
-        await rest.put("pmo", f"/v1/delivery-templates/{code}", template)
+        path = f"/v1/delivery-templates/{code}"
+        proposed = await rest.put("pmo", path, template)
+        version = proposed["template"]["version"]
+        await rest.post("delivery", f"{path}:approve", {"version": version})
     for rule in firm.TAX_RULES:
         await rest.put("finance", "/v1/tax-rules", rule)
 

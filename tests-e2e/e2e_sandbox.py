@@ -23,6 +23,7 @@ EVERY_SERVICE: Final = tuple(service.name for service in ALL_SERVICES)
 SUBJECTS: Final = {
     "sales": Subject("sam.sales", ("sales_operations",)),
     "pmo": Subject("petra.pmo", ("pmo",)),
+    "delivery": Subject("dana.delivery", ("pmo",)),
     "finance": Subject("fiona.finance", ("finance",)),
     "controller": Subject("felix.finance", ("finance",)),
     "integration": Subject("ines.integration", ("integration",)),

@@ -26,6 +26,10 @@ _DAY_MINUTES: Final = 12 * 60
 _MONTH_DAYS: Final = 30
 _WEEKS: Final = (date(2026, 9, 7), date(2026, 9, 14), date(2026, 9, 21))
 _WORKING_DAYS: Final = 5
+_ENTRY_MINUTES_MAX: Final = 6
+# Half a day again, of which every entry takes at most so much.
+_TIMES_A_WEEK: Final = _DAY_MINUTES // _ENTRY_MINUTES_MAX
+_WEEKS_PER_SECOND_MAX: Final = 1.5 / (_PAUSE_SECONDS_MAX / 2)
 _EXPENSE_LINES_MAX: Final = 3
 # Five per cent of a multiple of this are whole cents.
 _COST_STEP: Final = Decimal("0.20")
@@ -59,7 +63,8 @@ class Client:
     ledger: Ledger
     deal: Deal
     employee_id: str
-    """Whose weeks and expenses it records; `calendar` is of other people."""
+    """Whose expenses it records; `weeks` and `calendar` are of other people."""
+    weeks: Iterator[tuple[str, date]]
     calendar: Calendar
     random: Random
     stop: asyncio.Event
@@ -86,6 +91,19 @@ def people_needed(seconds: float) -> int:
     return 2 + int(minutes / (_DAY_MINUTES * _MONTH_DAYS))
 
 
+def weeks_needed(seconds: float) -> int:
+    """Return how many people's weeks a client can fill in this time."""
+    return 1 + int(seconds * _WEEKS_PER_SECOND_MAX / (_TIMES_A_WEEK * len(_WEEKS)))
+
+
+def weeks_of(people: Sequence[str]) -> Iterator[tuple[str, date]]:
+    """Yield every person's weeks, each as often as its days hold another entry."""
+    for _ in range(_TIMES_A_WEEK):
+        for person_id in people:
+            for monday in _WEEKS:
+                yield person_id, monday
+
+
 async def import_batch(client: Client) -> None:
     """Bring in entries that were approved elsewhere, all or nothing or each for itself."""
     rows = [_row(client) for _ in range(client.random.choice(_BATCHES))]
@@ -104,12 +122,12 @@ async def import_batch(client: Client) -> None:
 
 async def fill_week(client: Client) -> None:
     """Record a person's week entry by entry, hand it in, and have it approved."""
-    monday = client.random.choice(_WEEKS)
+    person_id, monday = next(client.weeks)
     entries = []
     for day in range(_WORKING_DAYS):
-        name, minutes = client.next_name(), client.random.randint(1, 6)
+        name, minutes = client.next_name(), client.random.randint(1, _ENTRY_MINUTES_MAX)
         body = {
-            "person_id": client.employee_id,
+            "person_id": person_id,
             "task_id": client.deal.task_id,
             "work_date": (monday + timedelta(day)).isoformat(),
             "minutes": minutes,
@@ -120,7 +138,7 @@ async def fill_week(client: Client) -> None:
     sheets = [
         sheet["timesheet_id"]
         async for sheet in client.rest.pages(
-            "pmo", "/v1/timesheets", "timesheets", person_id=client.employee_id, status="draft"
+            "pmo", "/v1/timesheets", "timesheets", person_id=person_id, status="draft"
         )
     ]
     for sheet_id in sheets:

@@ -24,7 +24,16 @@ from e2e_deals import (
 from e2e_sandbox import Sandbox
 from e2e_settling import count_redeliveries, settle
 
-from faults.clients import WORK, Calendar, Client, Work, accept_milestone, people_needed
+from faults.clients import (
+    WORK,
+    Calendar,
+    Client,
+    Work,
+    accept_milestone,
+    people_needed,
+    weeks_needed,
+    weeks_of,
+)
 from faults.echo import echo
 from faults.judge import Verdict, judge
 from faults.killer import READY_SECONDS, Deaths, Killer
@@ -175,7 +184,10 @@ async def _clients(
     clients = []
     for number, work in enumerate(kinds):
         deal = deals[number % len(deals)]
-        names = [f"Client {number} Person {n}" for n in range(people_needed(plan.seconds))]
+        weekly = weeks_needed(plan.seconds)
+        names = [
+            f"Client {number} Person {n}" for n in range(1 + weekly + people_needed(plan.seconds))
+        ]
         employee_id, *others = await hire(rest, deal.legal_entity_id, names)
         client = Client(
             name=f"client-{number}",
@@ -183,7 +195,8 @@ async def _clients(
             ledger=ledger,
             deal=deal,
             employee_id=employee_id,
-            calendar=Calendar(others),
+            weeks=weeks_of(others[:weekly]),
+            calendar=Calendar(others[weekly:]),
             random=Random(random.random()),
             stop=stop,
         )

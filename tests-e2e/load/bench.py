@@ -9,14 +9,13 @@ from e2e_rest import Rest
 from e2e_sandbox import Sandbox
 from e2e_settling import settle
 
-from load import importing, invoicing, rating
+from load import importing, invoicing, provisioning, rating
 from load.figures import Figure
 from load.floors import insert_floor, publish_floor
 from load.world import BODY_ROWS, CLIENTS, Timeclock, make_world
 
-MEMORY_MAX: Final = 300
-
 _TIME: Final = ("project-provisioning", "time_entry")
+_PROJECT_LINE: Final = ("project-provisioning", "project_line")
 _CONNECTIONS: Final = 32
 _PUBLISHED: Final = 2_000
 _PUBLISHED_BYTES: Final = 1_000
@@ -31,11 +30,37 @@ class Size:
     singles: int
     backlog_bodies: int
     rated_singly: int
+    large_bodies: int
+    large_body_rows: int
 
 
-FULL: Final = Size(contracts=500, bodies=60, singles=2_000, backlog_bodies=20, rated_singly=200)
-QUICK: Final = Size(contracts=100, bodies=16, singles=400, backlog_bodies=4, rated_singly=50)
-TINY: Final = Size(contracts=3, bodies=2, singles=24, backlog_bodies=1, rated_singly=5)
+FULL: Final = Size(
+    contracts=500,
+    bodies=60,
+    singles=2_000,
+    backlog_bodies=20,
+    rated_singly=200,
+    large_bodies=10,
+    large_body_rows=10_000,
+)
+QUICK: Final = Size(
+    contracts=100,
+    bodies=16,
+    singles=400,
+    backlog_bodies=4,
+    rated_singly=50,
+    large_bodies=3,
+    large_body_rows=10_000,
+)
+TINY: Final = Size(
+    contracts=3,
+    bodies=2,
+    singles=24,
+    backlog_bodies=1,
+    rated_singly=5,
+    large_bodies=2,
+    large_body_rows=250,
+)
 
 
 async def bench(sandbox: Sandbox, size: Size) -> Sequence[Figure]:
@@ -43,17 +68,21 @@ async def bench(sandbox: Sandbox, size: Size) -> Sequence[Figure]:
     sandbox.set_clock("2026-10-01T07:00:00Z")
     async with Rest(sandbox.url, sandbox.bearers(), connections=_CONNECTIONS) as rest:
         world = await make_world(rest, contracts=size.contracts)
+        provisioned = await provisioning.provision(sandbox, rest, world, count=size.contracts)
         clock = Timeclock(rest, world)
         imported = await importing.bulk(rest, await clock.bodies(size.bodies))
-        singles = await importing.singles(rest, world, count=size.singles)
+        singles = await importing.singles(sandbox, rest, world, count=size.singles)
         await settle(rest, sandbox)
         rows = (await clock.single_rows())[: size.rated_singly]
         latency = await rating.latency(sandbox, rest, rows)
         backlog = await rating.backlog(sandbox, rest, await clock.bodies(size.backlog_bodies))
         await settle(rest, sandbox)
         drafts, issue = await invoicing.run_invoices(rest, world.entity_id)
+        # Last, because what it leaves to others to do would slow everything else down.
+        bodies = await clock.large_bodies(size.large_bodies, size.large_body_rows)
+        scale = await importing.at_scale(sandbox, rest, bodies, rows=size.large_body_rows)
     memories = [
-        Figure(f"memory of {service}", mebibytes, "MiB", aim=MEMORY_MAX, is_cost=True)
+        Figure(f"memory of {service}", mebibytes, "MiB", aim=importing.MEMORY_MAX, is_cost=True)
         for service, mebibytes in memory(sandbox).items()
     ]
     published = await publish_floor(sandbox, count=_PUBLISHED, size=_PUBLISHED_BYTES)
@@ -65,9 +94,12 @@ async def bench(sandbox: Sandbox, size: Size) -> Sequence[Figure]:
         *latency,
         await _floored(sandbox, drafts, ("invoice-payment", "invoice_item")),
         await _floored(sandbox, issue, ("invoice-payment", "invoice")),
-        Figure(f"quotes, {CLIENTS} clients", world.quotes.per_second, "quotes/s"),
+        Figure(f"quotes imported, {CLIENTS} clients", world.quotes.per_second, "quotes/s"),
+        await _floored(sandbox, provisioned[0], _PROJECT_LINE, connections=CLIENTS, batch=1),
+        *provisioned[1:],
         Figure("floor: messages published, each synced", published, "messages/s"),
         *memories,
+        *scale,
     ]
 
 

@@ -31,6 +31,7 @@ _WEEK: Final = timedelta(7)
 _WEEKS: Final = 3
 _DAYS: Final = 5
 _ENTRIES_A_DAY: Final = 4
+_DAY_MINUTES: Final = 24 * 60
 _PEOPLE_IN_BODY: Final = BODY_ROWS // (_DAYS * _ENTRIES_A_DAY)
 
 
@@ -39,6 +40,7 @@ class World:
     """What the benchmarks work with, and how fast it was made."""
 
     entity_id: str
+    customer_id: str
     deals: Sequence[Deal]
     quotes: Timing
     """Importing the quotes, with `CLIENTS` clients."""
@@ -68,7 +70,7 @@ async def make_world(rest: Rest, *, contracts: int) -> World:
         deals.append(await running_deal(rest, contract_id))
 
     await drive(contract_ids, find, clients=CLIENTS)
-    return World(entity_id, deals, timing)
+    return World(entity_id, customer_id, deals, timing)
 
 
 class Timeclock:
@@ -87,6 +89,16 @@ class Timeclock:
             people = await self._hire()
             made += [self._body(people, _FIRST_MONDAY + week * _WEEK) for week in range(_WEEKS)]
         return made[:count]
+
+    async def large_bodies(self, count: int, rows: int) -> list[bytes]:
+        """Return bodies of so many rows, all of the same people: each body is a week of its own."""
+        people = await self._hire()
+        first = _FIRST_MONDAY - count * _WEEK
+        each_day = -(-rows // (len(people) * _DAYS))
+        return [
+            self._body(people, first + week * _WEEK, each_day=each_day, rows_max=rows)
+            for week in range(count)
+        ]
 
     async def single_rows(self) -> list[bytes]:
         """Return the rows of one body, each as a body of its own that names the entry it makes."""
@@ -107,19 +119,27 @@ class Timeclock:
         await drive(range(first, self._people), take_on, clients=CLIENTS)
         return people
 
-    def _body(self, people: Sequence[str], monday: date) -> bytes:
+    def _body(
+        self,
+        people: Sequence[str],
+        monday: date,
+        *,
+        each_day: int = _ENTRIES_A_DAY,
+        rows_max: int = BODY_ROWS,
+    ) -> bytes:
         """Return everybody's week, each person on the next contract."""
         rows: list[dict[str, Any]] = []
         for person_id in people:
             deal = self._world.deals[self._weeks % len(self._world.deals)]
             self._weeks += 1
-            rows += _week(person_id, monday, deal.task_id)
-        return json.dumps({"rows": rows, "partial": False, "approved": True}).encode()
+            rows += _week(person_id, monday, deal.task_id, each_day)
+        return json.dumps({"rows": rows[:rows_max], "partial": False, "approved": True}).encode()
 
 
-def _week(person_id: str, monday: date, task_id: str) -> Iterator[dict[str, Any]]:
+def _week(person_id: str, monday: date, task_id: str, each_day: int) -> Iterator[dict[str, Any]]:
+    minutes = min(ENTRY_MINUTES, _DAY_MINUTES // each_day)
     for day in range(_DAYS):
-        for number in range(_ENTRIES_A_DAY):
+        for number in range(each_day):
             work_date = (monday + timedelta(day)).isoformat()
             yield {
                 "source": {
@@ -130,6 +150,6 @@ def _week(person_id: str, monday: date, task_id: str) -> Iterator[dict[str, Any]
                 "person_id": person_id,
                 "task_id": task_id,
                 "work_date": work_date,
-                "minutes": ENTRY_MINUTES,
+                "minutes": minutes,
                 "note": f"Work package {number + 1}",
             }

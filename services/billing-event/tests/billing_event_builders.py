@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from billing_event.domain.agreement import Agreement, Ending, Facts
 from billing_event.domain.decision import Judge
 from billing_event.domain.limit import Account, LimitBook, account_id
 from billing_event.domain.release import ReleasePolicy
@@ -24,7 +25,6 @@ from billing_event.domain.terms import (
     CardEntry,
     ContractTerms,
     CustomerState,
-    Facts,
     LineTerms,
     RateCard,
     TaxStatus,
@@ -109,6 +109,11 @@ def a_customer(**different: Any) -> CustomerState:
     return replace(customer, **different)
 
 
+def an_agreement(*versions: ContractTerms, ending: Ending | None = None) -> Agreement:
+    """Return a contract with these versions of its terms, the first of which came into force."""
+    return Agreement(versions, versions[0].contract_version, ending)
+
+
 def some_facts(
     terms: ContractTerms | None = None,
     *,
@@ -117,7 +122,8 @@ def some_facts(
 ) -> Facts:
     known = some_terms() if terms is None else terms
     state = a_customer() if customer is None else customer
-    return Facts(1, {known.contract_id: known}, cards, {state.customer_id: state})
+    agreement = an_agreement(known)
+    return Facts(1, {known.contract_id: agreement}, cards, {state.customer_id: state})
 
 
 def an_item(**different: Any) -> SourceItem:

@@ -17,7 +17,7 @@ from throughline_core.ids import derived_id
 from throughline_runtime import exceptions
 from throughline_runtime.context import Context
 from throughline_runtime.database import read, write
-from throughline_runtime.identity import acting_as
+from throughline_runtime.identity import acting_as, current_caller
 from throughline_simulators.testing import Simulators
 from throughline_testing.serving import a_caller
 
@@ -113,6 +113,7 @@ class Owners:
     quotes: list[quotes_pb.ImportQuoteRequest] = field(default_factory=list)
     payments: list[payments_pb.RecordPaymentRequest] = field(default_factory=list)
     refusal: Refusal | None = None
+    systems: set[str | None] = field(default_factory=set)
 
 
 @dataclass
@@ -126,6 +127,7 @@ class OwningServices:
         self, request: customers_pb.CreateCustomerRequest
     ) -> customers_pb.CreateCustomerResponse:
         self.owners.customers.append(request)
+        self.owners.systems.add(current_caller().system)
         customer_id = str(derived_id("customer", request.source.object_id))
         return customers_pb.CreateCustomerResponse(
             customer=customer_pb2.Customer(customer_id=customer_id)
@@ -134,6 +136,7 @@ class OwningServices:
     async def import_quote(
         self, request: quotes_pb.ImportQuoteRequest
     ) -> quotes_pb.ImportQuoteResponse:
+        self.owners.systems.add(current_caller().system)
         if self.owners.refusal is not None:
             raise self.owners.refusal
         self.owners.quotes.append(request)
@@ -158,6 +161,7 @@ class OwningServices:
     async def record_payment(
         self, request: payments_pb.RecordPaymentRequest
     ) -> payments_pb.RecordPaymentResponse:
+        self.owners.systems.add(current_caller().system)
         if self.owners.refusal is not None:
             raise self.owners.refusal
         self.owners.payments.append(request)

@@ -6,6 +6,12 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
+from customer_contract.domain.change_order_content import (
+    AlteredLine,
+    ChangeOrderContent,
+    LimitMove,
+)
+from customer_contract.domain.change_order_record import ChangeOrder, ChangeOrderStatus
 from customer_contract.domain.contract_terms import (
     Amendment,
     BillingProfile,
@@ -15,23 +21,46 @@ from customer_contract.domain.contract_terms import (
     InvoiceGrouping,
     LineDetail,
     Signature,
+    StateInstants,
 )
+from customer_contract.domain.cost_rate import CostEntry, CostKey, CostRateCard
 from customer_contract.domain.customer import Customer, CustomerProfile
+from customer_contract.domain.data_quality import (
+    Condition,
+    Rule,
+    RuleObject,
+    RuleStatus,
+    RuleTerms,
+    Severity,
+)
 from customer_contract.domain.legal_entity import EntityProfile, LegalEntity
 from customer_contract.domain.line_offer import LineOffer
 from customer_contract.domain.quote import Approval, Quote, QuoteOrigin, QuoteStatus
 from customer_contract.domain.rate_card import CardScope, RateCard, RateEntry, RateKey
 from customer_contract.domain.service_line import (
+    ActivityMultiplier,
     BillingModel,
+    Delivery,
+    FixedFeeBilling,
     LineRate,
     Milestone,
     ModelTerms,
+    Proration,
+    RetainerOverage,
+    RetainerRollOver,
+    RetainerTerms,
+    RevenueMethod,
     ServiceLine,
+    UsageAggregation,
+    UsageTerms,
+    UsageTier,
 )
 from customer_contract.domain.tax_registration import TaxStatus
 from customer_contract.domain.values import (
+    ChangeOrderId,
     ContractId,
     ContractLineId,
+    CostRateCardId,
     CustomerId,
     LegalEntityId,
     PersonId,
@@ -59,6 +88,8 @@ CUSTOMER_ID: Final = CustomerId(an_id("c1"))
 QUOTE_ID: Final = QuoteId(an_id("a1"))
 CARD_ID: Final = RateCardId(an_id("d1"))
 CONTRACT_ID: Final = ContractId(an_id("b1"))
+CHANGE_ORDER_ID: Final = ChangeOrderId(an_id("b9"))
+LEARNED: Final = datetime(2026, 9, 1, 6, tzinfo=UTC)
 PERSON_ID: Final = PersonId(an_id("131"))
 CORRELATION_ID: Final = an_id("f2")
 
@@ -116,8 +147,59 @@ def a_customer_profile(**changes: Any) -> CustomerProfile:
     return replace(profile, **changes)
 
 
+def a_data_quality_rule(**terms: Any) -> Rule:
+    """Return a rule in force that wants a billing contact."""
+    wanted = RuleTerms(
+        object=RuleObject.CUSTOMER,
+        field="contacts.billing",
+        condition=Condition.REQUIRED,
+        pattern="",
+        values=(),
+        legal_entity_id=None,
+        country=None,
+        severity=Severity.STOP,
+        owner="sales_operations",
+        advice="record who approves invoices",
+    )
+    return Rule(
+        code="billing-contact",
+        rule_version=1,
+        terms=replace(wanted, **terms),
+        status=RuleStatus.ACTIVE,
+        proposed_by="paula",
+        proposed_at=datetime(2026, 8, 1, tzinfo=UTC),
+        activated_by="ines",
+        activated_at=datetime(2026, 8, 2, tzinfo=UTC),
+    )
+
+
 def a_milestone(key: str, share: str, **changes: Any) -> Milestone:
     return replace(Milestone(key, key.title(), Decimal(share), None), **changes)
+
+
+def a_retainer(**changes: Any) -> RetainerTerms:
+    """Return forty hours a month, half of which may be carried on for three months."""
+    retainer = RetainerTerms(
+        period_months=1,
+        hours=Decimal(40),
+        roll_over=RetainerRollOver.CARRY,
+        roll_over_limit_percent=Decimal(50),
+        expires_after_periods=3,
+        overage=RetainerOverage.BILL,
+        overage_rate=eur("165"),
+    )
+    return replace(retainer, **changes)
+
+
+def a_usage(**changes: Any) -> UsageTerms:
+    usage = UsageTerms(
+        meter="managed_devices",
+        period_months=1,
+        aggregation=UsageAggregation.MAX,
+        included_quantity=Decimal(50),
+        tiers=(UsageTier(Decimal(200), eur("9.5")), UsageTier(None, eur("7.25"))),
+    )
+    return replace(usage, **changes)
 
 
 def an_offer(billing_model: BillingModel, **changes: Any) -> LineOffer:
@@ -211,8 +293,10 @@ _LINES: Final = (
                     date(2026, 11, 30),
                     eur("14400"),
                 ),
-            )
+            ),
+            fixed_fee_billing=FixedFeeBilling.MILESTONES,
         ),
+        delivery=Delivery(revenue_method=RevenueMethod.ON_ACCEPTANCE),
     ),
     _sampled(
         2,
@@ -243,7 +327,8 @@ _LINES: Final = (
         price="2500",
         total="30000",
         tax_category="managed_services",
-        terms=ModelTerms(anchor_day=1),
+        terms=ModelTerms(anchor_day=1, period_months=1, proration=Proration.ACTUAL_DAYS),
+        delivery=Delivery(revenue_method=RevenueMethod.RATABLE),
     ),
     _sampled(
         4,
@@ -334,8 +419,51 @@ def a_signed_contract(**changes: Any) -> Contract:
 
 
 def an_active_contract(**changes: Any) -> Contract:
-    active = a_signed_contract(status=ContractStatus.ACTIVE, version=3, activated_on=START)
+    active = a_signed_contract(
+        status=ContractStatus.ACTIVE,
+        version=3,
+        activated_on=START,
+        learned=StateInstants(activated_at=LEARNED),
+    )
     return replace(active, **changes)
+
+
+def a_change_order(**changes: Any) -> ChangeOrder:
+    """Return the change order of the samples as it is proposed.
+
+    From October on seniors cost more, there are more hours of them, and the limit rises.
+    """
+    line = an_active_contract().lines[1]
+    rates = tuple(
+        replace(rate, hourly_rate=eur("190")) if rate.role == "senior_consultant" else rate
+        for rate in line.terms.terms.rates
+    )
+    change_order = ChangeOrder(
+        change_order_id=CHANGE_ORDER_ID,
+        version=2,
+        number="CO-000004",
+        contract_id=CONTRACT_ID,
+        legal_entity_id=ENTITY_ID,
+        engagement_id=an_id("f1"),
+        correlation_id=CORRELATION_ID,
+        currency="EUR",
+        status=ChangeOrderStatus.PROPOSED,
+        reason="second warehouse, agreed in the steering committee of 22 September",
+        effective_on=date(2026, 10, 1),
+        content=ChangeOrderContent(
+            altered=(
+                AlteredLine(
+                    line.contract_line_id,
+                    quantity=Decimal(500),
+                    rates=rates,
+                    limit=LimitMove(eur("75000")),
+                ),
+            )
+        ),
+        drafted_by="olga",
+        proposed_by="olga",
+    )
+    return replace(change_order, **changes)
 
 
 def a_billing_profile(**changes: Any) -> BillingProfile:
@@ -372,8 +500,42 @@ def a_card(*entries: RateEntry, **changes: Any) -> RateCard:
         scope=CardScope("EUR", ENTITY_ID, None),
         entries=entries or SAMPLED_RATES,
         published_at=datetime(2026, 8, 1, 8, tzinfo=UTC),
+        multipliers=(
+            ActivityMultiplier("overtime", Decimal("1.5")),
+            ActivityMultiplier("travel", Decimal("0.5")),
+        ),
+        proposed_by="olga",
+        published_by="frieda",
     )
     return replace(card, **changes)
+
+
+def a_cost(role: str, amount: str, **changes: Any) -> CostEntry:
+    """Return a cost from 2026 on; `level` and `region` narrow whom it is for."""
+    key = CostKey(role, changes.pop("level", None), changes.pop("region", None))
+    return replace(CostEntry(key, eur(amount), date(2026, 1, 1), None), **changes)
+
+
+def a_cost_card(*entries: CostEntry, **changes: Any) -> CostRateCard:
+    card = CostRateCard(
+        cost_rate_card_id=CostRateCardId(an_id("d2")),
+        version=1,
+        legal_entity_id=ENTITY_ID,
+        currency="EUR",
+        entries=entries or SAMPLED_COSTS,
+        published_at=datetime(2026, 8, 1, 8, tzinfo=UTC),
+    )
+    return replace(card, **changes)
+
+
+SAMPLED_COSTS: Final = (
+    a_cost("senior_consultant", "92.5", valid_to=date(2027, 1, 1)),
+    a_cost("senior_consultant", "96", valid_from=date(2027, 1, 1)),
+    a_cost("senior_consultant", "110", level="principal"),
+    a_cost("consultant", "71.25"),
+    a_cost("consultant", "88", region="CH"),
+    a_cost("analyst", "54"),
+)
 
 
 SAMPLED_RATES: Final = (

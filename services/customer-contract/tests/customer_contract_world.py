@@ -15,6 +15,7 @@ from throughline.common.v1.address_pb2 import PostalAddress
 from throughline.common.v1.money_pb2 import Money
 from throughline.common.v1.source_pb2 import SourceRef
 from throughline.customer_contract.v1 import catalogue_service_pb2 as catalogue_pb
+from throughline.customer_contract.v1 import change_order_service_pb2 as change_order_pb
 from throughline.customer_contract.v1 import (
     contract_pb2,
     customer_pb2,
@@ -25,12 +26,18 @@ from throughline.customer_contract.v1 import (
 from throughline.customer_contract.v1 import contract_service_pb2 as contract_pb
 from throughline.customer_contract.v1 import customer_service_pb2 as customer_pb
 from throughline.customer_contract.v1 import legal_entity_service_pb2 as entity_pb
+from throughline.customer_contract.v1 import price_policy_service_pb2 as policy_pb
+from throughline.customer_contract.v1 import proposal_service_pb2 as proposal_pb
 from throughline.customer_contract.v1 import quote_service_pb2 as quote_pb
 from throughline.customer_contract.v1 import rate_card_service_pb2 as card_pb
 from throughline.customer_contract.v1.catalogue_service_pb2_grpc import CatalogueServiceStub
+from throughline.customer_contract.v1.change_order_service_pb2_grpc import ChangeOrderServiceStub
 from throughline.customer_contract.v1.contract_service_pb2_grpc import ContractServiceStub
+from throughline.customer_contract.v1.cost_rate_service_pb2_grpc import CostRateServiceStub
 from throughline.customer_contract.v1.customer_service_pb2_grpc import CustomerServiceStub
 from throughline.customer_contract.v1.legal_entity_service_pb2_grpc import LegalEntityServiceStub
+from throughline.customer_contract.v1.price_policy_service_pb2_grpc import PricePolicyServiceStub
+from throughline.customer_contract.v1.proposal_service_pb2_grpc import ProposalServiceStub
 from throughline.customer_contract.v1.quote_service_pb2_grpc import QuoteServiceStub
 from throughline.customer_contract.v1.rate_card_service_pb2_grpc import RateCardServiceStub
 from throughline.operations.v1.operations_service_pb2 import ListAuditEntriesRequest
@@ -42,11 +49,19 @@ if TYPE_CHECKING:  # The classes exist in the stubs only.
     from throughline.customer_contract.v1.catalogue_service_pb2_grpc import (
         CatalogueServiceAsyncStub,
     )
+    from throughline.customer_contract.v1.change_order_service_pb2_grpc import (
+        ChangeOrderServiceAsyncStub,
+    )
     from throughline.customer_contract.v1.contract_service_pb2_grpc import ContractServiceAsyncStub
+    from throughline.customer_contract.v1.cost_rate_service_pb2_grpc import CostRateServiceAsyncStub
     from throughline.customer_contract.v1.customer_service_pb2_grpc import CustomerServiceAsyncStub
     from throughline.customer_contract.v1.legal_entity_service_pb2_grpc import (
         LegalEntityServiceAsyncStub,
     )
+    from throughline.customer_contract.v1.price_policy_service_pb2_grpc import (
+        PricePolicyServiceAsyncStub,
+    )
+    from throughline.customer_contract.v1.proposal_service_pb2_grpc import ProposalServiceAsyncStub
     from throughline.customer_contract.v1.quote_service_pb2_grpc import QuoteServiceAsyncStub
     from throughline.customer_contract.v1.rate_card_service_pb2_grpc import RateCardServiceAsyncStub
 
@@ -179,11 +194,26 @@ class World:
     def cards(self, **caller: Any) -> "RateCardServiceAsyncStub":
         return self._stub(RateCardServiceStub, a_caller("sales_operations", **caller))
 
+    def proposals(self, **caller: Any) -> "ProposalServiceAsyncStub":
+        return self._stub(ProposalServiceStub, a_caller("finance", **caller))
+
+    def policies(self, **caller: Any) -> "PricePolicyServiceAsyncStub":
+        return self._stub(PricePolicyServiceStub, a_caller("finance", **caller))
+
+    def costs(self, *roles: str, **caller: Any) -> "CostRateServiceAsyncStub":
+        return self._stub(CostRateServiceStub, a_caller(*(roles or ("finance",)), **caller))
+
+    def approvals(self, *roles: str, subject: str) -> "QuoteServiceAsyncStub":
+        return self._stub(QuoteServiceStub, a_caller(*roles, subject=subject))
+
     def quotes(self, **caller: Any) -> "QuoteServiceAsyncStub":
         return self._stub(QuoteServiceStub, a_caller("sales_operations", **caller))
 
     def contracts(self, **caller: Any) -> "ContractServiceAsyncStub":
         return self._stub(ContractServiceStub, a_caller("sales_operations", **caller))
+
+    def change_orders(self, **caller: Any) -> "ChangeOrderServiceAsyncStub":
+        return self._stub(ChangeOrderServiceStub, a_caller("sales_operations", **caller))
 
     def imports(self, caller: Caller = CONNECTOR) -> "QuoteServiceAsyncStub":
         return self._stub(QuoteServiceStub, caller)
@@ -259,6 +289,41 @@ class World:
             signed_on="2026-08-24",
         )
 
+    def change_request(
+        self, contract: contract_pb2.Contract, effective_on: str, **content: Any
+    ) -> change_order_pb.CreateChangeOrderRequest:
+        return change_order_pb.CreateChangeOrderRequest(
+            request_id=a_request_id(),
+            contract_id=contract.contract_id,
+            reason="agreed in the steering committee",
+            effective_on=effective_on,
+            content=change_order_pb.ChangeOrderContent(**content),
+        )
+
+    async def a_proposal(
+        self, contract: contract_pb2.Contract, effective_on: str, **content: Any
+    ) -> change_order_pb.ChangeOrder:
+        """Draft and propose a change as olga."""
+        olga = self.change_orders(subject="olga")
+        draft = await olga.CreateChangeOrder(self.change_request(contract, effective_on, **content))
+        proposed = await olga.ProposeChangeOrder(
+            change_order_pb.ProposeChangeOrderRequest(
+                request_id=a_request_id(), change_order_id=draft.change_order.change_order_id
+            )
+        )
+        return proposed.change_order
+
+    def approval_of(
+        self, change_order: change_order_pb.ChangeOrder, signed_on: str = "2026-09-25"
+    ) -> change_order_pb.ApproveChangeOrderRequest:
+        return change_order_pb.ApproveChangeOrderRequest(
+            request_id=a_request_id(),
+            change_order_id=change_order.change_order_id,
+            signature=change_order_pb.ChangeOrderSignature(
+                signatory="Jonas Petersen", signed_on=signed_on, document_sha256=SHA256
+            ),
+        )
+
     def card_request(
         self, *entries: rate_card_pb2.RateCardEntry, **changes: Any
     ) -> card_pb.PublishRateCardRequest:
@@ -271,6 +336,51 @@ class World:
             "entries": entries or [a_rate("consultant", "150.00")],
         }
         return card_pb.PublishRateCardRequest(**values | changes)
+
+    async def publish_card(
+        self, request: card_pb.PublishRateCardRequest, *, publisher: str = "paul"
+    ) -> card_pb.PublishRateCardResponse:
+        """Let olga propose the card and somebody else publish it."""
+        await self.propose_card(request)
+        return await self.cards(subject=publisher).PublishRateCard(request)
+
+    async def propose_card(
+        self, request: card_pb.PublishRateCardRequest
+    ) -> proposal_pb.ProposeRateCardResponse:
+        proposals = self.proposals(subject="olga")
+        return await proposals.ProposeRateCard(self.card_proposal(request))
+
+    def card_proposal(
+        self, request: card_pb.PublishRateCardRequest
+    ) -> proposal_pb.ProposeRateCardRequest:
+        """Return the proposal that publishing by this request needs."""
+        return proposal_pb.ProposeRateCardRequest(
+            request_id=a_request_id(),
+            code=request.code,
+            name=request.name,
+            currency=request.currency,
+            legal_entity_id=request.legal_entity_id or None,
+            customer_id=request.customer_id or None,
+            entries=request.entries,
+            multipliers=request.multipliers,
+        )
+
+    async def put_into_force(self, proposal: proposal_pb.Proposal) -> proposal_pb.Proposal:
+        """Let frieda publish what somebody else has proposed."""
+        reply = await self.proposals(subject="frieda").PublishProposal(
+            proposal_pb.PublishProposalRequest(
+                request_id=a_request_id(), proposal_id=proposal.proposal_id
+            )
+        )
+        return reply.proposal
+
+    async def a_policy(self, **rules: Any) -> policy_pb.PricePolicy:
+        """Put a price policy of the company into force."""
+        values: dict[str, Any] = {"legal_entity_id": self.entity.legal_entity_id}
+        reply = await self.proposals(subject="olga").ProposePricePolicy(
+            proposal_pb.ProposePricePolicyRequest(request_id=a_request_id(), **values | rules)
+        )
+        return (await self.put_into_force(reply.proposal)).price_policy
 
     async def events(self) -> list[str]:
         """Return the subjects of what is queued to be published, in order."""

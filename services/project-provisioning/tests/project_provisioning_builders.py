@@ -1,22 +1,30 @@
 """Values for tests: the deal all samples tell of, and what is made of it here."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import count
 from typing import Any, Final
 from uuid import UUID
 
+from project_provisioning.domain.assignment import Assignment, Booking
 from project_provisioning.domain.milestone import Milestone, MilestoneStatus
 from project_provisioning.domain.person import Person
-from project_provisioning.domain.run import Run, RunState, SoldLine, SoldMilestone, SoldRole, Terms
+from project_provisioning.domain.planning import plan_projects
+from project_provisioning.domain.project import Project, project_id_of
+from project_provisioning.domain.run import Run, RunKind, RunState
 from project_provisioning.domain.template import (
     BillingModel,
+    Plan,
     Template,
     TemplatePhase,
     TemplateRole,
+    TemplateStatus,
     TemplateTask,
 )
-from project_provisioning.domain.time_entry import EntryColumns, Facts, Source, Worker, WorkTask
+from project_provisioning.domain.terms import SoldLine, SoldMilestone, SoldRole, Terms, Workstream
+from project_provisioning.domain.time_entry import EntryColumns, Source
+from project_provisioning.domain.time_facts import Facts, Stretch, Worker, WorkTask
 from project_provisioning.domain.timesheet import Timesheet, TimesheetStatus
 from throughline_core.money import Money
 
@@ -53,14 +61,22 @@ def eur(amount: str) -> Money:
     return Money(Decimal(amount), "EUR")
 
 
-def a_milestone_plan(key: str, name: str, share: str, due_on: date) -> SoldMilestone:
-    return SoldMilestone(key, name, Decimal(share), due_on)
+def a_milestone_plan(
+    key: str, name: str, share: str, due_on: date, amount: Money | None = None
+) -> SoldMilestone:
+    return SoldMilestone(key, name, Decimal(share), due_on, amount)
 
 
 THE_PLAN: Final = (
-    a_milestone_plan("kickoff", "Kickoff held and scope agreed", "40", date(2026, 9, 15)),
     a_milestone_plan(
-        "target_architecture", "Target architecture accepted", "60", date(2026, 11, 30)
+        "kickoff", "Kickoff held and scope agreed", "40", date(2026, 9, 15), eur("9600.00")
+    ),
+    a_milestone_plan(
+        "target_architecture",
+        "Target architecture accepted",
+        "60",
+        date(2026, 11, 30),
+        eur("14400.00"),
     ),
 )
 
@@ -78,6 +94,9 @@ def a_line(model: BillingModel, **values: Any) -> SoldLine:
         "net_total": eur("1000.00"),
         "milestones": (),
         "roles": (),
+        "starts_on": date(2026, 9, 1),
+        "ends_on": date(2027, 9, 1),
+        "legal_entity_id": DE01,
     }
     return SoldLine(**line | values)
 
@@ -93,6 +112,7 @@ def the_lines() -> tuple[SoldLine, ...]:
             template_code="discovery",
             net_total=eur("24000.00"),
             milestones=THE_PLAN,
+            ends_on=date(2026, 12, 1),
         ),
         a_line(
             BillingModel.TIME_AND_MATERIALS,
@@ -132,10 +152,12 @@ def the_terms(**values: Any) -> Terms:
     """Return the samples' contract, as far as delivery needs it."""
     terms: dict[str, Any] = {
         "contract_id": CONTRACT,
+        "contract_version": 1,
         "contract_number": "CT-000017",
         "engagement_id": ENGAGEMENT,
         "correlation_id": CORRELATION,
         "customer_id": CUSTOMER,
+        "bill_to_customer_id": CUSTOMER,
         "legal_entity_id": DE01,
         "currency": "EUR",
         "time_zone": "Europe/Berlin",
@@ -146,17 +168,27 @@ def the_terms(**values: Any) -> Terms:
     return Terms(**terms | values)
 
 
-def a_template(code: str, model: BillingModel, **values: Any) -> Template:
-    """Return a first version with nothing in it."""
+def a_template(
+    code: str,
+    model: BillingModel,
+    *,
+    phases: Sequence[TemplatePhase] = (),
+    roles: Sequence[TemplateRole] = (),
+    **values: Any,
+) -> Template:
+    """Return a first version, published, that plans these phases and roles."""
     template: dict[str, Any] = {
         "code": code,
         "version": 1,
         "name": code.capitalize(),
         "billing_models": (model,),
-        "phases": (),
-        "roles": (),
-        "published_at": AT,
-        "published_by": "user:paula.pmo",
+        "plan": Plan(tuple(phases), tuple(roles)),
+        "variants": (),
+        "status": TemplateStatus.PUBLISHED,
+        "proposed_at": AT,
+        "proposed_by": "user:peter.pmo",
+        "decided_at": AT,
+        "decided_by": "user:paula.pmo",
     }
     return Template(**template | values)
 
@@ -194,17 +226,29 @@ def a_run(state: RunState = RunState.VALIDATING, **values: Any) -> Run:
     run: dict[str, Any] = {
         "run_id": RUN,
         "version": 2,
+        "kind": RunKind.DELIVERY,
         "state": state,
         "terms": the_terms(),
+        "change_order_id": None,
         "pins": dict.fromkeys(the_templates(), 1),
         "checks": (),
         "attempts": 0,
-        "project_id": None,
+        "project_ids": (),
         "received_at": AT,
         "changed_at": AT,
         "cancellation_reason": "",
     }
     return Run(**run | values)
+
+
+def planned(
+    *lines: SoldLine, templates: Mapping[str, Template] | None = None, **values: Any
+) -> list[Project]:
+    """Return the projects of the samples' contract, or of one with these lines."""
+    terms = the_terms(**({"lines": lines} if lines else {}) | values)
+    numbers = (f"P-{number:06d}" for number in count(31))
+    changes = plan_projects(terms, templates or the_templates(), run_id=RUN, numbers=numbers, at=AT)
+    return [change.state for change in changes]
 
 
 def the_milestone(status: MilestoneStatus = MilestoneStatus.PLANNED, **values: Any) -> Milestone:
@@ -259,17 +303,26 @@ def a_sheet(status: TimesheetStatus = TimesheetStatus.DRAFT, **values: Any) -> T
     return Timesheet(**sheet | values)
 
 
+def a_stretch(**values: Any) -> Stretch:
+    """Return Ada's employment as the rules of recording time see it."""
+    stretch: dict[str, Any] = {
+        "legal_entity_id": str(DE01),
+        "valid_from": date(2024, 1, 1),
+        "valid_to": None,
+        "role": "senior_consultant",
+        "level": "senior",
+        "region": "DE",
+    }
+    return Stretch(**stretch | values)
+
+
 def a_worker(day_minutes: Mapping[date, int] | None = None, **values: Any) -> Worker:
     """Return Ada as the rules of recording time see her."""
     worker: dict[str, Any] = {
         "person_id": str(ADA),
         "name": "Ada Brandt",
-        "legal_entity_id": str(DE01),
-        "role": "senior_consultant",
-        "level": "senior",
-        "region": "DE",
-        "employed_from": date(2024, 1, 1),
         "subject": "user:ada.brandt",
+        "stretches": (a_stretch(),),
         "day_minutes": day_minutes or {},
     }
     return Worker(**worker | values)
@@ -321,6 +374,8 @@ def a_row(**values: Any) -> dict[str, Any]:
         "billable": None,
         "note": "Architecture workshop",
         "source": None,
+        "activity": "",
+        "allow_duplicate": False,
     }
     return row | values
 
@@ -339,8 +394,30 @@ def columns(*rows: Mapping[str, Any]) -> EntryColumns:
         "billable": "billables",
         "note": "notes",
         "source": "sources",
+        "activity": "activities",
+        "allow_duplicate": "allowed_duplicates",
     }
     return EntryColumns(**{many: [row[one] for row in rows] for one, many in plural.items()})
 
 
 THE_SOURCE: Final = Source("time-tracker", "entry", "TE-20260907-001")
+
+
+def an_assignment(**values: Any) -> Assignment:
+    """Return Ada's assignment to the samples' project from Monday to Friday, without hours."""
+    draft: dict[str, Any] = {
+        "assignment_id": an_id("1501"),
+        "version": 1,
+        "project_id": project_id_of(CONTRACT, Workstream(DE01, "")),
+        "task_id": None,
+        "person_id": ADA,
+        "legal_entity_id": DE01,
+        "engagement_id": ENGAGEMENT,
+        "correlation_id": CORRELATION,
+        "role": "senior_consultant",
+        "booking": Booking.HARD,
+        "starts_on": MONDAY,
+        "ends_on": MONDAY + timedelta(days=5),
+        "weeks": (),
+    }
+    return Assignment(**draft | values)

@@ -1,6 +1,6 @@
 """A running service for tests: its callers, and a customer-contract that says what it is told."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from itertools import count
@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import uuid4
 
 from google.protobuf.message import Message
-from project_provisioning_builders import DE01, MONDAY
+from project_provisioning_builders import DE01, MONDAY, US01
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from project_provisioning.consumers import start_runs
+from project_provisioning.consumers import keep_companies, start_runs
 from project_provisioning.schedules import advance_runs
-from throughline.customer_contract.events.v1.customer_contract_events_pb2 import ContractActivated
+from throughline.common.v1 import address_pb2
+from throughline.connectors.v1 import erp_account_service_pb2 as erp_pb
+from throughline.customer_contract.events.v1.customer_contract_events_pb2 import (
+    ContractActivated,
+    LegalEntityRecorded,
+)
+from throughline.customer_contract.v1 import contract_pb2 as contract_resource_pb
 from throughline.customer_contract.v1 import contract_service_pb2 as contract_pb
-from throughline.customer_contract.v1 import quote_pb2
+from throughline.customer_contract.v1 import legal_entity_pb2, quote_pb2, quote_service_pb2
 from throughline.operations.v1 import operations_service_pb2 as operations_pb
 from throughline.operations.v1.operations_service_pb2_grpc import OperationsServiceStub
 from throughline.project_provisioning.v1 import (
@@ -37,6 +44,7 @@ from throughline.project_provisioning.v1.provisioning_service_pb2_grpc import (
 )
 from throughline.project_provisioning.v1.template_service_pb2_grpc import TemplateServiceStub
 from throughline.project_provisioning.v1.time_service_pb2_grpc import TimeServiceStub
+from throughline_core.errors import NotFound
 from throughline_runtime.context import Context
 from throughline_runtime.database import read, write
 from throughline_runtime.events import subject_of
@@ -62,6 +70,7 @@ if TYPE_CHECKING:
 Event = TypeVar("Event", bound=Message)
 
 PMO: Final = a_caller("pmo", subject="user:paula.pmo")
+PROPOSER: Final = a_caller("pmo", subject="user:peter.pmo")
 INTEGRATION: Final = a_caller("integration", subject="client:time-tracker")
 ADA_SIGNED_IN: Final = a_caller("consultant", subject="user:ada.brandt")
 SIGNED: Final = document_pb2.Document(
@@ -125,18 +134,23 @@ class Readiness:
     asked: list[str] = field(default_factory=list)
 
     async def answer(
-        self, request: contract_pb.CheckReadinessRequest
-    ) -> contract_pb.CheckReadinessResponse:
-        self.asked.append(request.contract_id)
+        self, request: contract_pb.CheckReadinessBatchRequest
+    ) -> contract_pb.CheckReadinessBatchResponse:
+        self.asked.extend(request.contract_ids)
         if self.error is not None:
             raise self.error
         passed = contract_pb.ReadinessCheck(
             code="customer.credit_hold", passed=True, owner="finance"
         )
-        return contract_pb.CheckReadinessResponse(
-            contract_id=request.contract_id,
-            ready=not self.failing,
-            checks=[passed, *self.failing],
+        return contract_pb.CheckReadinessBatchResponse(
+            contracts=[
+                contract_pb.CheckReadinessResponse(
+                    contract_id=contract_id,
+                    ready=not self.failing,
+                    checks=[passed, *self.failing],
+                )
+                for contract_id in request.contract_ids
+            ]
         )
 
     def fail(self, code: str, owner: str, advice: str) -> None:
@@ -144,6 +158,43 @@ class Readiness:
         self.failing.append(
             contract_pb.ReadinessCheck(code=code, passed=False, owner=owner, advice=advice)
         )
+
+
+@dataclass(slots=True)
+class ErpAccounts:
+    """What connectors answer: no account is required, unless a test says otherwise."""
+
+    state: "erp_pb.ErpAccountState.ValueType" = erp_pb.ERP_ACCOUNT_STATE_NOT_REQUIRED
+    asked: list[tuple[str, str]] = field(default_factory=list)
+
+    async def answer(
+        self, request: erp_pb.CheckErpAccountsRequest
+    ) -> erp_pb.CheckErpAccountsResponse:
+        self.asked.extend((key.customer_id, key.legal_entity_id) for key in request.keys)
+        accounts = [erp_pb.ErpAccount(state=self.state) for _ in request.keys]
+        return erp_pb.CheckErpAccountsResponse(accounts=accounts)
+
+
+@dataclass(slots=True)
+class Deals:
+    """What customer-contract holds, for a dry run."""
+
+    contract: contract_resource_pb.Contract | None = None
+    quote: quote_pb2.Quote | None = None
+
+    async def get_contract(
+        self, request: contract_pb.GetContractRequest
+    ) -> contract_pb.GetContractResponse:
+        if self.contract is None:
+            raise NotFound("no such contract", code="contract.not_found")
+        return contract_pb.GetContractResponse(contract=self.contract)
+
+    async def get_quote(
+        self, request: quote_service_pb2.GetQuoteRequest
+    ) -> quote_service_pb2.GetQuoteResponse:
+        if self.quote is None:
+            raise NotFound("no such quote", code="quote.not_found")
+        return quote_service_pb2.GetQuoteResponse(quote=self.quote)
 
 
 class World:
@@ -177,12 +228,31 @@ class World:
     async def put_templates(self, *codes: str) -> None:
         """Publish these templates of the samples' contract, by default all of them."""
         for code in codes or _TEMPLATES:
-            await self.templates().PutTemplate(template_request(code))
+            await self.publish(template_request(code))
+
+    async def publish(
+        self, request: template_service_pb2.PutTemplateRequest
+    ) -> template_service_pb2.Template:
+        """Propose a version as one person and approve it as another."""
+        proposed = (await self.templates(PROPOSER).PutTemplate(request)).template
+        approval = template_service_pb2.ApproveTemplateRequest(
+            request_id=a_key(), code=proposed.code, version=proposed.version
+        )
+        return (await self.templates().ApproveTemplate(approval)).template
 
     async def announce(self, *events: ContractActivated) -> None:
         """Hand events over as the consumer does."""
-        async with write(self.context.engine) as tx:
-            await start_runs(tx, events)
+        await self.consume(start_runs, *events)
+
+    async def consume(
+        self,
+        function: Callable[[AsyncConnection, Sequence[Event]], Awaitable[None]],
+        *events: Event,
+    ) -> None:
+        """Hand events over to a function that consumes them, in one transaction."""
+        with acting_as(Caller.service("project-provisioning")):
+            async with write(self.context.engine) as tx:
+                await function(tx, events)
 
     async def advance(self) -> None:
         """Let the scheduled job look once for runs that are due."""
@@ -206,7 +276,8 @@ class World:
         return project
 
     async def a_person(self, **values: Any) -> person_service_pb2.Person:
-        """Record a person, by default without a sign-in."""
+        """Record a person, by default without a sign-in, and know who employs people."""
+        await self.know_companies()
         request: dict[str, Any] = {
             "request_id": a_key(),
             "name": f"Person {next(_numbers)}",
@@ -218,6 +289,21 @@ class World:
             person_service_pb2.CreatePersonRequest(**request | values)
         )
         return response.person
+
+    async def know_companies(self) -> None:
+        """Take in what customer-contract says of DE01, and of US01 as far as it differs."""
+        german = sample(LegalEntityRecorded)
+        american = sample(LegalEntityRecorded)
+        american.legal_entity.MergeFrom(
+            legal_entity_pb2.LegalEntity(
+                legal_entity_id=str(US01),
+                code="US01",
+                currency="USD",
+                time_zone="America/New_York",
+                address=address_pb2.PostalAddress(country="US"),
+            )
+        )
+        await self.consume(keep_companies, german, american)
 
     async def ada(self) -> person_service_pb2.Person:
         """Record the samples' person, who signs in."""

@@ -47,6 +47,7 @@ def test_a_failure_is_a_document_where_one_was_asked_for(tmp_path: Path) -> None
     [
         ["up", "--service", "unheard-of"],
         ["token", "--role", "service"],
+        ["token", "--system", "Sales Force"],
         ["streams", "apply", "--nats-url", "nats://127.0.0.1:1"],
         ["clock", "advance", "tomorrow"],
         ["no-such-command"],

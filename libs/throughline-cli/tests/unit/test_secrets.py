@@ -47,6 +47,19 @@ def test_a_token_says_for_whom_it_speaks(issuer: TokenIssuer) -> None:
     assert abs(claims["iat"] - time.time()) < 5
 
 
+def test_a_token_names_the_system_it_speaks_for_and_none_for_a_person(issuer: TokenIssuer) -> None:
+    systems = [
+        jwt.decode(
+            issuer.mint(Subject("crm", ("integration",), system=system), lifetime_seconds=60),
+            _published(issuer),
+            algorithms=["Ed25519"],
+        ).claims["system"]
+        for system in ("salesforce", None)
+    ]
+
+    assert systems == ["salesforce", None]
+
+
 def test_a_subject_of_all_entities_differs_from_one_of_none(issuer: TokenIssuer) -> None:
     keys = _published(issuer)
 

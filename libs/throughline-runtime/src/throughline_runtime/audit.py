@@ -4,7 +4,7 @@ Entries are written by the transactions they tell of and sealed shortly after by
 appending to a chain directly would make every command wait for the one before it.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -16,14 +16,14 @@ from sqlalchemy import Row, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from throughline_runtime import database
+from throughline_runtime.identity import current_caller
 from throughline_runtime.ids import new_id
 from throughline_runtime.schema import audit_entry, audit_seal
 
 INSERT: Final = """
     INSERT INTO audit_entry (audit_id, method, caller, actor, request_id, request_digest,
                              aggregate_ids, correlation_id, engagement_id)
-    VALUES (:audit_id, :method, :caller, :actor, :request_id, :digest,
-            :aggregate_ids, :correlation_id, :engagement_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
 """Writes one entry from `values_of`; public so that `once` can join it to its own statement."""
 
@@ -125,22 +125,41 @@ def values_of(
     request_id: str,
     digest: bytes,
     touched: Touched,
-) -> Mapping[str, object]:
-    """Return the parameters of `INSERT` for a command.
+) -> tuple[object, ...]:
+    """Return the values of `INSERT` for a command.
 
     The correlation and the engagement are named when the command touched exactly one.
     """
-    return {
-        "audit_id": new_id(),
-        "method": method,
-        "caller": caller,
-        "actor": actor,
-        "request_id": request_id,
-        "digest": digest,
-        "aggregate_ids": sorted(touched.aggregate_ids),
-        "correlation_id": _only(touched.correlation_ids),
-        "engagement_id": _only(touched.engagement_ids),
-    }
+    return (
+        new_id(),
+        method,
+        caller,
+        actor,
+        request_id,
+        digest,
+        sorted(touched.aggregate_ids),
+        _only(touched.correlation_ids),
+        _only(touched.engagement_ids),
+    )
+
+
+async def note(tx: AsyncConnection, method: str) -> None:
+    """Write the entry of what a job does by the clock, to whatever the transaction has touched.
+
+    `method` names it in the manner of a request's, under a request id of its own. A job that
+    makes a request uses `once` instead.
+    """
+    caller = current_caller()
+    request_id = str(new_id())
+    entry = values_of(
+        method=method,
+        caller=caller.subject,
+        actor=caller.actor,
+        request_id=request_id,
+        digest=sha256(f"{method}\0{request_id}".encode()).digest(),
+        touched=touched(tx),
+    )
+    await database.fetch(tx, INSERT, *entry)
 
 
 async def seal(engine: AsyncEngine) -> int:

@@ -6,7 +6,7 @@ again, and the inbox knows it.
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 from uuid import UUID
@@ -71,10 +71,12 @@ class Consumer:
         engine: AsyncEngine,
         broker: Broker,
         subscriptions: Sequence[Subscription[Any]],
+        *,
+        wake: Callable[[str], None] = lambda name: None,
     ) -> None:
         self._caller = Caller.service(settings.service)
         self._workers = [
-            _Worker(engine, broker, subscription, inbox_disabled=settings.inbox_disabled)
+            _Worker(engine, broker, subscription, wake, inbox_disabled=settings.inbox_disabled)
             for subscription in subscriptions
         ]
         self._replays = _Replays(engine, self._workers)
@@ -104,10 +106,13 @@ class _Worker:
         engine: AsyncEngine,
         broker: Broker,
         subscription: Subscription[Any],
+        wake: Callable[[str], None],
         *,
         inbox_disabled: bool,
     ) -> None:
         self._engine = engine
+        self._wakes = subscription.wakes
+        self._wake = wake
         self._broker = broker
         self._durable = durable_of(subscription)
         self._intake = Intake(engine, subscription, inbox_disabled=inbox_disabled)
@@ -149,6 +154,8 @@ class _Worker:
         subject = self._durable.subject
         with tracing.consume_span(subject, [delivery.headers for delivery in deliveries]):
             verdicts = await self._intake.take(deliveries, stop)
+            if self._wakes is not None:
+                self._wake(self._wakes)
             hopeless = {d: v for d, v in verdicts.items() if v.outcome is Outcome.PARKED}
             if hopeless:
                 async with database.write(self._engine) as tx:

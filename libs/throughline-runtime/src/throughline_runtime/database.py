@@ -1,7 +1,7 @@
 """The database: its engine, its transactions, and what its errors mean to a caller."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 from weakref import WeakKeyDictionary
@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from throughline_core.errors import Aborted, InvalidArgument, Refusal, Unavailable
 from throughline_runtime import guard
 from throughline_runtime.settings import Settings
+from throughline_runtime.telemetry import tracing
 
 STATEMENT_TIMEOUT_SECONDS: Final = 5
 LOCK_TIMEOUT_SECONDS: Final = 2
@@ -125,7 +126,7 @@ async def write(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
                 async with connection.begin():
                     yield connection
             callbacks = _AFTER_COMMIT.get(connection, [])
-        except exc.DBAPIError as error:
+        except (exc.DBAPIError, asyncpg.PostgresError) as error:
             if sqlstate_of(error) == _READ_ONLY:
                 # A primary that another server has taken over from.
                 raise _unreachable() from error
@@ -162,6 +163,28 @@ async def session(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     async with _connect(engine) as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
         yield connection
+
+
+async def fetch(tx: AsyncConnection, statement: str, *values: object) -> Sequence[asyncpg.Record]:
+    """Run a statement of the hot path within `tx` and return its rows; values are `$1`, `$2` ….
+
+    It goes to the driver: SQLAlchemy's way there costs more than many of these statements. Errors
+    are the driver's own, which `write`, `read` and `session` know as well as SQLAlchemy's.
+    """
+    driver = await driver_of(tx)
+    with tracing.sql_span(statement):
+        rows: Sequence[asyncpg.Record] = await driver.fetch(statement, *values)
+    return rows
+
+
+async def driver_of(tx: AsyncConnection) -> asyncpg.Connection:
+    """Return the driver's connection under `tx`, its transaction begun."""
+    assert tx.sync_connection is not None, "the connection was opened by this module"
+    driver: asyncpg.Connection = tx.sync_connection.connection.driver_connection
+    if not driver.is_in_transaction():
+        # SQLAlchemy begins with its own first statement.
+        await tx.exec_driver_sql("SELECT")
+    return driver
 
 
 async def is_reachable(engine: AsyncEngine) -> bool:

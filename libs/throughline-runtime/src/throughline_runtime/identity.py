@@ -6,6 +6,7 @@ somebody's behalf signs the same caller anew with itself as the actor: the peer 
 """
 
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ _KEY_BYTES_MIN: Final = 32
 _CLOCK_SKEW_SECONDS: Final = 5
 _ISSUE_STEP_SECONDS: Final = 5
 _REMEMBERED_MAX: Final = 1024
+_SYSTEM: Final = re.compile("[a-z][a-z0-9_-]{0,59}")
 
 
 class CallerUnproven(Unauthenticated):
@@ -66,7 +68,8 @@ class Caller:
 
     `roles` are names of `throughline.options.v1.Role`. Empty `scopes` do not limit, `entities` None
     means every legal entity and an empty set none. `actor` is the service that passes a
-    person's call on, None when the call came directly.
+    person's call on, None when the call came directly. `system` is the outside system it speaks
+    for, whose changes the ownership rules limit; None for people and for services themselves.
     """
 
     subject: str
@@ -75,15 +78,17 @@ class Caller:
     entities: frozenset[UUID] | None = frozenset()
     is_service: bool = False
     actor: str | None = None
+    system: str | None = None
 
     @classmethod
-    def service(cls, name: str) -> Self:
-        """Return the identity under which the service `name` acts for itself."""
+    def service(cls, name: str, *, system: str | None = None) -> Self:
+        """Return the identity under which the service `name` acts, for itself or for `system`."""
         return cls(
             subject=f"service:{name}",
             roles=frozenset({ROLE_SERVICE}),
             entities=None,
             is_service=True,
+            system=system,
         )
 
     def passed_on_by(self, service: str) -> "Caller":
@@ -142,6 +147,7 @@ class CallerTokens:
             "entities": None if caller.entities is None else sorted(map(str, caller.entities)),
             "service": caller.is_service,
             "act": caller.actor,
+            "system": caller.system,
         }
         payload = json.dumps(claims, separators=(",", ":"))
         return jws.serialize_compact(
@@ -174,9 +180,12 @@ class CallerTokens:
 def _read_claims(claims: Mapping[str, object]) -> Caller:
     entities = claims["entities"]
     is_service = claims["service"]
-    actor = claims["act"]
+    # A gateway that is one release behind knows no systems, only people.
+    actor, system = claims["act"], claims.get("system")
     if not isinstance(is_service, bool) or not (actor is None or isinstance(actor, str)):
         raise ValueError("malformed claims")
+    if not (system is None or (isinstance(system, str) and is_system(system))):
+        raise ValueError("malformed system")
     return Caller(
         subject=str(claims["sub"]),
         roles=_read_words(claims["roles"]),
@@ -184,7 +193,13 @@ def _read_claims(claims: Mapping[str, object]) -> Caller:
         entities=None if entities is None else frozenset(map(UUID, _read_words(entities))),
         is_service=is_service,
         actor=actor,
+        system=system,
     )
+
+
+def is_system(name: str) -> bool:
+    """Whether `name` can name an outside system: `salesforce`, `time-clock_2`."""
+    return _SYSTEM.fullmatch(name) is not None
 
 
 def _read_words(value: object) -> frozenset[str]:

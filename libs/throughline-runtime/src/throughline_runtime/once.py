@@ -24,24 +24,23 @@ from throughline_runtime.telemetry.metrics import ONCE_REPLAYS
 ATTEMPTS: Final = 4
 _RETRY_SECONDS: Final = 0.02
 
-_CLAIM: Final = text("""
+_CLAIM: Final = """
     INSERT INTO once_request (caller, method, request_id, digest)
-    VALUES (:caller, :method, :request_id, :digest)
+    VALUES ($1, $2, $3, $4)
     ON CONFLICT DO NOTHING
-""")
+"""
 
-_RECALL: Final = text("""
-    SELECT digest, reply FROM once_request
-    WHERE caller = :caller AND method = :method AND request_id = :request_id
-""")
+_RECALL: Final = """
+    SELECT digest, reply FROM once_request WHERE caller = $1 AND method = $2 AND request_id = $3
+"""
 
-_REMEMBER: Final = text(f"""
+# The audit entry names the caller, the method and the request id as well: its $2, $3 and $5.
+_REMEMBER: Final = f"""
     WITH remembered AS (
-        UPDATE once_request SET reply = :reply
-        WHERE caller = :caller AND method = :method AND request_id = :request_id
+        UPDATE once_request SET reply = $10 WHERE caller = $3 AND method = $2 AND request_id = $5
     )
     {audit.INSERT}
-""")
+"""
 
 _FORGET: Final = text("""
     DELETE FROM once_request WHERE (caller, method, request_id) IN (
@@ -76,12 +75,9 @@ class _Command:
     digest: bytes
 
     @property
-    def key(self) -> dict[str, str]:
-        return {
-            "caller": self.caller.subject,
-            "method": self.method,
-            "request_id": self.request_id,
-        }
+    def key(self) -> tuple[str, str, str]:
+        """Caller, method and request id."""
+        return self.caller.subject, self.method, self.request_id
 
 
 async def once(
@@ -135,7 +131,7 @@ async def _attempt(
     handle: Callable[[AsyncConnection], Awaitable[Reply]],
 ) -> Reply:
     async with database.write(engine) as tx:
-        claimed = await tx.execute(_CLAIM, {**command.key, "digest": command.digest})
+        claimed = await tx.exec_driver_sql(_CLAIM, (*command.key, command.digest))
         if claimed.rowcount == 0:
             return reply_type.FromString(await _recall(tx, command))
         reply = await handle(tx)
@@ -144,15 +140,15 @@ async def _attempt(
 
 
 async def _recall(tx: AsyncConnection, command: _Command) -> bytes:
-    memory = (await tx.execute(_RECALL, command.key)).one()
-    if memory.digest != command.digest:
+    [memory] = await database.fetch(tx, _RECALL, *command.key)
+    if memory["digest"] != command.digest:
         raise IdempotencyKeyReused(
             "this request id was used for a request with other content",
             field="request_id",
             advice="repeat the first request unchanged, or send this one under a new id",
         )
     ONCE_REPLAYS.inc()
-    reply: bytes = memory.reply
+    reply: bytes = memory["reply"]
     return reply
 
 
@@ -165,4 +161,4 @@ async def _remember(tx: AsyncConnection, command: _Command, reply: bytes) -> Non
         digest=command.digest,
         touched=audit.touched(tx),
     )
-    await tx.execute(_REMEMBER, {**entry, "reply": reply})
+    await database.fetch(tx, _REMEMBER, *entry, reply)

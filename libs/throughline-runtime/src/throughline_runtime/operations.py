@@ -1,4 +1,5 @@
-"""The operations every service offers over its own database: parked messages, exceptions, audit."""
+"""The operations every service offers over its own database: parked messages, exceptions, audit,
+ownership rules."""
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -9,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from throughline.operations.v1 import operations_service_pb2 as pb
 from throughline.operations.v1.operations_service_pb2_grpc import OperationsServiceServicer
+from throughline.options.v1 import options_pb2
 from throughline_core.ids import derived_id
-from throughline_runtime import audit, database, exceptions, outbox, parked
+from throughline_runtime import audit, database, exceptions, outbox, ownership, parked
 from throughline_runtime.context import Context
 from throughline_runtime.fields import (
     read_instant,
@@ -27,6 +29,14 @@ from throughline_runtime.identity import (
     visible_entities,
 )
 from throughline_runtime.once import once
+from throughline_runtime.ownership import (
+    ANY,
+    Ownership,
+    OwnershipObjectUnknown,
+    PeopleOnly,
+    PutRule,
+    Rule,
+)
 from throughline_runtime.page import Page, next_token, read_page
 from throughline_runtime.subscription import Subscription
 from throughline_runtime.totals import ControlTotals, delivery_totals
@@ -44,8 +54,10 @@ class OperationsServicer(OperationsServiceServicer):
         context: Context,
         control_totals: ControlTotals | None,
         subscriptions: Sequence[Subscription[Any]] = (),
+        owned: Ownership | None = None,
     ) -> None:
         self._context = context
+        self._owned = owned or Ownership(context.engine)
         self._engine = context.engine
         self._control_totals = control_totals
         self._subscriptions = subscriptions
@@ -203,6 +215,48 @@ class OperationsServicer(OperationsServiceServicer):
             ],
         )
 
+    async def ListOwnershipRules(
+        self, request: pb.ListOwnershipRulesRequest, context: object
+    ) -> pb.ListOwnershipRulesResponse:
+        page = read_page(request, max=_PAGE_SIZE_MAX, keys=3)
+        async with database.read(self._engine) as tx:
+            found = await ownership.page(
+                tx,
+                after=None if page.after is None else (page.after[0], page.after[1], page.after[2]),
+                size=page.size + 1,
+                object_=request.object or None,
+                system=request.system or None,
+            )
+        rows, token = found, ""
+        if len(found) > page.size:
+            rows, last = found[: page.size], found[page.size - 1].rule
+            token = next_token(last.object, last.action, last.system)
+        return pb.ListOwnershipRulesResponse(
+            rules=map(_write_ownership_rule, rows), next_page_token=token
+        )
+
+    async def PutOwnershipRule(
+        self, request: pb.PutOwnershipRuleRequest, context: object
+    ) -> pb.PutOwnershipRuleResponse:
+        require_every_entity()
+        if current_caller().system is not None:
+            raise PeopleOnly(
+                "a system may not change the rules that limit it", advice="ask a person"
+            )
+        if request.object not in (ANY, *self._owned.objects):
+            raise OwnershipObjectUnknown(
+                f"no method here touches {request.object}",
+                field="object",
+                advice=f"name one of {', '.join((ANY, *self._owned.objects))}",
+            )
+        rule = Rule(request.object, _read_action(request.action), request.system, request.allowed)
+
+        async def handle(tx: AsyncConnection) -> pb.PutOwnershipRuleResponse:
+            put = await ownership.put(tx, rule, reason=request.reason)
+            return pb.PutOwnershipRuleResponse(rule=_write_ownership_rule(put))
+
+        return await once(self._engine, request, pb.PutOwnershipRuleResponse, handle)
+
 
 def _after(page: Page) -> UUID | None:
     return None if page.after is None else read_uuid("page_token", page.after[0])
@@ -227,6 +281,26 @@ def _cut(rows: Sequence[Row], page: Page, key: Callable[[Row], UUID]) -> tuple[S
 
 def _word(enum_name: str) -> str:
     return enum_name.removeprefix("PARKED_STATUS_").lower()
+
+
+def _read_action(action: "options_pb2.Action.ValueType") -> str:
+    return options_pb2.Action.Name(action).removeprefix("ACTION_").lower() if action else ANY
+
+
+def _write_ownership_rule(put: PutRule) -> pb.OwnershipRule:
+    rule = put.rule
+    return pb.OwnershipRule(
+        object=rule.object,
+        action=options_pb2.ACTION_UNSPECIFIED
+        if rule.action == ANY
+        else options_pb2.Action.Value(f"ACTION_{rule.action.upper()}"),
+        system=rule.system,
+        allowed=rule.allowed,
+        version=put.version,
+        reason=put.reason,
+        put_by=put.put_by,
+        put_at=write_instant(put.put_at),
+    )
 
 
 def _write_figure(value: Decimal | int) -> str:

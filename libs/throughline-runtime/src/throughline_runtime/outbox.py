@@ -21,20 +21,18 @@ LANES: Final = 8
 PAYLOAD_BYTES_MAX: Final = 256 * 1024
 _CHUNK_ROWS: Final = 5_000
 
-_APPEND: Final = text("""
+_APPEND: Final = """
     INSERT INTO outbox (event_id, lane, subject, schema, payload, aggregate_id, aggregate_version,
                         correlation_id, engagement_id, traceparent)
     SELECT event_id, lane, subject, schema, payload, aggregate_id, aggregate_version,
-           correlation_id, engagement_id, :traceparent
+           correlation_id, engagement_id, $10
     FROM unnest(
-        CAST(:event_ids AS uuid[]), CAST(:lanes AS smallint[]), CAST(:subjects AS text[]),
-        CAST(:schemas AS text[]), CAST(:payloads AS bytea[]), CAST(:aggregate_ids AS uuid[]),
-        CAST(:aggregate_versions AS bigint[]), CAST(:correlation_ids AS uuid[]),
-        CAST(:engagement_ids AS uuid[])
+        $1::uuid[], $2::smallint[], $3::text[], $4::text[], $5::bytea[], $6::uuid[], $7::bigint[],
+        $8::uuid[], $9::uuid[]
     ) WITH ORDINALITY AS event (event_id, lane, subject, schema, payload, aggregate_id,
                                 aggregate_version, correlation_id, engagement_id, place)
     ORDER BY place
-""")
+"""
 
 _REPUBLISH: Final = text("""
     WITH chosen AS (
@@ -84,20 +82,19 @@ async def append(tx: AsyncConnection, outgoing: Iterable[Outgoing]) -> None:
     touched.aggregate_ids.update(event.aggregate_id for event in events)
     touched.correlation_ids.update(filter(None, correlation_ids))
     touched.engagement_ids.update(filter(None, engagement_ids))
-    await tx.execute(
+    await database.fetch(
+        tx,
         _APPEND,
-        {
-            "event_ids": [new_id() for _ in events],
-            "lanes": [lane_of(event.aggregate_id) for event in events],
-            "subjects": [event.subject for event in events],
-            "schemas": [event.message.DESCRIPTOR.full_name for event in events],
-            "payloads": payloads,
-            "aggregate_ids": [event.aggregate_id for event in events],
-            "aggregate_versions": [event.aggregate_version for event in events],
-            "correlation_ids": correlation_ids,
-            "engagement_ids": engagement_ids,
-            "traceparent": tracing.inject().get("traceparent"),
-        },
+        [new_id() for _ in events],
+        [lane_of(event.aggregate_id) for event in events],
+        [event.subject for event in events],
+        [event.message.DESCRIPTOR.full_name for event in events],
+        payloads,
+        [event.aggregate_id for event in events],
+        [event.aggregate_version for event in events],
+        correlation_ids,
+        engagement_ids,
+        tracing.inject().get("traceparent"),
     )
     # Setting it costs nothing; NOTIFY in the transaction would halve the commits.
     wake = _WAKES.get(tx.sync_connection.engine) if tx.sync_connection else None

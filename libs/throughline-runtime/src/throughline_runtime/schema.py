@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -178,6 +179,21 @@ exception_note: Final = _table(
     _instant("written_at", default=True),
     Index("exception_note_by_exception", "exception_id", "note_id"),
     comment=f"{APPEND_ONLY}: what was found or done about an exception",
+)
+
+ownership_rule: Final = _table(
+    "ownership_rule",
+    Column("object", Text, primary_key=True),
+    Column("action", Text, primary_key=True),
+    Column("system", Text, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("allowed", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("put_by", Text, nullable=False),
+    _instant("put_at", default=True),
+    CheckConstraint("action IN ('*', 'create', 'update', 'approve', 'close')"),
+    CheckConstraint("version > 0"),
+    comment=f"{APPEND_ONLY}: which outside system may do what; the latest version is in force",
 )
 
 schedule_run: Final = _table(

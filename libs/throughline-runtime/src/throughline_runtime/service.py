@@ -33,6 +33,7 @@ from throughline_runtime.consumer import Consumer
 from throughline_runtime.context import Context
 from throughline_runtime.identity import CallerTokens
 from throughline_runtime.operations import OperationsServicer
+from throughline_runtime.ownership import Ownership, OwnershipUndeclared
 from throughline_runtime.probes import Check, Probes
 from throughline_runtime.process import ExitCode, Loop, Process
 from throughline_runtime.relay import Relay
@@ -103,7 +104,14 @@ def _run(service: Service, settings: Settings, role: Role) -> ExitCode:
         if role is Role.MIGRATE:
             return asyncio.run(_migrate(service, settings))
         return uvloop.run(_work(service, settings, role))
-    except (AccessUndeclared, MethodUnfit, CompilationError, PeerUnknown, ValueError) as error:
+    except (
+        AccessUndeclared,
+        OwnershipUndeclared,
+        MethodUnfit,
+        CompilationError,
+        PeerUnknown,
+        ValueError,
+    ) as error:
         _log.critical("service_unfit", exc_info=error)
         return ExitCode.UNFIT
     finally:
@@ -170,7 +178,13 @@ class _Parts:
         if self._does & {Role.CONSUME, Role.RELAY}:
             broker = self._broker = Broker(self._settings, on_closed=self._fail)
             if Role.CONSUME in self._does:
-                consumer = Consumer(self._settings, self._engine, broker, service.subscriptions)
+                consumer = Consumer(
+                    self._settings,
+                    self._engine,
+                    broker,
+                    service.subscriptions,
+                    wake=self._wake,
+                )
                 loops["consumer"] = consumer
                 checks["consumer"] = _asking(lambda: "; ".join(consumer.problems) or None)
             if Role.RELAY in self._does:
@@ -203,9 +217,12 @@ class _Parts:
 
 
 def _rpc(service: Service, context: Context, tokens: CallerTokens) -> RpcServer:
-    operations = OperationsServicer(context, service.control_totals, service.subscriptions)
+    ownership = Ownership(context.engine)
+    operations = OperationsServicer(
+        context, service.control_totals, service.subscriptions, ownership
+    )
     mounts = [*service.servicers(context), (add_OperationsServiceServicer_to_server, operations)]
-    return RpcServer(mounts, tokens, bulk=service.hands_out_documents)
+    return RpcServer(mounts, tokens, ownership=ownership, bulk=service.hands_out_documents)
 
 
 def _leave_seconds(settings: Settings) -> float:

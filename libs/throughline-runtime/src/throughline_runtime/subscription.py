@@ -29,6 +29,8 @@ class Subscription(Generic[M]):
     durable: str  # `<service>-<function>`
     message: type[M]
     function: Callable[[AsyncConnection, Sequence[M]], Awaitable[None]]
+    wakes: str | None = None
+    """The schedule of this process that goes on with what was taken in, if it runs here."""
 
     @property
     def subject(self) -> str:

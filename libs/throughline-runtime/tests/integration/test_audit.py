@@ -27,8 +27,8 @@ async def write_entry(tx: AsyncConnection, place: int, *, engagement: int) -> UU
         digest=b"digest",
         touched=Touched({UUID(int=place)}, engagement_ids={UUID(int=engagement)}),
     )
-    await tx.execute(text(audit.INSERT), values)
-    return UUID(str(values["audit_id"]))
+    await database.fetch(tx, audit.INSERT, *values)
+    return UUID(str(values[0]))
 
 
 async def tamper(owner_engine: AsyncEngine, table: str, statement: str) -> None:

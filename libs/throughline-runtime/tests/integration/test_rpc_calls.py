@@ -95,6 +95,16 @@ class Recorder(OperationsServiceServicer):
     ) -> pb.GetControlTotalsResponse:
         raise NotImplementedError
 
+    async def ListOwnershipRules(
+        self, request: object, context: object
+    ) -> pb.ListOwnershipRulesResponse:
+        raise NotImplementedError
+
+    async def PutOwnershipRule(
+        self, request: object, context: object
+    ) -> pb.PutOwnershipRuleResponse:
+        raise NotImplementedError
+
 
 @asynccontextmanager
 async def serving(

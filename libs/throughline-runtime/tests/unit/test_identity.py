@@ -62,6 +62,7 @@ def signed(claims: object, *, key: str = KEY, algorithm: str = "HS256") -> str:
         a_caller("ROLE_FINANCE", "ROLE_PMO", scopes=frozenset({"invoices.read"})),
         a_caller("ROLE_FINANCE", actor="customer-contract"),
         Caller.service("billing-event"),
+        Caller.service("connectors", system="salesforce"),
         Caller("nobody"),
     ],
 )
@@ -96,6 +97,8 @@ def test_valid_claims_are_accepted_so_that_the_refusals_below_mean_something() -
         {"entities": ["not a uuid"]},
         {"service": "yes"},
         {"act": 7},
+        {"system": 7},
+        {"system": "Sales Force"},
     ],
     ids=repr,
 )

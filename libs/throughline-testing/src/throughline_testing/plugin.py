@@ -186,10 +186,12 @@ def move_clock(settings: "Settings") -> Callable[[datetime], None]:
 @pytest.fixture
 async def running(service: str, context: "Context") -> "AsyncIterator[Running]":
     """The service, served on loopback behind the same checks as in production."""
+    from throughline_runtime.ownership import Ownership
     from throughline_testing.serving import declared_service, mounts_of, running_at, serving
 
+    ownership = Ownership(context.engine)
     async with (
-        serving(mounts_of(declared_service(service), context)) as target,
+        serving(mounts_of(declared_service(service), context, ownership), ownership) as target,
         running_at(target) as running,
     ):
         yield running

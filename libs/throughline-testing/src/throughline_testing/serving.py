@@ -18,6 +18,7 @@ from throughline_runtime.clock import Clock
 from throughline_runtime.context import Context
 from throughline_runtime.identity import Caller, CallerTokens, acting_as
 from throughline_runtime.operations import OperationsServicer
+from throughline_runtime.ownership import Ownership
 from throughline_runtime.rpc.client import Peers
 from throughline_runtime.rpc.server import Mount, RpcServer
 from throughline_runtime.service import Service
@@ -35,13 +36,18 @@ def a_caller(
     subject: str = "tester",
     scopes: Sequence[str] = (),
     entities: Sequence[UUID] | None = None,
+    system: str | None = None,
 ) -> Caller:
-    """Return a person with these roles ("finance"), limited to `entities` unless None."""
+    """Return a caller with these roles ("finance"), limited to `entities` unless None.
+
+    It speaks for `system` where one is named, else it is a person.
+    """
     return Caller(
         subject=subject,
         roles=frozenset(f"ROLE_{role.upper()}" for role in roles),
         scopes=frozenset(scopes),
         entities=None if entities is None else frozenset(entities),
+        system=system,
     )
 
 
@@ -59,16 +65,20 @@ def declared_service(service: str) -> Service:
     return declared
 
 
-def mounts_of(service: Service, context: Context) -> list[Mount]:
+def mounts_of(service: Service, context: Context, ownership: Ownership) -> list[Mount]:
     """Return the servicers of a service, with the operations that every service offers."""
-    operations = OperationsServicer(context, service.control_totals, service.subscriptions)
+    operations = OperationsServicer(
+        context, service.control_totals, service.subscriptions, ownership
+    )
     return [*service.servicers(context), (add_OperationsServiceServicer_to_server, operations)]
 
 
 @asynccontextmanager
-async def serving(mounts: Sequence[Mount]) -> AsyncIterator[str]:
+async def serving(
+    mounts: Sequence[Mount], ownership: Ownership | None = None
+) -> AsyncIterator[str]:
     """Serve these servicers, real or faked, on a free loopback port; yield their gRPC target."""
-    server = RpcServer(mounts, CallerTokens(CALLER_KEY))
+    server = RpcServer(mounts, CallerTokens(CALLER_KEY), ownership=ownership)
     port = await server.start("127.0.0.1:0")
     try:
         yield f"dns:///127.0.0.1:{port}"

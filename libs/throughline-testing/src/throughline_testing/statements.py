@@ -1,10 +1,21 @@
 """The SQL that a piece of code runs, to hold the number of statements constant."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
+from asyncpg.connection import LoggedQuery
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+# What the driver sends by itself: the frame of a transaction, and what it asks once about types.
+_FRAMES: Final = (
+    "BEGIN",
+    "COMMIT",
+    "ROLLBACK",
+    "SELECT current_setting('jit')",
+    "SELECT set_config('jit'",
+    "WITH RECURSIVE typeinfo_tree",
+)
 
 
 @dataclass(slots=True)
@@ -33,5 +44,13 @@ def record_statements(engine: AsyncEngine) -> Statements:
     ) -> None:
         statements.texts.append(text)
 
+    def note_direct(query: LoggedQuery) -> None:
+        if not " ".join(query.query.split()).startswith(_FRAMES):
+            statements.texts.append(query.query)
+
+    def watch(connection: Any, _record: Any, _proxy: Any) -> None:
+        connection.driver_connection.add_query_logger(note_direct)
+
     event.listen(engine.sync_engine, "before_cursor_execute", note)
+    event.listen(engine.sync_engine.pool, "checkout", watch)
     return statements

@@ -12,8 +12,9 @@ from typing import Any, TypeAlias, TypeVar
 from google.protobuf.message import Message
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing_event.commands import rate, record
-from billing_event.wire import received
+from billing_event.commands import rate, record, report_changes
+from billing_event.repository.fact import Told
+from billing_event.wire import facts, received
 from throughline.customer_contract.events.v1 import customer_contract_events_pb2 as contracts
 from throughline.invoice_payment.events.v1 import invoice_payment_events_pb2 as invoices
 from throughline.project_provisioning.events.v1 import (
@@ -23,7 +24,12 @@ from throughline_runtime.clock import Clock
 from throughline_runtime.subscription import Subscription
 
 M = TypeVar("M", bound=Message)
-Terms: TypeAlias = contracts.ContractActivated | contracts.ContractLimitChanged
+Terms: TypeAlias = (
+    contracts.ContractLimitChanged
+    | contracts.ContractAmended
+    | contracts.ContractTerminated
+    | contracts.ContractCompleted
+)
 
 
 async def rate_time(
@@ -42,48 +48,37 @@ async def rate_expenses(
     await rate.rate(tx, items, at=clock.now())
 
 
-async def rate_milestones(
-    clock: Clock, tx: AsyncConnection, events: Sequence[projects.MilestoneCompleted]
+async def follow_milestones(
+    clock: Clock, tx: AsyncConnection, events: Sequence[received.MilestoneEvent]
 ) -> None:
-    """A completed milestone is rated, and held until the client accepts it."""
-    await _follow(clock, tx, events)
+    """A milestone is rated once complete, held until accepted, and worth what was accepted.
+
+    Completed, accepted, refused, withdrawn: the last word counts, in whatever order they come.
+    """
+    milestones = [each for event in events for each in received.read_milestones(event)]
+    await rate.follow(tx, milestones, at=clock.now())
 
 
-async def hold_refused_milestones(
-    clock: Clock, tx: AsyncConnection, events: Sequence[projects.MilestoneRejected]
+async def record_first_terms(
+    clock: Clock, tx: AsyncConnection, events: Sequence[contracts.ContractActivated]
 ) -> None:
-    """A milestone the client refused stays held and says why, until it is completed again."""
-    await _follow(clock, tx, events)
-
-
-async def _follow(
-    clock: Clock,
-    tx: AsyncConnection,
-    events: Sequence[projects.MilestoneCompleted] | Sequence[projects.MilestoneRejected],
-) -> None:
-    await rate.follow(
-        tx,
-        [received.read_milestone(event) for event in events],
-        [received.read_step(event) for event in events],
-        at=clock.now(),
-    )
-
-
-async def accept_milestones(
-    clock: Clock, tx: AsyncConnection, events: Sequence[projects.MilestoneAccepted]
-) -> None:
-    """An accepted milestone may be billed; one not heard of before is rated as accepted."""
-    await rate.accept(
-        tx,
-        [received.read_milestone(event) for event in events],
-        [received.read_acceptance(event.milestone) for event in events],
-        at=clock.now(),
-    )
+    """Terms that come into force set limits and the billing calendar, and free waiting work."""
+    told = [Told(event.contract, is_first=True) for event in events]
+    await record.record_terms(tx, told, at=clock.now())
 
 
 async def record_terms(clock: Clock, tx: AsyncConnection, events: Sequence[Terms]) -> None:
-    """Newer terms set limits and the billing calendar, and free the work that waited for them."""
-    await record.record_terms(tx, [event.contract for event in events], at=clock.now())
+    """Later terms hold from their day on; a contract that ended holds work and stops periods."""
+    await record.record_terms(tx, [Told(event.contract) for event in events], at=clock.now())
+
+
+async def record_amended_terms(
+    clock: Clock, tx: AsyncConnection, events: Sequence[contracts.ContractAmended]
+) -> None:
+    """Amended terms hold from their day on; work of these days that was rated before is told of."""
+    await record_terms(clock, tx, events)
+    amendments = [found for event in events if (found := facts.read_amendment(event)) is not None]
+    await report_changes.keep_amendments(tx, amendments, at=clock.now())
 
 
 async def record_cards(
@@ -97,7 +92,7 @@ async def record_customers(
     clock: Clock, tx: AsyncConnection, events: Sequence[contracts.CustomerRecorded]
 ) -> None:
     """Credit hold and tax status of the bill-to customer hold its rows, or let them go."""
-    customers = [received.read_customer(event.customer) for event in events]
+    customers = [facts.read_customer(event.customer) for event in events]
     await record.record_customers(tx, customers, at=clock.now())
 
 
@@ -122,11 +117,15 @@ def subscriptions(clock: Clock) -> tuple[Subscription[Any], ...]:
     return (
         on(projects.TimeApproved, "rate-time", rate_time),
         on(projects.ExpenseReportApproved, "rate-expenses", rate_expenses),
-        on(projects.MilestoneCompleted, "rate-milestones", rate_milestones),
-        on(projects.MilestoneRejected, "hold-refused-milestones", hold_refused_milestones),
-        on(projects.MilestoneAccepted, "accept-milestones", accept_milestones),
-        on(contracts.ContractActivated, "record-terms", record_terms),
+        on(projects.MilestoneCompleted, "rate-milestones", follow_milestones),
+        on(projects.MilestoneRejected, "hold-refused-milestones", follow_milestones),
+        on(projects.MilestoneAccepted, "accept-milestones", follow_milestones),
+        on(projects.MilestoneAcceptanceWithdrawn, "withdraw-acceptances", follow_milestones),
+        on(contracts.ContractActivated, "record-terms", record_first_terms),
         on(contracts.ContractLimitChanged, "record-limits", record_terms),
+        on(contracts.ContractAmended, "record-amended-terms", record_amended_terms),
+        on(contracts.ContractTerminated, "record-terminations", record_terms),
+        on(contracts.ContractCompleted, "record-completions", record_terms),
         on(contracts.RateCardPublished, "record-cards", record_cards),
         on(contracts.CustomerRecorded, "record-customers", record_customers),
         on(invoices.InvoiceItemsBilled, "allocate-billed", allocate_billed),

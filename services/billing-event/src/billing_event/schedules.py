@@ -3,6 +3,7 @@
 from typing import Final
 
 from billing_event.commands import rate, report
+from billing_event.commands import report_changes as changes
 from billing_event.queries import totals
 from billing_event.repository import recurring
 from throughline_runtime import database
@@ -48,6 +49,12 @@ async def report_held(context: Context) -> None:
         await report.report_held(tx)
 
 
+async def report_changes(context: Context) -> None:
+    """Show in the exceptions queue the work that changed terms or a contract's end overtook."""
+    async with database.write(context.engine) as tx:
+        await changes.report_changes(tx, at=context.clock.now())
+
+
 async def measure_unbilled(context: Context) -> None:
     """Export what is released and not invoiced; a currency with none left is not exported."""
     async with database.read(context.engine) as tx:
@@ -61,5 +68,6 @@ SCHEDULES: Final = (
     Schedule("billing-event.charge-recurring", 60, charge_recurring),
     Schedule("billing-event.reconsider-held", 5, reconsider_held),
     Schedule("billing-event.report-held", 10, report_held),
+    Schedule("billing-event.report-changes", 60, report_changes),
     Schedule("billing-event.measure-unbilled", 15, measure_unbilled),
 )

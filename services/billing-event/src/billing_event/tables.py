@@ -81,6 +81,33 @@ contract_terms: Final = _table(
     comment="append-only: every version of the terms stays explainable",
 )
 
+contract_state: Final = _table(
+    "contract_state",
+    _uuid("contract_id", key=True),
+    _count("version"),
+    Column("first_version", Integer),
+    _uuid("bill_to_customer_id"),
+    _uuid("legal_entity_id"),
+    _text("time_zone"),
+    Column("newest_version", Integer, nullable=False),
+    Column("ended_on", Date),
+    Column("ended_early", Boolean, nullable=False),
+    _text("ended_detail"),
+    _count("epoch"),
+    Index("contract_state_by_bill_to", "bill_to_customer_id"),
+)
+
+amendment: Final = _table(
+    "amendment",
+    _uuid("contract_id", key=True),
+    Column("contract_version", Integer, primary_key=True),
+    _uuid("contract_line_id", key=True),
+    _date("effective_on"),
+    _text("change_order_number"),
+    _instant("recorded_at"),
+    comment="append-only: from when on which lines are priced anew",
+)
+
 rate_card: Final = _table(
     "rate_card",
     _uuid("rate_card_id", key=True),
@@ -141,26 +168,33 @@ source_item: Final = _table(
     _text("source_object_type", null=True),
     _text("source_object_id", null=True),
     _instant("recorded_at"),
+    Column("activity", Text, nullable=False, server_default=text("''")),
+    _uuid("reverses_source_item_id", null=True),
+    _uuid("replaces_source_item_id", null=True),
+    _number("receipt_price", null=True),
+    _text("receipt_currency", null=True),
+    Index(
+        "source_item_by_reversed",
+        "reverses_source_item_id",
+        postgresql_where=text("reverses_source_item_id IS NOT NULL"),
+    ),
     comment="append-only: what was approved stays as it was approved",
 )
 
-acceptance: Final = _table(
-    "acceptance",
-    Column("source_item_id", Uuid, ForeignKey("source_item.source_item_id"), primary_key=True),
-    _date("accepted_on"),
+source_step: Final = _table(
+    "source_step",
+    _uuid("source_item_id", key=True),
+    Column("version", BigInteger, primary_key=True),
+    _text("state"),
+    _number("price", null=True),
+    Column("service_to", Date),
+    _text("reason"),
+    Column("accepted_on", Date),
     _text("accepted_by"),
     _text("evidence_sha256"),
+    _text("recorded_by"),
     _instant("recorded_at"),
-    comment="append-only: a signature is not taken back, only followed",
-)
-
-milestone_step: Final = _table(
-    "milestone_step",
-    Column("source_item_id", Uuid, ForeignKey("source_item.source_item_id"), primary_key=True),
-    Column("milestone_version", BigInteger, primary_key=True),
-    _text("refusal"),
-    _instant("recorded_at"),
-    comment="append-only: completions and refusals; the highest version is the last word",
+    comment="append-only: the highest version is the last word",
 )
 
 covered_item: Final = _table(
@@ -200,7 +234,17 @@ billing_event: Final = _table(
     _text("rate_explanation"),
     _instant("rated_at"),
     _date("rated_on"),
+    Column("reverses_billing_event_id", Uuid, ForeignKey("billing_event.billing_event_id")),
+    _uuid("delivering_entity_id", null=True),
+    _number("multiplier", null=True),
+    Column("purchase_order_number", Text, nullable=False, server_default=text("''")),
     UniqueConstraint("source_item_id", "part"),
+    Index(
+        "billing_event_reversed_once",
+        "reverses_billing_event_id",
+        unique=True,
+        postgresql_where=text("reverses_billing_event_id IS NOT NULL"),
+    ),
     Index("billing_event_by_contract", "contract_id", "service_from", "billing_event_id"),
     Index("billing_event_by_service", "service_from", "billing_event_id"),
     comment="append-only: corrections are new rows",
@@ -257,6 +301,7 @@ hold: Final = _table(
     _instant("cleared_at", null=True),
     _text("cleared_by", null=True),
     _text("clearing_reason", null=True),
+    _text("advice", null=True),
     Index(
         "hold_once_for_each_row",
         "billing_event_id",
@@ -287,6 +332,7 @@ limit_account: Final = _table(
     _number("enforced", null=True),
     _number("reserved"),
     _number("committed"),
+    _text("purchase_order_number", null=True),
     Index("limit_account_by_contract", "contract_id"),
 )
 

@@ -101,3 +101,42 @@ async def test_what_was_invoiced_is_no_longer_open(engine: AsyncEngine, sample: 
     assert (positions["allocated.EUR"], positions["open_released.EUR"]) == (1440, 0)
     assert await limit(engine) == ("60000.00", "0.00", "1440.00")
     await assert_sound(engine)
+
+
+async def test_an_amendment_is_the_next_version_of_the_terms(
+    engine: AsyncEngine, sample: Sample
+) -> None:
+    await take(engine, sample(contracts.ContractActivated))
+    await take(engine, sample(contracts.ContractAmended))
+    assert await limit(engine) == ("75000.00", "0.00", "0.00")
+    [told] = await fetch(engine, "SELECT contract_version, contract_line_id FROM amendment")
+    assert (told.contract_version, told.contract_line_id) == (2, an_id("b102"))
+
+
+async def test_a_termination_ends_the_contract_and_its_periods(
+    engine: AsyncEngine, sample: Sample
+) -> None:
+    await take(engine, sample(contracts.ContractActivated))
+    await take(engine, sample(contracts.ContractTerminated))
+    [state] = await fetch(engine, "SELECT * FROM contract_state")
+    assert (state.ended_on.isoformat(), state.ended_early) == ("2026-11-20", True)
+    [last] = await fetch(
+        engine, "SELECT service_to FROM recurring_period ORDER BY service_from DESC LIMIT 1"
+    )
+    assert last.service_to.isoformat() == "2026-11-20"
+
+
+async def test_a_completed_contract_is_over(engine: AsyncEngine, sample: Sample) -> None:
+    await take(engine, sample(contracts.ContractActivated))
+    await take(engine, sample(contracts.ContractCompleted))
+    [state] = await fetch(engine, "SELECT * FROM contract_state")
+    assert (state.ended_on.isoformat(), state.ended_early) == ("2027-09-02", False)
+
+
+async def test_a_withdrawn_acceptance_is_the_last_word(engine: AsyncEngine, sample: Sample) -> None:
+    await take_facts(engine, sample)
+    withdrawn = sample(projects.MilestoneAcceptanceWithdrawn)
+    await take(engine, withdrawn)
+    [step] = await fetch(engine, "SELECT state, version, reason FROM source_step")
+    assert (step.state, step.version) == ("withdrawn", withdrawn.milestone.version)
+    assert [row[1:] for row in await rows(engine)] == [("held", "awaiting_acceptance")]

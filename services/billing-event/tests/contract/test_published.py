@@ -7,12 +7,15 @@ from datetime import UTC, datetime
 from billing_event_builders import ENTITY, NOW, an_id, eur
 from google.protobuf.message import Message
 
-from billing_event.domain.decision import Judge, Standing
+from billing_event.domain.agreement import Agreement, Facts
+from billing_event.domain.decision import Judge
 from billing_event.domain.hold import HoldId
 from billing_event.domain.limit import LimitBook
 from billing_event.domain.position import BillingEventId, Row
 from billing_event.domain.release import ReleasePolicy
-from billing_event.domain.terms import Facts
+from billing_event.domain.source import SourceItem
+from billing_event.domain.standing import Standing
+from billing_event.wire import facts as facts_wire
 from billing_event.wire import published, received
 from throughline.billing_event.events.v1 import billing_event_events_pb2 as own
 from throughline.billing_event.v1 import billing_event_pb2 as pb
@@ -28,18 +31,25 @@ POLICY = ReleasePolicy(ENTITY, 1, eur("1000.00"), "user:finance-lead", NOW)
 
 
 def a_judge(at: datetime) -> Judge:
-    terms = received.read_terms(sample(contracts.ContractActivated).contract)
-    customer = received.read_customer(sample(contracts.CustomerRecorded).customer)
-    card = received.read_card(sample(contracts.RateCardPublished).rate_card)
-    facts = Facts(1, {terms.contract_id: terms}, [card], {customer.customer_id: customer})
+    terms = facts_wire.read_terms(sample(contracts.ContractActivated).contract)
+    customer = facts_wire.read_customer(sample(contracts.CustomerRecorded).customer)
+    card = facts_wire.read_card(sample(contracts.RateCardPublished).rate_card)
+    facts = Facts(
+        1, {terms.contract_id: Agreement((terms,), 1)}, [card], {customer.customer_id: customer}
+    )
     return Judge(facts, LimitBook(), {ENTITY: POLICY}, at=at)
+
+
+def milestone_of(event: received.MilestoneEvent) -> SourceItem:
+    [(item, _)] = received.read_milestones(event)
+    return item
 
 
 def rated() -> list[Row]:
     """Return the story's hour and its completed milestone, under the story's ids."""
     judge = a_judge(NOW)
     judge.decide_new(received.read_time(sample(projects.TimeApproved)))
-    judge.decide_new([received.read_milestone(sample(projects.MilestoneCompleted))])
+    judge.decide_new([milestone_of(sample(projects.MilestoneCompleted))])
     hour, milestone = judge.decision.rated
     return [
         replace(hour, billing_event_id=BillingEventId(an_id("181"))),
@@ -50,7 +60,7 @@ def rated() -> list[Row]:
 def accepted(milestone: Row) -> Row:
     [hold] = milestone.holds
     row = replace(milestone, holds=(replace(hold, hold_id=HoldId(an_id("7"))),))
-    item = received.read_milestone(sample(projects.MilestoneAccepted))
+    item = replace(milestone_of(sample(projects.MilestoneAccepted)), is_accepted=True)
     judge = a_judge(NOW)
     judge.decide_again([Standing(item, (row,))])
     [changed] = judge.decision.changed

@@ -436,3 +436,24 @@ async def test_a_page_token_from_elsewhere_is_refused(running: Running, token: s
     ]
     for call in requests:
         assert (await refusal_of(call)).startswith("request.malformed_")
+
+
+async def test_who_recorded_an_acceptance_does_not_release_what_it_bills(
+    engine: AsyncEngine, running: Running
+) -> None:
+    accepted = sample(projects.MilestoneAccepted)
+    accepted.milestone.recorded_by = "user:fin"
+    await take(engine, recorded(), activated(a_contract()), accepted)
+    named = event_pb.ReleaseBillingEventsRequest(
+        request_id=key(), billing_event_ids=await row_ids(engine)
+    )
+    call = events_of(running).ReleaseBillingEvents(named)
+    assert await refusal_of(call) == "billing_event.second_person_required"
+
+    matching = event_pb.ReleaseBillingEventsRequest(request_id=key(), contract_id=str(CONTRACT))
+    own = await events_of(running).ReleaseBillingEvents(matching)
+    assert (own.released, own.needs_other_person) == (0, 1)
+
+    colleague = a_caller("finance", subject="user:lead")
+    done = await events_of(running, colleague).ReleaseBillingEvents(named)
+    assert done.released == 1

@@ -127,7 +127,7 @@ async def test_a_refused_milestone_stays_held_and_says_why(engine: AsyncEngine) 
         engagement_id=again.engagement_id,
         correlation_id=again.correlation_id,
     )
-    accepted.milestone.accepted_on = "2026-11-20"
+    accepted.milestone.accepted_on, accepted.milestone.version = "2026-11-20", 5
     await take(engine, accepted)
     await take(engine, refused)
     assert await rows(engine) == [("14400.00", "eligible", "")]

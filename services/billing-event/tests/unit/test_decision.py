@@ -16,12 +16,13 @@ from billing_event_builders import (
     some_terms,
 )
 
-from billing_event.domain.decision import Decision, Standing
+from billing_event.domain.agreement import Facts
 from billing_event.domain.hold import HoldId, HoldReason, OpenHold
 from billing_event.domain.position import EventStatus, Row
 from billing_event.domain.release import BY_POLICY
 from billing_event.domain.source import SourceItem
-from billing_event.domain.terms import BillingModel, Facts
+from billing_event.domain.standing import Decision, Standing
+from billing_event.domain.terms import BillingModel
 from throughline_core.errors import IllegalTransition
 
 FEE = some_facts(some_terms(a_line(billing_model=BillingModel.FIXED_FEE)))

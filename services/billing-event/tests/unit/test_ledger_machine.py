@@ -23,13 +23,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from billing_event.domain.decision import Judge, Standing
+from billing_event.domain.decision import Judge
 from billing_event.domain.hold import PERSONAL, HoldId, HoldReason, OpenHold
 from billing_event.domain.position import BillingEventId, EventStatus, Row
 from billing_event.domain.release import ReleasePolicy
 from billing_event.domain.source import SourceItem, SourceItemId
+from billing_event.domain.standing import Reversal, Standing
 from throughline_core.quantity import billed_hours
 
+FINAL = (EventStatus.RELEASED, EventStatus.REVERSED)
 RATES = {"consultant": Decimal(100), "architect": Decimal("133.37")}
 
 
@@ -42,6 +44,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.items: dict[SourceItemId, SourceItem] = {}
         self.rows: dict[BillingEventId, Row] = {}
         self.unrated: dict[SourceItemId, OpenHold] = {}
+        self.cancelled: set[SourceItemId] = set()
         self.taken = Decimal(0)
         self.agreed = Decimal(0)
         self.is_published = False
@@ -70,24 +73,33 @@ class LedgerMachine(RuleBasedStateMachine):
             assert (row.version == 1) if known is None else (row.version == known.version + 1)
             holds = tuple(replace(hold, hold_id=self.new_id()) for hold in row.holds)
             self.rows[row.billing_event_id] = replace(row, holds=holds)
+        for row in decision.rated:
+            if row.reverses is not None:
+                gone = self.rows[row.reverses]
+                assert not gone.is_taken_back
+                self.rows[row.reverses] = replace(gone, is_taken_back=True)
         for opened in decision.opened:
             if opened.row is None:
                 hold = replace(opened.hold, hold_id=self.new_id())
                 self.unrated[opened.item.source_item_id] = hold
         for row in decision.rated:
             self.unrated.pop(row.item.source_item_id, None)
+        for item, _ in decision.covered:
+            self.unrated.pop(item.source_item_id, None)
         self.taken += sum((each.amount for each in judge.book.reservations), Decimal(0))
 
     def new_id(self) -> HoldId:
         return HoldId(an_id(f"{next(self.numbers):x}"))
 
+    def standing_of(self, item: SourceItem) -> Standing:
+        rows = [row for row in self.rows.values() if row.item is item]
+        hold = self.unrated.get(item.source_item_id)
+        return Standing(item, tuple(rows), (hold,) if hold else ())
+
     def standings(self) -> list[Standing]:
-        found = []
-        for item in self.items.values():
-            rows = [row for row in self.rows.values() if row.item is item]
-            hold = self.unrated.get(item.source_item_id)
-            found.append(Standing(item, tuple(rows), (hold,) if hold else ()))
-        return found
+        """Return what is looked at again: a thing without row and hold never is."""
+        found = map(self.standing_of, self.items.values())
+        return [standing for standing in found if standing.rows or standing.item_holds]
 
     def look_again(self) -> None:
         judge = self.judge()
@@ -103,6 +115,31 @@ class LedgerMachine(RuleBasedStateMachine):
         self.items[number] = item
         judge = self.judge()
         judge.decide_new([item])
+        self.write(judge)
+        if judge.book.given_back:
+            self.look_again()
+
+    @rule(number=st.integers(0, 40))
+    def take_back(self, number: int) -> None:
+        whole = [
+            item
+            for item in self.items.values()
+            if item.source_item_id not in self.cancelled and item.reverses_item_id is None
+        ]
+        if not whole:
+            return
+        original = whole[number % len(whole)]
+        standing = self.standing_of(original)
+        taker = replace(
+            original,
+            source_item_id=SourceItemId(an_id(f"16{next(self.numbers):06x}")),
+            minutes=-original.minutes,
+            reverses_item_id=original.source_item_id,
+        )
+        self.items[taker.source_item_id] = taker
+        self.cancelled |= {original.source_item_id, taker.source_item_id}
+        judge = self.judge()
+        judge.decide_reversals([Reversal(taker, (), standing)])
         self.write(judge)
         if judge.book.given_back:
             self.look_again()
@@ -127,7 +164,7 @@ class LedgerMachine(RuleBasedStateMachine):
         free = [
             row
             for row in self.rows.values()
-            if row.status is not EventStatus.RELEASED
+            if row.status not in FINAL
             and all(hold.reason is not HoldReason.MANUAL for hold in row.holds)
         ]
         if free:
@@ -159,6 +196,9 @@ class LedgerMachine(RuleBasedStateMachine):
     def each_thing_is_worth_its_hours_once_or_waits_for_a_rate(self) -> None:
         for number, item in self.items.items():
             rows = [row for row in self.rows.values() if row.item is item]
+            if number in self.cancelled and not rows:
+                assert number not in self.unrated
+                continue
             if item.role == "architect" and not self.is_published:
                 assert not rows
                 assert self.unrated[number].reason is HoldReason.MISSING_RATE
@@ -168,6 +208,22 @@ class LedgerMachine(RuleBasedStateMachine):
             assert sum(row.quantity for row in rows) == hours
             assert sum(row.minutes for row in rows) == item.minutes
             assert sum(row.amount.amount for row in rows) == hours * RATES[item.role]
+
+    @invariant()
+    def what_was_taken_back_is_worth_nothing_and_what_was_not_released_never_is(self) -> None:
+        for item in self.items.values():
+            if item.reverses_item_id is None:
+                continue
+            pair = [
+                row
+                for row in self.rows.values()
+                if row.item.source_item_id in {item.source_item_id, item.reverses_item_id}
+            ]
+            assert sum(row.amount.amount for row in pair) == 0
+            assert {row.status for row in pair} <= set(FINAL)
+            for row in pair:
+                if row.reverses is not None:
+                    assert row.status is self.rows[row.reverses].status
 
     @invariant()
     def the_limit_is_what_the_rows_it_let_pass_are_worth(self) -> None:
@@ -186,7 +242,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def a_row_is_held_exactly_while_it_has_a_reason(self) -> None:
         for row in self.rows.values():
             assert (row.status is EventStatus.HELD) == bool(row.holds)
-            if self.is_on_hold and row.status is not EventStatus.RELEASED:
+            if self.is_on_hold and row.status not in FINAL:
                 assert any(hold.reason is HoldReason.CREDIT_HOLD for hold in row.holds)
 
     @invariant()

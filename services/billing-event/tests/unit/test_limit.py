@@ -19,11 +19,12 @@ from billing_event_builders import (
     some_terms,
 )
 
-from billing_event.domain.decision import Judge, Standing
+from billing_event.domain.decision import Judge
 from billing_event.domain.hold import HoldId, HoldReason
 from billing_event.domain.limit import LimitBook, limits_of
 from billing_event.domain.position import EventKind, EventStatus, Row
 from billing_event.domain.source import SourceItem, SourceItemId
+from billing_event.domain.standing import Standing
 
 
 def hours(number: int, minutes: int) -> SourceItem:
@@ -163,4 +164,4 @@ def test_terms_limit_the_contract_and_its_lines() -> None:
         (None, eur(1000)),
         (HOURS, eur(600)),
     ]
-    assert limits_of(some_facts().terms[CONTRACT]) == []
+    assert limits_of(some_facts().agreements[CONTRACT].newest) == []

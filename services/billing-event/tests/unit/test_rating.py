@@ -170,6 +170,24 @@ def test_an_expense_is_billed_at_cost_plus_markup(
     assert outcome.rating.explanation == words
 
 
+def usd(amount: str) -> Money:
+    return Money(Decimal(amount), "USD")
+
+
+@pytest.mark.parametrize(
+    ("cost", "receipt"), [(usd("216.86"), eur("200.00")), (eur("200.00"), usd("216.86"))]
+)
+def test_an_expense_is_billed_at_what_it_cost_in_the_currency_of_the_contract(
+    cost: Money, receipt: Money
+) -> None:
+    line = a_line(EXPENSES, billing_model=BillingModel.PASS_THROUGH, markup_percent=Decimal(5))
+    item = an_expense(cost, contract_line_id=EXPENSES, receipt_price=receipt)
+    outcome = Rater(some_facts(some_terms(line))).rate(item)
+    assert isinstance(outcome, Priced)
+    assert outcome.portion.amount == eur("210")
+    assert outcome.rating.explanation == "cost 200.00 EUR plus 5 % (terms version 1)"
+
+
 FEE = a_line(billing_model=BillingModel.FIXED_FEE)
 FOREIGN = {"consultant": Money(Decimal(120), "USD")}
 HELD = {
@@ -198,6 +216,11 @@ HELD = {
     ),
     "expense in another currency": (
         an_expense(Money(Decimal(10), "USD")),
+        some_facts(),
+        HoldReason.MISSING_FX_RATE,
+    ),
+    "expense whose receipt is in a third currency": (
+        an_expense(usd("10.00"), receipt_price=Money(Decimal(9), "GBP")),
         some_facts(),
         HoldReason.MISSING_FX_RATE,
     ),

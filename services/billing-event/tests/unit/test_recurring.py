@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 
 import pytest
-from billing_event_builders import SUPPORT, a_line, eur, some_terms
+from billing_event_builders import SUPPORT, a_line, an_agreement, eur, some_terms
 
 from billing_event.domain.recurring import (
     RecurringPeriod,
@@ -27,7 +27,7 @@ def months(start: date, end: date, **different: object) -> Sequence[RecurringPer
         description="Managed support",
         **different,
     )
-    return plan(some_terms(line, a_line()))
+    return plan(an_agreement(some_terms(line, a_line())))
 
 
 def test_a_year_has_twelve_equal_charges_due_on_the_last_day_of_each_month() -> None:

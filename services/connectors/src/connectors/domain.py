@@ -222,9 +222,9 @@ def is_due(connection: Connection, state: SyncState, *, now: datetime) -> bool:
     """Whether the connection is to be read now: somebody asked, or its time has come."""
     if not connection.enabled or connection.vendor != SALESFORCE:
         return False
-    started = state.last_started_at
-    if state.requested_at is not None and (started is None or state.requested_at > started):
+    if is_asked_for(state):
         return True
+    started = state.last_started_at
     if connection.poll_seconds == 0:
         return False
     return started is None or now - started >= timedelta(seconds=connection.poll_seconds)
@@ -243,6 +243,20 @@ def counted(state: SyncState, *, imported: bool, unchanged: bool, refused: bool)
 def read_from(state: SyncState) -> datetime | None:
     """Return the stamp to read from: a little before the cursor, None for everything."""
     return None if state.read_up_to is None else state.read_up_to - OVERLAP
+
+
+def is_asked_for(state: SyncState) -> bool:
+    """Whether somebody asked for the reading that is due, rather than its time having come."""
+    started = state.last_started_at
+    return state.requested_at is not None and (started is None or state.requested_at > started)
+
+
+def retry_refused_at(attempts: int, *, now: datetime) -> datetime:
+    """Return when to try a refused record again: 1 min, 2 min … up to an hour, without end.
+
+    People mend what stopped it, and nothing tells here when they have.
+    """
+    return now + timedelta(seconds=min(60.0 * 2.0 ** min(attempts - 1, 6), 3600.0))
 
 
 def next_attempt(attempts: int, *, now: datetime) -> datetime | None:

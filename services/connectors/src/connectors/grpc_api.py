@@ -9,15 +9,19 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connectors import commands, domain, queries, repository, schedules, wire
-from connectors.adapters.salesforce.mapping import SalesforceMapping
+from connectors.adapters.salesforce.org_mapping import SalesforceMapping
 from connectors.adapters.stripe import adapter as stripe_adapter
 from connectors.domain import Connection, MappingInvalid, ProviderUnknown
+from connectors.erp_accounts.grpc_api import ErpAccountServicer
 from connectors.settings import ConnectorSettings
 from throughline.connectors.v1 import connection_service_pb2 as pb
 from throughline.connectors.v1 import webhook_service_pb2 as webhook_pb
 from throughline.connectors.v1.connection_service_pb2_grpc import (
     ConnectionServiceServicer,
     add_ConnectionServiceServicer_to_server,
+)
+from throughline.connectors.v1.erp_account_service_pb2_grpc import (
+    add_ErpAccountServiceServicer_to_server,
 )
 from throughline.connectors.v1.webhook_service_pb2_grpc import (
     WebhookServiceServicer,
@@ -213,4 +217,5 @@ def servicers(context: Context) -> list[Mount]:
     return [
         (add_ConnectionServiceServicer_to_server, ConnectionServicer(context)),
         (add_WebhookServiceServicer_to_server, WebhookServicer(context)),
+        (add_ErpAccountServiceServicer_to_server, ErpAccountServicer(context)),
     ]

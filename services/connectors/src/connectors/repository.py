@@ -1,15 +1,15 @@
 """Connections, their cursors, the crosswalk and stored callbacks, one row at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, select, text, update
+from sqlalchemy import Row, delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connectors import tables, wire
+from connectors import domain, tables, wire
 from connectors.domain import (
     LEASE,
     Callback,
@@ -235,4 +235,51 @@ async def postpone(tx: AsyncConnection, webhook_id: UUID, *, until: datetime, re
     table = tables.webhook
     await tx.execute(
         update(table).where(table.c.webhook_id == webhook_id).values(due_at=until, reason=reason)
+    )
+
+
+async def refused_due(
+    tx: AsyncConnection, connection: str, *, now: datetime | None, limit: int
+) -> Sequence[str]:
+    """Return the source ids of refused records that are due, the longest waiting first.
+
+    `now` None: all of them, because somebody asked.
+    """
+    table = tables.refused_record
+    query = select(table.c.source_id).where(table.c.connection == connection)
+    if now is not None:
+        query = query.where(table.c.due_at <= now)
+    query = query.order_by(table.c.due_at, table.c.source_id).limit(limit)
+    return (await tx.execute(query)).scalars().all()
+
+
+async def note_refused(
+    tx: AsyncConnection, connection: str, source_id: str, *, code: str, now: datetime
+) -> None:
+    """Keep that a record was refused, and when it is tried again."""
+    table = tables.refused_record
+    known = (
+        await tx.scalar(
+            select(table.c.attempts)
+            .where(table.c.connection == connection, table.c.source_id == source_id)
+            .with_for_update()
+        )
+    ) or 0
+    state = {
+        "code": code,
+        "attempts": known + 1,
+        "due_at": domain.retry_refused_at(known + 1, now=now),
+    }
+    await tx.execute(
+        insert(table)
+        .values(connection=connection, source_id=source_id, **state)
+        .on_conflict_do_update(index_elements=["connection", "source_id"], set_=state)
+    )
+
+
+async def forget_refused(tx: AsyncConnection, connection: str, source_ids: Collection[str]) -> None:
+    """Stop trying records: they came in, or are not there any more."""
+    table = tables.refused_record
+    await tx.execute(
+        delete(table).where(table.c.connection == connection, table.c.source_id.in_(source_ids))
     )

@@ -1,7 +1,7 @@
 """The periodic work of connectors: polling what cannot call us, working on callbacks."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -24,6 +24,7 @@ from throughline_core.ids import derived_id
 from throughline_runtime import exceptions
 from throughline_runtime.context import Context
 from throughline_runtime.database import read, write
+from throughline_runtime.identity import Caller, acting_as
 from throughline_runtime.schedule import Schedule
 
 SYNC: Final = "connectors.sync"
@@ -32,6 +33,7 @@ IMPORT_REFUSED: Final = "quote.import_refused"
 SYNC_FAILED: Final = "connection.sync_failed"
 WEBHOOK_FAILED: Final = "webhook.failed"
 _BATCH: Final = 50
+_REFUSED_MAX: Final = 500
 
 log = structlog.get_logger()
 
@@ -52,7 +54,8 @@ async def _sync_one(context: Context, connection: Connection, state: SyncState) 
         await repository.mark_sync(tx, connection.name, last_started_at=context.clock.now())
     subject = derived_id("connection", connection.name)
     try:
-        await _read_quotes(context, connection, state)
+        with acting_as(_speaking_for(context, connection)):
+            await _read_quotes(context, connection, state)
     except Refusal as refusal:
         log.warning("sync_failed", connection=connection.name, code=refusal.stable_code)
         advice = refusal.advice or "check the connection"
@@ -102,6 +105,7 @@ async def _read_quotes(context: Context, connection: Connection, state: SyncStat
         )
         cursor = state.read_up_to
         is_blocked = False
+        seen: set[str] = set()
         async for imported in adapter.import_quotes(
             domain.read_from(state), now=context.clock.now()
         ):
@@ -115,7 +119,40 @@ async def _read_quotes(context: Context, connection: Connection, state: SyncStat
                 unchanged=bool(imported.links) and not imported.is_new,
                 refused=imported.refusal is not None,
             )
+            seen.add(imported.source_id)
             await _save(context, connection, imported, state, cursor)
+        await _retry_refused(context, connection, adapter, state, cursor, seen)
+
+
+async def _retry_refused(
+    context: Context,
+    connection: Connection,
+    adapter: SalesforceAdapter,
+    state: SyncState,
+    cursor: datetime | None,
+    seen: Collection[str],
+) -> None:
+    """Bring in what was refused before and may have been mended here since."""
+    now = context.clock.now()
+    async with read(context.engine) as tx:
+        due = await repository.refused_due(
+            tx,
+            connection.name,
+            now=None if domain.is_asked_for(state) else now,
+            limit=_REFUSED_MAX,
+        )
+    waiting = [source_id for source_id in due if source_id not in seen]
+    for start in range(0, len(waiting), _BATCH):
+        gone = set(waiting[start : start + _BATCH])
+        async for imported in adapter.import_again(waiting[start : start + _BATCH], now=now):
+            gone.discard(imported.source_id)
+            state = domain.counted(state, imported=imported.is_new, unchanged=False, refused=False)
+            await _save(context, connection, imported, state, cursor)
+        if gone:
+            async with write(context.engine) as tx:
+                await repository.forget_refused(tx, connection.name, gone)
+                subjects = [_subject(connection, source_id) for source_id in gone]
+                await exceptions.close(tx, IMPORT_REFUSED, subjects)
 
 
 async def _save(
@@ -126,7 +163,7 @@ async def _save(
     cursor: datetime | None,
 ) -> None:
     """Write what became of one quote together with the cursor that passed it."""
-    subject = derived_id("source_record", connection.name, imported.source_id)
+    subject = _subject(connection, imported.source_id)
     async with write(context.engine) as tx:
         await repository.mark_sync(
             tx,
@@ -139,17 +176,36 @@ async def _save(
         if imported.links:
             await repository.link(tx, imported.links)
         if imported.refusal is not None:
+            await repository.note_refused(
+                tx,
+                connection.name,
+                imported.source_id,
+                code=imported.refusal.stable_code,
+                now=context.clock.now(),
+            )
             await exceptions.open_(
                 tx,
                 IMPORT_REFUSED,
                 subject,
                 imported.refusal.message,
                 "sales_operations",
-                imported.refusal.advice or "correct the quote there; it is read again when changed",
+                imported.refusal.advice
+                or "correct what it names, here or there; it is tried again",
                 legal_entity_id=connection.legal_entity_id,
             )
         elif not imported.is_pending:
+            await repository.forget_refused(tx, connection.name, [imported.source_id])
             await exceptions.close(tx, IMPORT_REFUSED, [subject])
+
+
+def _subject(connection: Connection, source_id: str) -> UUID:
+    """Return what an exception about a record of the other system is about."""
+    return derived_id("source_record", connection.name, source_id)
+
+
+def _speaking_for(context: Context, connection: Connection) -> Caller:
+    """Return this service as it acts for a connected system: within what the system owns."""
+    return Caller.service(context.settings.service, system=connection.name)
 
 
 async def work_webhooks(context: Context) -> None:
@@ -205,7 +261,8 @@ async def _work_one(context: Context, accounts: _Accounts, row: Row[Any]) -> Non
     """Work on one callback; whatever stops it stops no other."""
     webhook_id: UUID = row.webhook_id
     try:
-        outcome = await accounts.of(row.connection).work_on(row.body)
+        with acting_as(Caller.service(context.settings.service, system=row.connection or None)):
+            outcome = await accounts.of(row.connection).work_on(row.body)
     except (Unavailable, Aborted, ResourceExhausted, domain.SecretMissing) as refusal:
         reason = refusal.message
     except Refusal as refusal:

@@ -54,6 +54,17 @@ sync_state = Table(
     Column("last_error", Text, nullable=False, server_default=text("''")),
 )
 
+refused_record = Table(
+    "refused_record",
+    metadata,
+    Column("connection", Text, ForeignKey("connection.name"), primary_key=True),
+    Column("source_id", Text, primary_key=True),
+    Column("code", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", DateTime(timezone=True), nullable=False),
+    Index("refused_record_due", "connection", "due_at"),
+)
+
 crosswalk_link = Table(
     "crosswalk_link",
     metadata,
@@ -87,4 +98,13 @@ webhook = Table(
     UniqueConstraint("provider", "event_id"),
     Index("webhook_by_received_at", "received_at", "webhook_id"),
     Index("webhook_due", "due_at", postgresql_where=text("status = 'received'")),
+)
+
+erp_policy = Table(
+    "erp_policy",
+    metadata,
+    Column("legal_entity_id", Uuid, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("system", Text, nullable=False),
+    Column("account_required", Boolean, nullable=False),
 )

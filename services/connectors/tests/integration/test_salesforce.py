@@ -3,10 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from connectors_world import MAPPING, NotNow, Seed, World
 from sqlalchemy import text
 
-from connectors import repository, schedules
+from connectors import domain, repository, schedules
 from throughline_core.errors import StaleVersion
 from throughline_runtime.database import read
 
@@ -111,7 +112,7 @@ async def test_a_price_no_month_can_carry_is_refused_with_advice(world: World, o
     await org(SBQQ__SubscriptionTerm__c=7)
     await world.sync()
     reasons = await world.exceptions()
-    assert "no month has an exact price" in reasons[schedules.IMPORT_REFUSED]
+    assert "no period has an exact price" in reasons[schedules.IMPORT_REFUSED]
     assert not world.owners.quotes
 
 
@@ -179,3 +180,80 @@ async def test_a_quote_that_never_adds_up_is_told_of_and_holds_up_no_other(
     state = await world.sync()
     assert (state.refused, state.read_up_to is None) == (1, False)
     assert "not the sum" in (await world.exceptions())[schedules.IMPORT_REFUSED]
+
+
+@pytest.fixture
+def without_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a sync read nothing that it has passed, as one does minutes later."""
+    monkeypatch.setattr(domain, "OVERLAP", -timedelta(seconds=1))
+
+
+async def refused(world: World) -> list[tuple[str, int]]:
+    async with read(world.context.engine) as tx:
+        rows = await tx.execute(text("SELECT code, attempts FROM refused_record"))
+        return [(row.code, row.attempts) for row in rows]
+
+
+@pytest.mark.usefixtures("without_overlap")
+async def test_a_refused_quote_comes_in_once_its_cause_was_mended_here(
+    world: World, org: Seed
+) -> None:
+    await org()
+    world.owners.refusal = NotNow("business with the customer has ended")
+    await world.sync()
+    state = await world.sync()
+    assert await refused(world) == [("test.not_now", 2)]
+    # Tried again, it is still one quote that was refused.
+    assert state.refused == 1
+
+    world.owners.refusal = None
+    state = await world.sync()
+    assert (state.imported, state.refused) == (1, 1)
+    assert await world.exceptions() == {}
+    assert await refused(world) == []
+
+
+@pytest.mark.usefixtures("without_overlap")
+async def test_a_refused_quote_that_is_gone_there_is_no_exception_any_more(
+    world: World, org: Seed
+) -> None:
+    await org()
+    world.owners.refusal = NotNow("no")
+    await world.sync()
+    world.simulators.salesforce.seed(
+        [
+            {
+                "attributes": {"type": "SBQQ__Quote__c", "referenceId": "quote"},
+                "SBQQ__Status__c": "Draft",
+            }
+        ]
+    )
+    await world.sync()
+
+    assert await refused(world) == []
+    assert await world.exceptions() == {}
+
+
+def test_a_refused_record_is_tried_again_ever_later_but_without_end() -> None:
+    now = datetime(2026, 9, 1, tzinfo=UTC)
+
+    waits = [domain.retry_refused_at(attempts, now=now) - now for attempts in (1, 2, 7, 1000)]
+
+    assert waits == [
+        timedelta(minutes=1),
+        timedelta(minutes=2),
+        timedelta(hours=1),
+        timedelta(hours=1),
+    ]
+
+
+async def test_it_speaks_for_the_system_and_says_how_new_each_record_is(
+    world: World, org: Seed
+) -> None:
+    await org()
+    await world.sync()
+
+    assert world.owners.systems == {"salesforce"}
+    [customer], [offer] = world.owners.customers, world.owners.quotes
+    for source in (customer.source, offer.source):
+        assert datetime.fromisoformat(source.object_version).tzinfo == UTC

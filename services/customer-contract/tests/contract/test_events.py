@@ -3,27 +3,20 @@
 from dataclasses import replace
 
 from customer_contract_builders import (
-    CONTRACT_ID,
-    START,
     a_card,
-    a_contract,
+    a_cost_card,
     a_customer,
     a_quote,
-    a_signature,
-    a_signed_contract,
-    an_active_contract,
-    an_amendment,
     an_approval,
     an_entity,
-    eur,
 )
 
-from customer_contract.domain import contract as contracts
+from customer_contract.domain import cost_rate as costs
 from customer_contract.domain import customer as customers
 from customer_contract.domain import legal_entity as entities
-from customer_contract.domain import quote as quotes
+from customer_contract.domain import quote_decision as decisions
 from customer_contract.domain import rate_card as cards
-from customer_contract.wire import contract as contract_wire
+from customer_contract.wire import cost_rate as cost_wire
 from customer_contract.wire import customer as customer_wire
 from customer_contract.wire import legal_entity as entity_wire
 from customer_contract.wire import quote as quote_wire
@@ -58,62 +51,42 @@ def test_a_recorded_customer_is_published_as_agreed() -> None:
 
 def test_a_published_rate_card_is_published_as_agreed() -> None:
     agreed = a_card()
+    drafted = cards.draft(None, agreed.content, rate_card_id=agreed.rate_card_id)
     change = cards.publish(
-        None,
-        rate_card_id=agreed.rate_card_id,
-        code=agreed.code,
-        name=agreed.name,
-        scope=agreed.scope,
-        entries=agreed.entries,
-        at=agreed.published_at,
+        drafted, proposed_by="olga", published_by="frieda", at=agreed.published_at
     )
 
     [outgoing] = map(card_wire.write_event, change.events)
 
     assert_matches_sample(outgoing, pb.RateCardPublished)
+    assert change.state == agreed
+
+
+def test_published_costs_are_published_as_agreed() -> None:
+    agreed = a_cost_card()
+    drafted = costs.draft(
+        None,
+        agreed.entries,
+        cost_rate_card_id=agreed.cost_rate_card_id,
+        legal_entity_id=agreed.legal_entity_id,
+        currency=agreed.currency,
+    )
+    assert agreed.published_at is not None
+    change = costs.publish(drafted, at=agreed.published_at)
+
+    [outgoing] = map(cost_wire.write_event, change.events)
+
+    assert_matches_sample(outgoing, pb.CostRateCardPublished)
+    assert (outgoing.aggregate_id, outgoing.aggregate_version) == (agreed.cost_rate_card_id, 1)
 
 
 def test_an_approved_quote_is_published_as_agreed() -> None:
-    change = quotes.approve(a_quote(), an_approval())
+    change = decisions.approve(a_quote(), an_approval())
 
     [outgoing] = map(quote_wire.write_event, change.events)
 
     assert_matches_sample(outgoing, pb.QuoteApproved)
     assert outgoing.correlation_id == a_quote().correlation_id
-
-
-def test_a_signed_contract_is_published_as_agreed() -> None:
-    change = contracts.sign(a_contract(), a_signature(), today=START)
-
-    [outgoing] = map(contract_wire.write_event, change.events)
-
-    assert_matches_sample(outgoing, pb.ContractSigned)
-    assert (outgoing.aggregate_id, outgoing.aggregate_version) == (CONTRACT_ID, 2)
-
-
-def test_an_activated_contract_is_published_as_agreed() -> None:
-    change = contracts.activate(a_signed_contract(), on=START, today=START)
-
-    [outgoing] = map(contract_wire.write_event, change.events)
-
-    assert_matches_sample(outgoing, pb.ContractActivated)
-    assert outgoing.engagement_id == a_contract().engagement_id
-
-
-def test_a_moved_limit_is_published_as_agreed() -> None:
-    contract = an_active_contract()
-    line = contract.lines[1]
-    change = contracts.change_limit(
-        contract,
-        eur("66000"),
-        contract_line_id=line.contract_line_id,
-        recorded=an_amendment(reason="agreed in the steering committee"),
-        today=START,
-    )
-
-    [outgoing] = map(contract_wire.write_event, change.events)
-
-    assert_matches_sample(outgoing, pb.ContractLimitChanged)
 
 
 def test_a_customer_on_hold_is_published_with_its_whole_state() -> None:

@@ -68,6 +68,14 @@ def end_of(contract: contract_pb2.Contract, on: str = "2026-10-01") -> pb.Termin
     )
 
 
+def completion_of(
+    contract: contract_pb2.Contract, on: str = "2026-10-01"
+) -> pb.CompleteContractRequest:
+    return pb.CompleteContractRequest(
+        request_id=a_request_id(), contract_id=contract.contract_id, complete_on=on
+    )
+
+
 async def refusal_of(call: Any) -> str:
     with pytest.raises(Refusal) as refused:
         await call
@@ -76,7 +84,7 @@ async def refusal_of(call: Any) -> str:
 
 async def test_a_draft_takes_the_billing_a_quote_does_not_fix(world: World) -> None:
     draft = await world.a_draft()
-    card = (await world.cards().PublishRateCard(world.card_request())).rate_card
+    card = (await world.publish_card(world.card_request())).rate_card
     payer = (
         await world.customers().CreateCustomer(customer_request(name="Payer", tax_id=None))
     ).customer
@@ -126,12 +134,24 @@ async def test_a_signature_closes_the_terms_and_accepts_the_quote(world: World) 
         await world.contracts().SignContract(world.signature_of(signed.contract_id))
 
 
+# The line of another version, or of a draft, could be copied likewise.
+_FURTHER_LINE = """
+    INSERT INTO contract_line
+    SELECT (further).* FROM (
+        SELECT jsonb_populate_record(line, '{"position": 99,
+            "contract_line_id": "01980000-0000-7000-8000-00000000dead"}') AS further
+        FROM contract_line AS line WHERE position = 1
+    ) AS copied
+"""
+
+
 async def test_the_database_itself_keeps_signed_terms(world: World) -> None:
     await world.a_signed()
     for statement in (
         "UPDATE contract_terms SET payment_terms_days = 0",
         "DELETE FROM contract_line",
         "UPDATE contract_line SET net_total = 0",
+        _FURTHER_LINE,
     ):
         async with world.engine.connect() as connection:
             with pytest.raises(DBAPIError, match="are signed"):
@@ -318,15 +338,21 @@ async def test_contracts_of_other_companies_are_out_of_reach(world: World) -> No
     assert not (await stranger.ListContracts(pb.ListContractsRequest())).contracts
     for call in (
         stranger.GetContract(pb.GetContractRequest(contract_id=signed.contract_id)),
-        stranger.ActivateContract(activation_of(signed)),
-        stranger.TerminateContract(end_of(signed)),
-        stranger.CheckReadiness(pb.CheckReadinessRequest(contract_id=signed.contract_id)),
+        stranger.GetContract(
+            pb.GetContractRequest(contract_id=signed.contract_id, as_of="2026-09-01")
+        ),
         stranger.ListContractVersions(
             pb.ListContractVersionsRequest(contract_id=signed.contract_id)
         ),
     ):
+        assert await refusal_of(call) == "contract.not_found"
+    for mutation in (
+        stranger.ActivateContract(activation_of(signed)),
+        stranger.TerminateContract(end_of(signed)),
+        stranger.CompleteContract(completion_of(signed)),
+    ):
         with pytest.raises(PermissionDenied):
-            await call
+            await mutation
 
 
 async def test_an_unknown_contract_is_not_found(world: World) -> None:
@@ -369,7 +395,7 @@ async def test_hours_without_a_rate_stop_work_until_a_card_has_one(world: World)
     [check] = [check for check in reply.checks if not check.passed]
     assert (check.code, check.owner) == ("rate_card.no_rate", "sales_operations")
     assert list(check.contract_line_ids) == [active.lines[1].contract_line_id]
-    await world.cards().PublishRateCard(world.card_request())
+    await world.publish_card(world.card_request())
     assert (await world.contracts().CheckReadiness(request)).ready
 
 
@@ -391,7 +417,7 @@ async def test_the_audit_finds_every_change_of_a_contract_and_of_its_quote(world
 async def test_nobody_prices_a_contract_by_a_card_out_of_reach(world: World) -> None:
     draft = await world.a_draft()
     other = await world.entities().CreateLegalEntity(entity_request(code="DE02"))
-    card = await world.cards().PublishRateCard(
+    card = await world.publish_card(
         world.card_request(legal_entity_id=other.legal_entity.legal_entity_id)
     )
     limited = world.contracts(entities=ids_of(world.entity.legal_entity_id))

@@ -10,8 +10,10 @@ from sqlalchemy import text
 from throughline.common.v1.source_pb2 import SourceRef
 from throughline.customer_contract.v1 import customer_pb2
 from throughline.customer_contract.v1 import customer_service_pb2 as pb
+from throughline.customer_contract.v1 import quote_service_pb2 as quote_pb
 from throughline.customer_contract.v1.customer_service_pb2_grpc import CustomerServiceStub
 from throughline_core.errors import Aborted, AlreadyExists, FailedPrecondition, NotFound, Refusal
+from throughline_runtime.identity import Caller
 
 UNKNOWN = "01980000-0000-7000-8000-00000000dead"
 ACCOUNT = SourceRef(system="salesforce", object_type="Account", object_id="001")
@@ -211,3 +213,151 @@ async def test_the_list_is_filtered_and_paged(world: World) -> None:
 async def test_an_unknown_customer_is_not_found(world: World) -> None:
     with pytest.raises(NotFound):
         await world.customers().GetCustomer(pb.GetCustomerRequest(customer_id=UNKNOWN))
+
+
+def a_record(name: str = "Imported", version: str = "", **changes: Any) -> pb.CreateCustomerRequest:
+    source = SourceRef(
+        system="salesforce", object_type="Account", object_id="001", object_version=version
+    )
+    return customer_request(name=name, tax_id=None, source=source, **changes)
+
+
+async def brought(
+    world: World, request: pb.CreateCustomerRequest, system: str | None = "salesforce"
+) -> tuple[customer_pb2.Customer, str]:
+    """Bring a record in as connectors do; return what stands, and what it came to."""
+    caller = Caller.service("connectors", system=system)
+    reply = await world.running.stub(CustomerServiceStub, caller=caller).CreateCustomer(request)
+    outcome = pb.CustomerOutcome.Name(reply.outcome).removeprefix("CUSTOMER_OUTCOME_")
+    return reply.customer, outcome.lower()
+
+
+async def test_content_that_did_not_change_there_never_undoes_a_correction_here(
+    world: World,
+) -> None:
+    first, _ = await brought(world, a_record(version="2026-01-01T00:00:00Z"))
+    corrected = update_of(first, name="Imported AG", payment_terms_days=14)
+    here = (await world.customers().UpdateCustomer(corrected)).customer
+    assert (first.changed_in, here.changed_in) == ("salesforce", "")
+
+    # Under another request id: what was remembered of the first one is long gone.
+    again, outcome = await brought(world, a_record(version="2026-03-01T00:00:00Z"))
+    assert (again, outcome) == (here, "unchanged")
+    renamed, outcome = await brought(world, a_record("Renamed", version="2026-03-02T00:00:00Z"))
+    assert (renamed.name, renamed.changed_in, outcome) == ("Renamed", "salesforce", "updated")
+
+
+async def test_a_record_older_than_what_is_stored_changes_nothing_and_says_so(world: World) -> None:
+    newest, _ = await brought(world, a_record("Newest", version="3"))
+
+    late, outcome = await brought(world, a_record("Older", version="2"))
+    assert (late, outcome) == (newest, "stale")
+    same, outcome = await brought(world, a_record("Newest", version="3"))
+    assert (same, outcome) == (newest, "unchanged")
+    assert (await world.events()).count("customer.recorded.v1") == 2
+
+
+async def test_a_record_shuffled_and_repeated_ends_with_the_newest(world: World) -> None:
+    versions = ["2", "5", "1", "4", "3", "5", "2"]
+    outcomes = [
+        (await brought(world, a_record(f"Name {version}", version=version)))[1]
+        for version in versions
+    ]
+
+    assert outcomes == ["created", "updated", "stale", "stale", "stale", "unchanged", "stale"]
+    stands, _ = await brought(world, a_record("Name 5", version="5"))
+    assert stands.name == "Name 5"
+
+
+async def test_a_system_writes_only_its_own_records_and_what_it_owns(world: World) -> None:
+    assert await refusal_of(brought(world, a_record(), "hubspot")) == "ownership.not_allowed"
+    crm = a_record()
+    crm.source.system = "netsuite"
+    assert await refusal_of(brought(world, crm)) == "customer.source_foreign"
+    _, outcome = await brought(world, a_record(), None)
+    assert outcome == "created"
+
+
+async def test_a_source_without_details_leaves_those_recorded_here(world: World) -> None:
+    first, _ = await brought(world, a_record())
+    details = pb.CustomerDetails(
+        payer_customer_id=world.customer.customer_id,
+        contacts=[customer_pb2.Contact(name="Nina", purpose="billing", email="n@x.example")],
+        tax_registrations=[customer_pb2.TaxRegistration(country="FR", tax_id=FRENCH)],
+        exemption_certificates=[
+            customer_pb2.ExemptionCertificate(
+                country="US",
+                region="NY",
+                number="EX-1",
+                valid_from="2026-01-01",
+                valid_to="2027-01-01",
+            )
+        ],
+    )
+    edited = (await world.customers().UpdateCustomer(update_of(first, details=details))).customer
+    assert edited.tax_registrations[0].status == customer_pb2.TAX_STATUS_VALID
+
+    renamed, _ = await brought(world, a_record("Renamed"))
+    assert renamed.name == "Renamed"
+    for field in ("contacts", "tax_registrations", "exemption_certificates", "payer_customer_id"):
+        assert getattr(renamed, field) == getattr(edited, field)
+    read = await world.customers().GetCustomer(pb.GetCustomerRequest(customer_id=first.customer_id))
+    assert read.customer == renamed
+
+
+async def test_a_payer_has_to_be_a_customer(world: World) -> None:
+    details = pb.CustomerDetails(bill_to_customer_id=UNKNOWN)
+    call = world.customers().UpdateCustomer(update_of(world.customer, details=details))
+    assert await refusal_of(call) == "customer.party_not_found"
+
+
+async def test_business_ends_and_goes_on_again_for_a_reason(world: World) -> None:
+    quote = await world.created_quote()
+    customer_id = world.customer.customer_id
+    end = pb.EndCustomerRequest(
+        request_id="end", customer_id=customer_id, end_on="2026-01-01", reason="insolvent"
+    )
+    ended = (await world.customers(subject="fritz").EndCustomer(end)).customer
+    assert ended.ended_on == "2026-01-01"
+    again = pb.EndCustomerRequest(
+        request_id="again", customer_id=customer_id, end_on="2026-02-01", reason="later"
+    )
+    assert await refusal_of(world.customers().EndCustomer(again)) == "customer.already_ended"
+
+    assert await refusal_of(world.created_quote()) == "customer.ended"
+    assert await refusal_of(world.imports().ImportQuote(world.import_request())) == "customer.ended"
+    approval = quote_pb.ApproveQuoteRequest(
+        request_id=a_request_id(), quote_id=quote.quote_id, quote_version=1
+    )
+    approver = world.approvals("sales_operations", subject="ines")
+    assert await refusal_of(approver.ApproveQuote(approval)) == "customer.ended"
+
+    reopen = pb.ReopenCustomerRequest(
+        request_id="reopen", customer_id=customer_id, reason="taken over"
+    )
+    reopened = (await world.customers(subject="frieda").ReopenCustomer(reopen)).customer
+    assert not reopened.HasField("ended_on")
+    assert (await approver.ApproveQuote(approval)).quote.quote_id == quote.quote_id
+    async with world.engine.connect() as connection:
+        rows = await connection.execute(
+            text("SELECT reason, moved_by FROM customer_move ORDER BY version")
+        )
+        assert [tuple(row) for row in rows] == [("insolvent", "fritz"), ("taken over", "frieda")]
+
+
+async def test_children_and_those_still_dealt_with_are_listed(world: World) -> None:
+    child = await created(world, name="Child", parent_customer_id=world.customer.customer_id)
+    await created(world, name="Grandchild", parent_customer_id=child.customer_id)
+    await world.customers().EndCustomer(
+        pb.EndCustomerRequest(
+            request_id="end", customer_id=child.customer_id, end_on="2999-01-01", reason="merged"
+        )
+    )
+
+    async def listed(**filters: Any) -> list[str]:
+        reply = await world.customers().ListCustomers(pb.ListCustomersRequest(**filters))
+        return [customer.name for customer in reply.customers]
+
+    assert await listed(parent_customer_id=world.customer.customer_id) == ["Child"]
+    assert await listed(not_ended=True) == [world.customer.name, "Grandchild"]
+    assert await listed(on_credit_hold=True) == []

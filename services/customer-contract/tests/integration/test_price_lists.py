@@ -8,9 +8,10 @@ import pytest
 from customer_contract_world import World, a_rate, a_request_id, ids_of, service_request
 
 from throughline.customer_contract.v1 import catalogue_service_pb2 as catalogue_pb
-from throughline.customer_contract.v1 import quote_pb2
+from throughline.customer_contract.v1 import contract_pb2, quote_pb2
+from throughline.customer_contract.v1 import proposal_service_pb2 as proposal_pb
 from throughline.customer_contract.v1 import rate_card_service_pb2 as pb
-from throughline_core.errors import Aborted, NotFound, PermissionDenied, Refusal
+from throughline_core.errors import NotFound, PermissionDenied, Refusal
 
 UNKNOWN = "01980000-0000-7000-8000-00000000dead"
 
@@ -57,9 +58,9 @@ async def test_an_unknown_service_is_not_found(world: World) -> None:
 
 async def test_versions_of_a_card_follow_each_other_and_stay(world: World) -> None:
     cards = world.cards()
-    first = (await cards.PublishRateCard(world.card_request())).rate_card
+    first = (await world.publish_card(world.card_request())).rate_card
     second = (
-        await cards.PublishRateCard(world.card_request(a_rate("consultant", "151.00")))
+        await world.publish_card(world.card_request(a_rate("consultant", "151.00")))
     ).rate_card
 
     assert (first.version, second.version) == (1, 2)
@@ -71,6 +72,12 @@ async def test_versions_of_a_card_follow_each_other_and_stay(world: World) -> No
         assert read.rate_card == card
     listed = await cards.ListRateCards(pb.ListRateCardsRequest(code="RC-DE-2026"))
     assert list(listed.rate_cards) == [second]
+    versions = pb.ListRateCardVersionsRequest(rate_card_id=first.rate_card_id, page_size=1)
+    page = await cards.ListRateCardVersions(versions)
+    versions.page_token = page.next_page_token
+    rest = await cards.ListRateCardVersions(versions)
+    assert [*page.rate_cards, *rest.rate_cards] == [first, second]
+    assert (rest.next_page_token, second.proposed_by, second.published_by) == ("", "olga", "paul")
     assert (await world.events()).count("rate_card.published.v1") == 2
     with pytest.raises(NotFound):
         await cards.GetRateCard(pb.GetRateCardRequest(rate_card_id=first.rate_card_id, version=3))
@@ -94,7 +101,7 @@ async def test_a_card_that_cannot_price_is_refused(
     world: World, changes: dict[str, Any], code: str
 ) -> None:
     with pytest.raises(Refusal) as refused:
-        await world.cards().PublishRateCard(world.card_request(**changes))
+        await world.publish_card(world.card_request(**changes))
     assert refused.value.stable_code == code
     assert await world.count("rate_card") == 0
 
@@ -106,50 +113,81 @@ async def test_a_card_that_no_event_could_carry_is_refused(world: World) -> None
         for n in range(500)
     ]
     with pytest.raises(Refusal) as refused:
-        await world.cards().PublishRateCard(world.card_request(*wide))
+        await world.publish_card(world.card_request(*wide))
     assert refused.value.stable_code == "rate_card.too_large"
 
 
 async def test_a_card_keeps_its_owner(world: World) -> None:
-    await world.cards().PublishRateCard(world.card_request())
+    await world.publish_card(world.card_request())
     with pytest.raises(Refusal) as refused:
-        await world.cards().PublishRateCard(world.card_request(legal_entity_id=None))
+        await world.publish_card(world.card_request(legal_entity_id=None))
     assert refused.value.stable_code == "rate_card.scope_changed"
 
 
-async def test_of_publishers_at_once_each_gets_a_version_or_is_told_to_try_again(
-    world: World,
-) -> None:
+async def test_of_publishers_at_once_one_publishes_what_was_proposed(world: World) -> None:
+    request = world.card_request()
+    await world.propose_card(request)
+
+    async def publish(name: str) -> pb.PublishRateCardResponse:
+        own = pb.PublishRateCardRequest()
+        own.CopyFrom(request)
+        own.request_id = a_request_id()
+        return await world.cards(subject=name).PublishRateCard(own)
+
     outcomes = await asyncio.gather(
-        *(world.cards().PublishRateCard(world.card_request()) for _ in range(6)),
-        return_exceptions=True,
+        *(publish(f"publisher-{n}") for n in range(6)), return_exceptions=True
     )
+
     published = [one for one in outcomes if isinstance(one, pb.PublishRateCardResponse)]
-    assert all(isinstance(one, Aborted) for one in outcomes if isinstance(one, BaseException))
-    assert sorted(one.rate_card.version for one in published) == list(range(1, len(published) + 1))
-    assert await world.count("rate_card") == len(published)
+    refused = {one.stable_code for one in outcomes if isinstance(one, Refusal)}
+    assert len(published) == 1
+    assert refused <= {
+        "request.stale_version",
+        "rate_card.not_proposed",
+        "proposal.overtaken",
+    }
+    assert await world.count("rate_card") == 1
+    assert (await world.events()).count("rate_card.published.v1") == 1
+
+
+async def test_a_card_is_published_by_somebody_else_and_as_it_was_proposed(world: World) -> None:
+    request = world.card_request()
+    await world.propose_card(request)
+
+    with pytest.raises(PermissionDenied) as refused:
+        await world.cards(subject="olga").PublishRateCard(request)
+    assert refused.value.stable_code == "proposal.published_by_proposer"
+    other = world.card_request(a_rate("consultant", "15.00"))
+    with pytest.raises(Refusal) as mistaken:
+        await world.cards(subject="paul").PublishRateCard(other)
+    assert mistaken.value.stable_code == "rate_card.not_proposed"
+    assert await world.count("rate_card") == 0
 
 
 async def test_cards_of_other_companies_are_not_shown(world: World) -> None:
-    card = (await world.cards().PublishRateCard(world.card_request())).rate_card
-    await world.cards().PublishRateCard(world.card_request(code="FIRM", legal_entity_id=None))
+    card = (await world.publish_card(world.card_request())).rate_card
+    await world.publish_card(world.card_request(code="FIRM", legal_entity_id=None))
     stranger = world.cards(entities=ids_of(UNKNOWN))
 
     listed = await stranger.ListRateCards(pb.ListRateCardsRequest())
     assert [one.code for one in listed.rate_cards] == ["FIRM"]
-    with pytest.raises(PermissionDenied):
+    with pytest.raises(NotFound):
         await stranger.GetRateCard(pb.GetRateCardRequest(rate_card_id=card.rate_card_id))
-    with pytest.raises(PermissionDenied):
-        await stranger.PublishRateCard(world.card_request())
+    with pytest.raises(NotFound):
+        await stranger.ListRateCardVersions(
+            pb.ListRateCardVersionsRequest(rate_card_id=card.rate_card_id)
+        )
 
 
 async def test_a_rate_is_resolved_with_its_reason(world: World) -> None:
     contract = await world.an_active()
     advisory, support = contract.lines[1], contract.lines[2]
     cards = world.cards()
-    await cards.PublishRateCard(
+    await world.publish_card(
         world.card_request(
-            a_rate("consultant", "150.00"), a_rate("consultant", "165.00", region="CH")
+            a_rate("consultant", "150.00"),
+            a_rate("consultant", "165.00", region="CH"),
+            multipliers=[quote_pb2.ActivityMultiplier(activity="overtime", factor="1.5")],
         )
     )
 
@@ -158,6 +196,19 @@ async def test_a_rate_is_resolved_with_its_reason(world: World) -> None:
     swiss = await cards.ResolveRate(resolve_request(support.contract_line_id, region="CH"))
     assert swiss.hourly_rate.amount == "165.00"
     assert swiss.path == "role consultant, region CH, on the entity's card RC-DE-2026 version 1"
+    assert (swiss.factor, swiss.effective_rate.amount) == ("1", "165.00")
+    [lost] = swiss.candidates
+    assert (lost.hourly_rate.amount, lost.reason) == (
+        "150.00",
+        "a narrower rate on the same card goes first",
+    )
+    late = await cards.ResolveRate(
+        resolve_request(support.contract_line_id, region="CH", activity="overtime")
+    )
+    assert (late.effective_rate.amount, late.factor_path) == (
+        "247.50",
+        "overtime, on card RC-DE-2026 version 1",
+    )
     with pytest.raises(NotFound) as refused:
         await cards.ResolveRate(resolve_request(support.contract_line_id, role="painter"))
     assert refused.value.stable_code == "rate_card.no_rate"
@@ -172,7 +223,7 @@ async def test_a_past_decision_is_explained_by_what_was_known_then(
     line = (await world.an_active()).lines[2].contract_line_id
     for day, amount in ((1, "150.00"), (2, "160.00")):
         move_clock(datetime(2027, 1, day, tzinfo=UTC))
-        await world.cards().PublishRateCard(world.card_request(a_rate("consultant", amount)))
+        await world.publish_card(world.card_request(a_rate("consultant", amount)))
 
     async def known(at: datetime | None) -> tuple[str, int]:
         request = resolve_request(line)
@@ -197,8 +248,66 @@ async def test_the_audit_finds_every_change_of_a_service_by_its_code(world: Worl
 
 
 async def test_who_is_limited_to_a_company_sets_no_price_for_the_others(world: World) -> None:
-    limited = world.cards(entities=ids_of(world.entity.legal_entity_id))
-    await limited.PublishRateCard(world.card_request())
+    limited = world.proposals(entities=ids_of(world.entity.legal_entity_id))
+    for call in (
+        limited.ProposeRateCard(world.card_proposal(world.card_request(legal_entity_id=None))),
+        limited.ProposePricePolicy(
+            proposal_pb.ProposePricePolicyRequest(request_id=a_request_id())
+        ),
+    ):
+        with pytest.raises(PermissionDenied) as refused:
+            await call
+        assert refused.value.stable_code == "caller.entity_forbidden"
 
-    with pytest.raises(PermissionDenied):
-        await limited.PublishRateCard(world.card_request(code="RC-ALL", legal_entity_id=None))
+
+async def test_two_versions_of_a_card_are_compared_rate_by_rate(world: World) -> None:
+    first = await world.publish_card(
+        world.card_request(a_rate("analyst", "100.00"), a_rate("consultant", "150.00"))
+    )
+    await world.publish_card(
+        world.card_request(
+            a_rate("consultant", "150.00", valid_to="2027-01-01"),
+            a_rate("consultant", "157.50", valid_from="2027-01-01"),
+            a_rate("architect", "190.00"),
+            name="Germany 2027",
+        )
+    )
+    found = await world.cards().CompareRateCardVersions(
+        pb.CompareRateCardVersionsRequest(rate_card_id=first.rate_card.rate_card_id)
+    )
+
+    assert (found.from_version, found.to_version) == (1, 2)
+    assert [
+        (contract_pb2.TermChangeKind.Name(one.kind)[17:], one.role, one.valid_from, one.percent)
+        for one in found.rates
+    ] == [
+        ("ENDED", "analyst", "2026-01-01", ""),
+        ("ADDED", "architect", "2026-01-01", ""),
+        ("ALTERED", "consultant", "2026-01-01", "0.00"),
+        ("ADDED", "consultant", "2027-01-01", "5.00"),
+    ]
+    assert [(one.term, one.new_value) for one in found.terms] == [("name", "Germany 2027")]
+
+
+async def test_a_version_that_prices_days_gone_by_says_from_which(
+    world: World, move_clock: Any
+) -> None:
+    move_clock(datetime(2026, 9, 10, 12, tzinfo=UTC))
+    first = await world.publish_card(world.card_request(a_rate("consultant", "150.00")))
+    ahead = await world.publish_card(
+        world.card_request(
+            a_rate("consultant", "150.00", valid_to="2026-10-01"),
+            a_rate("consultant", "155.00", valid_from="2026-10-01"),
+        )
+    )
+    back = await world.publish_card(
+        world.card_request(
+            a_rate("consultant", "150.00", valid_to="2026-09-01"),
+            a_rate("consultant", "155.00", valid_from="2026-09-01"),
+        )
+    )
+
+    assert first.retroactive.from_date == "2026-01-01"
+    assert not ahead.HasField("retroactive")
+    assert back.retroactive.from_date == "2026-09-01"
+    assert "rated again" in back.retroactive.text

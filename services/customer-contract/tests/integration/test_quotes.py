@@ -314,8 +314,9 @@ async def test_offers_of_other_companies_are_out_of_reach(world: World) -> None:
     stranger = world.quotes(subject="paul", entities=ids_of(UNKNOWN))
 
     assert not (await stranger.ListQuotes(pb.ListQuotesRequest())).quotes
+    with pytest.raises(NotFound):
+        await stranger.GetQuote(pb.GetQuoteRequest(quote_id=quote.quote_id))
     for call in (
-        stranger.GetQuote(pb.GetQuoteRequest(quote_id=quote.quote_id)),
         stranger.ApproveQuote(approval_of(quote)),
         stranger.CreateQuote(pb.CreateQuoteRequest(request_id=a_request_id(), terms=world.terms())),
     ):

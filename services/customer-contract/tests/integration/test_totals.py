@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from customer_contract.queries.contracts import control_totals
 from throughline.customer_contract.v1 import contract_service_pb2 as pb
+from throughline.customer_contract.v1.change_order_service_pb2 import EndedLine
 from throughline_runtime.database import read
 from throughline_testing.statements import Statements
 
@@ -29,6 +30,21 @@ async def test_totals_count_what_is_in_force(world: World) -> None:
     }
 
 
+async def test_what_a_change_order_ended_is_not_contracted_any_more(world: World) -> None:
+    active = await world.an_active(lines=sampled_lines()[:2])
+    before = await figures(world.engine)
+    proposal = await world.a_proposal(
+        active,
+        "2026-10-01",
+        ended_lines=[EndedLine(contract_line_id=active.lines[0].contract_line_id)],
+    )
+    await world.change_orders(subject="ines").ApproveChangeOrder(world.approval_of(proposal))
+
+    assert (before["lines"], before["contracted.EUR"]) == ("2.00", "82400.00")
+    after = await figures(world.engine)
+    assert (after["lines"], after["contracted.EUR"]) == ("1.00", "58400.00")
+
+
 async def test_a_quote_becomes_a_contract_in_as_many_statements_whatever_its_lines(
     world: World, statements: Statements
 ) -> None:
@@ -38,7 +54,7 @@ async def test_a_quote_becomes_a_contract_in_as_many_statements_whatever_its_lin
         await world.imports().ImportQuote(world.import_request(source, lines=lines))
         counts.append(len(statements))
     assert counts[0] == counts[1]
-    assert counts[0] == 9
+    assert counts[0] == 11
 
 
 async def test_a_list_asks_as_often_for_many_contracts_as_for_one(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 from customer_contract_builders import (
     CARD_ID,
     END,
+    LEARNED,
     START,
     a_billing_profile,
     a_contract,
@@ -24,14 +25,21 @@ from customer_contract_builders import (
 )
 
 from customer_contract.domain import contract as domain
-from customer_contract.domain.contract import TRANSITIONS
+from customer_contract.domain import contract_state as state
+from customer_contract.domain.contract_events import (
+    ContractActivated,
+    ContractCompleted,
+    ContractSigned,
+    ContractTerminated,
+)
 from customer_contract.domain.contract_limit import (
     LimitNotApplicable,
     LimitNotPositive,
     LimitUnchanged,
     LineNotFound,
 )
-from customer_contract.domain.contract_terms import Contract, ContractStatus
+from customer_contract.domain.contract_state import TRANSITIONS
+from customer_contract.domain.contract_terms import Contract, ContractStatus, StateInstants
 from customer_contract.domain.quote import ContractAlreadySigned
 from customer_contract.domain.values import ContractLineId, CustomerId
 from throughline_core.errors import IllegalTransition, Refusal
@@ -39,6 +47,7 @@ from throughline_core.money import MixedCurrencies, Money
 
 DAY = timedelta(days=1)
 TODAY = date(2026, 11, 20)
+ENDED = datetime(2026, 11, 20, 9, tzinfo=UTC)
 
 
 def statuses_without(target: ContractStatus) -> list[ContractStatus]:
@@ -143,82 +152,159 @@ def test_an_edit_of_a_draft_stays_within_its_currency() -> None:
 
 
 def test_the_signature_closes_the_terms_from_its_day_on() -> None:
-    change = domain.sign(a_contract(), a_signature(), today=TODAY)
+    change = state.sign(a_contract(), a_signature(), recorded=an_amendment(), today=TODAY)
 
     assert change.state == a_signed_contract()
-    assert change.events == (domain.ContractSigned(change.state),)
+    assert change.events == (ContractSigned(change.state),)
 
 
 def test_nothing_is_signed_tomorrow() -> None:
-    with pytest.raises(domain.DateInFuture):
-        domain.sign(a_contract(), a_signature(signed_on=TODAY + DAY), today=TODAY)
+    with pytest.raises(state.DateInFuture):
+        state.sign(
+            a_contract(), a_signature(signed_on=TODAY + DAY), recorded=an_amendment(), today=TODAY
+        )
 
 
 @pytest.mark.parametrize("status", statuses_without(ContractStatus.SIGNED))
 def test_only_a_draft_is_signed(status: ContractStatus) -> None:
     with pytest.raises(IllegalTransition):
-        domain.sign(a_contract(status=status), a_signature(), today=TODAY)
+        state.sign(a_contract(status=status), a_signature(), recorded=an_amendment(), today=TODAY)
 
 
 def test_a_signed_contract_comes_into_force_on_the_first_day_of_its_term() -> None:
-    change = domain.activate(a_signed_contract(), on=START, today=START)
+    change = state.activate(a_signed_contract(), on=START, today=START, at=LEARNED)
 
     assert change.state == an_active_contract()
-    assert change.events == (domain.ContractActivated(change.state),)
+    assert change.events == (ContractActivated(change.state),)
 
 
 @pytest.mark.parametrize("status", statuses_without(ContractStatus.ACTIVE))
 def test_only_a_signed_contract_is_activated(status: ContractStatus) -> None:
     with pytest.raises(IllegalTransition):
-        domain.activate(a_contract(status=status), on=START, today=TODAY)
+        state.activate(a_contract(status=status), on=START, today=TODAY, at=LEARNED)
 
 
 @pytest.mark.parametrize(
     ("on", "today", "refusal"),
     [
-        (START - DAY, TODAY, domain.TermNotStarted),
-        (END, END, domain.TermOver),
-        (TODAY + DAY, TODAY, domain.DateInFuture),
+        (START - DAY, TODAY, state.TermNotStarted),
+        (END, END, state.TermOver),
+        (TODAY + DAY, TODAY, state.DateInFuture),
     ],
 )
 def test_a_contract_is_activated_within_its_term_and_not_ahead(
     on: date, today: date, refusal: type[Refusal]
 ) -> None:
     with pytest.raises(refusal):
-        domain.activate(a_signed_contract(), on=on, today=today)
+        state.activate(a_signed_contract(), on=on, today=today, at=LEARNED)
 
 
 def test_a_contract_ends_early_with_a_reason() -> None:
-    change = domain.terminate(an_active_contract(), on=TODAY, today=TODAY, reason="insolvent")
+    change = state.terminate(
+        an_active_contract(), on=TODAY, today=TODAY, reason="insolvent", at=ENDED
+    )
 
     assert change.state == an_active_contract(
         status=ContractStatus.TERMINATED,
         version=4,
         terminated_on=TODAY,
         termination_reason="insolvent",
+        learned=StateInstants(activated_at=LEARNED, ended_at=ENDED),
     )
+    assert change.events == (ContractTerminated(change.state),)
 
 
 @pytest.mark.parametrize("status", statuses_without(ContractStatus.TERMINATED))
 def test_a_draft_or_an_ended_contract_is_not_terminated(status: ContractStatus) -> None:
     with pytest.raises(IllegalTransition):
-        domain.terminate(an_active_contract(status=status), on=TODAY, today=TODAY, reason="x")
+        state.terminate(
+            an_active_contract(status=status), on=TODAY, today=TODAY, reason="x", at=ENDED
+        )
 
 
 @pytest.mark.parametrize(
     ("contract", "on", "refusal"),
     [
-        (an_active_contract(), START - DAY, domain.EndsBeforeStart),
-        (a_signed_contract(), date(2026, 8, 23), domain.EndsBeforeStart),
-        (an_active_contract(), END, domain.TermOver),
-        (an_active_contract(), TODAY + DAY, domain.DateInFuture),
+        (an_active_contract(), START - DAY, state.EndsBeforeStart),
+        (a_signed_contract(), date(2026, 8, 23), state.EndsBeforeStart),
+        (an_active_contract(), END, state.TermOver),
+        (an_active_contract(), TODAY + DAY, state.DateInFuture),
     ],
 )
 def test_a_contract_ends_after_it_began_and_not_ahead(
     contract: Contract, on: date, refusal: type[Refusal]
 ) -> None:
     with pytest.raises(refusal):
-        domain.terminate(contract, on=on, today=TODAY, reason="x")
+        state.terminate(contract, on=on, today=TODAY, reason="x", at=ENDED)
+
+
+def test_a_late_signature_covers_the_whole_term() -> None:
+    late = a_signature(signed_on=START + 30 * DAY)
+    signed = state.sign(a_contract(), late, recorded=an_amendment(), today=TODAY).state
+
+    assert signed.amendment.effective_on == START
+    assert state.as_of(signed, START).status is ContractStatus.SIGNED
+
+
+@pytest.mark.parametrize(
+    ("today", "activated_on"),
+    [(START - DAY, None), (START, START), (TODAY, START)],
+)
+def test_a_signature_may_put_the_contract_into_force_as_soon_as_its_term_begins(
+    today: date, activated_on: date | None
+) -> None:
+    change = state.activate_on_signature(a_signed_contract(), today=today, at=LEARNED)
+
+    assert change.state.activated_on == activated_on
+    assert change.state.is_activated_when_due == (activated_on is None)
+    assert len(change.events) == (activated_on is not None)
+
+
+def test_a_contract_that_waits_for_its_term_is_active_or_ended_once() -> None:
+    waiting = a_signed_contract(is_activated_when_due=True)
+
+    for change in (
+        state.activate(waiting, on=START, today=START, at=LEARNED),
+        state.terminate(waiting, on=START, today=START, reason="x", at=ENDED),
+    ):
+        assert not change.state.is_activated_when_due
+
+
+def completed(contract: Contract | None = None, **changes: Any) -> Contract:
+    facts: dict[str, Any] = {"on": TODAY, "today": TODAY, "open_change_orders": 0, "at": ENDED}
+    return state.complete(contract or an_active_contract(), **facts | changes).state
+
+
+def test_a_contract_is_completed_when_everything_was_done_even_after_its_term() -> None:
+    done = completed(on=END + DAY, today=END + DAY)
+
+    assert (done.status, done.completed_on) == (ContractStatus.COMPLETED, END + DAY)
+    assert done.version == an_active_contract().version + 1
+    change = state.complete(
+        an_active_contract(), on=TODAY, today=TODAY, open_change_orders=0, at=ENDED
+    )
+    assert change.events == (ContractCompleted(change.state),)
+
+
+@pytest.mark.parametrize(
+    ("changes", "refusal"),
+    [
+        ({"open_change_orders": 1}, state.ChangeOrdersOpen),
+        ({"on": START - DAY}, state.EndsBeforeStart),
+        ({"on": TODAY + DAY}, state.DateInFuture),
+    ],
+)
+def test_what_is_still_open_is_not_completed(
+    changes: dict[str, Any], refusal: type[Refusal]
+) -> None:
+    with pytest.raises(refusal):
+        completed(**changes)
+
+
+@pytest.mark.parametrize("status", statuses_without(ContractStatus.COMPLETED))
+def test_only_a_contract_in_force_is_completed(status: ContractStatus) -> None:
+    with pytest.raises(IllegalTransition):
+        completed(an_active_contract(status=status))
 
 
 def moved(
@@ -291,14 +377,27 @@ def test_the_offer_behind_a_signed_contract_is_fixed(status: ContractStatus) -> 
 
 
 def test_a_past_day_shows_the_state_of_that_day() -> None:
-    ended = domain.terminate(an_active_contract(), on=TODAY, today=TODAY, reason="x").state
+    ended = state.terminate(an_active_contract(), on=TODAY, today=TODAY, reason="x", at=ENDED).state
 
-    assert domain.as_of(ended, TODAY) == ended
-    before = domain.as_of(ended, TODAY - DAY)
+    assert state.as_of(ended, TODAY) == ended
+    before = state.as_of(ended, TODAY - DAY)
     assert (before.status, before.terminated_on) == (ContractStatus.ACTIVE, None)
-    signed = domain.as_of(ended, START - DAY)
+    signed = state.as_of(ended, START - DAY)
     assert (signed.status, signed.activated_on) == (ContractStatus.SIGNED, None)
-    with pytest.raises(domain.NoTermsYet):
-        domain.as_of(ended, date(2026, 8, 23))
-    with pytest.raises(domain.NoTermsYet):
-        domain.as_of(a_contract(), TODAY)
+    with pytest.raises(state.NoTermsYet):
+        state.as_of(ended, date(2026, 8, 23))
+    with pytest.raises(state.NoTermsYet):
+        state.as_of(a_contract(), TODAY)
+
+
+def test_a_day_is_told_as_it_was_known_at_an_instant() -> None:
+    ended = state.terminate(an_active_contract(), on=TODAY, today=TODAY, reason="x", at=ENDED).state
+    instant = timedelta(microseconds=1)
+
+    def known(day: date, at: datetime) -> tuple[ContractStatus, date | None]:
+        shown = state.as_of(ended, day, known_at=at)
+        return shown.status, shown.terminated_on
+
+    assert known(TODAY, ENDED) == (ContractStatus.TERMINATED, TODAY)
+    assert known(TODAY, ENDED - instant) == (ContractStatus.ACTIVE, None)
+    assert known(TODAY, LEARNED - instant) == (ContractStatus.SIGNED, None)

@@ -1,7 +1,7 @@
 """Quotes: who approves what, and what is frozen."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -21,15 +21,19 @@ from customer_contract_builders import (
 )
 
 from customer_contract.domain import quote as domain
+from customer_contract.domain import quote_decision as decisions
 from customer_contract.domain.line_offer import AmountTooLarge, LineOffer
 from customer_contract.domain.quote import (
-    TRANSITIONS,
     Identity,
+    Pricing,
     Quote,
     QuoteOrigin,
     QuoteStatus,
     QuoteTerms,
+    RejectionCode,
 )
+from customer_contract.domain.quote_decision import TRANSITIONS
+from customer_contract.domain.quote_review import UNREVIEWED
 from customer_contract.domain.service_line import BillingModel
 from customer_contract.domain.values import QuoteLineId
 from throughline_core.errors import IllegalTransition, StaleVersion
@@ -51,6 +55,7 @@ def proposed(*offers: LineOffer, **changes: object) -> Quote:
         catalogue={},
         customer_payment_terms_days=14,
         line_id=lambda index: QuoteLineId(an_id(f"a10{index}")),
+        pricing=Pricing(None, {}),
     )
 
 
@@ -78,45 +83,63 @@ def test_an_offer_has_a_term_a_currency_and_a_printable_total() -> None:
 
 
 def test_approval_freezes_the_offer_and_names_the_approver() -> None:
-    change = domain.approve(a_quote(), an_approval())
+    change = decisions.approve(a_quote(), an_approval())
 
-    assert change.state == a_quote(status=QuoteStatus.APPROVED, version=2, approval=an_approval())
+    assert change.state == a_quote(
+        status=QuoteStatus.APPROVED,
+        version=2,
+        approval=an_approval(),
+        review=replace(UNREVIEWED, steps=()),
+    )
     assert change.events == (domain.QuoteApproved(change.state),)
 
 
 def test_who_wrote_an_offer_does_not_approve_it() -> None:
     quote = a_quote(origin=replace(a_quote().origin, proposed_by="ada"))
-    with pytest.raises(domain.ApprovedByProposer):
-        domain.approve(quote, an_approval(by="ada"))
+    with pytest.raises(decisions.ApprovedByProposer):
+        decisions.approve(quote, an_approval(by="ada"))
 
 
 @pytest.mark.parametrize("status", statuses_without(QuoteStatus.APPROVED))
 def test_only_an_offer_in_review_is_approved(status: QuoteStatus) -> None:
     with pytest.raises(IllegalTransition):
-        domain.approve(a_quote(status=status), an_approval())
+        decisions.approve(a_quote(status=status), an_approval())
 
 
 @pytest.mark.parametrize("status", statuses_without(QuoteStatus.REJECTED))
 def test_an_accepted_or_outdated_offer_is_not_rejected(status: QuoteStatus) -> None:
     with pytest.raises(IllegalTransition):
-        domain.reject(a_quote(status=status), reason="too dear")
+        decisions.reject(a_quote(status=status), reason="too dear", code=RejectionCode.PRICE)
 
 
 @pytest.mark.parametrize("status", statuses_without(QuoteStatus.SUPERSEDED))
 def test_an_accepted_offer_gets_no_next_version(status: QuoteStatus) -> None:
     with pytest.raises(IllegalTransition):
-        domain.supersede(a_quote(status=status))
+        decisions.supersede(a_quote(status=status))
 
 
 @pytest.mark.parametrize("status", statuses_without(QuoteStatus.ACCEPTED))
 def test_only_an_approved_offer_is_accepted(status: QuoteStatus) -> None:
     with pytest.raises(IllegalTransition):
-        domain.accept(a_quote(status=status))
+        decisions.accept(a_quote(status=status), today=START)
+
+
+def test_an_offer_is_signed_on_its_last_day_and_not_after_it() -> None:
+    offer = a_quote(status=QuoteStatus.APPROVED, valid_until=START)
+
+    assert decisions.accept(offer, today=START).status is QuoteStatus.ACCEPTED
+    with pytest.raises(decisions.ValidityOver):
+        decisions.accept(offer, today=START + timedelta(days=1))
 
 
 def test_a_rejection_says_why() -> None:
-    rejected = domain.reject(a_quote(), reason="too dear")
-    assert rejected == a_quote(status=QuoteStatus.REJECTED, version=2, rejection_reason="too dear")
+    rejected = decisions.reject(a_quote(), reason="too dear", code=RejectionCode.PRICE)
+    assert rejected == a_quote(
+        status=QuoteStatus.REJECTED,
+        version=2,
+        rejection_reason="too dear",
+        rejection_code=RejectionCode.PRICE,
+    )
 
 
 def test_a_decision_on_an_older_version_is_refused() -> None:
@@ -138,3 +161,37 @@ def test_two_lines_of_one_source_are_refused() -> None:
     domain.require_distinct_sources([sourced, OFFER, OFFER])
     with pytest.raises(domain.SourceRepeated):
         domain.require_distinct_sources([sourced, replace(sourced, start_on=date(2026, 9, 2))])
+
+
+def test_an_offer_that_was_signed_or_replaced_is_not_taken_back() -> None:
+    for status in statuses_without(QuoteStatus.WITHDRAWN):
+        with pytest.raises(IllegalTransition):
+            decisions.withdraw(
+                a_quote(status=status), reason="sold elsewhere", code=RejectionCode.MISTAKE
+            )
+
+
+def test_an_offer_is_valid_through_its_last_day() -> None:
+    terms = QuoteTerms(
+        CUSTOMER_ID, ENTITY_ID, "EUR", START, END, None, "", (OFFER,), valid_until=START
+    )
+    domain.require_in_time(terms, today=START)
+    with pytest.raises(domain.AlreadyExpired):
+        domain.require_in_time(terms, today=START + timedelta(1))
+
+
+def test_what_comes_from_another_system_is_changed_there() -> None:
+    with pytest.raises(domain.WrittenElsewhere):
+        domain.require_ours(a_quote())
+    domain.require_ours(a_quote(origin=QuoteOrigin("ada", None, bytes(32))))
+
+
+def test_a_revision_goes_on_from_lines_that_are_there_and_from_each_once() -> None:
+    lines = a_quote().lines
+    again = replace(OFFER, quote_line_id=lines[0].quote_line_id)
+    domain.require_known_lines(lines, [OFFER, again, OFFER])
+    with pytest.raises(domain.LineRepeated) as refused:
+        domain.require_known_lines(lines, [again, again])
+    assert refused.value.field == "terms.lines[1].quote_line_id"
+    with pytest.raises(domain.LineNotOffered):
+        domain.require_known_lines((), [again])

@@ -23,20 +23,21 @@ from hypothesis import strategies as st
 
 from customer_contract.domain.rate_card import (
     CardScope,
+    CardUnchanged,
     Deal,
     EmptyPeriod,
-    Hour,
-    NoRate,
+    MultiplierRepeated,
     OverlappingEntries,
     RateCard,
     RateEntry,
     RateKey,
     RateNotPositive,
     ScopeChanged,
+    draft,
     publish,
-    resolve,
 )
-from customer_contract.domain.service_line import ModelTerms
+from customer_contract.domain.rate_resolution import Hour, NoRate, resolve
+from customer_contract.domain.service_line import ActivityMultiplier, LineRate, ModelTerms
 from customer_contract.domain.values import CustomerId, LegalEntityId, PersonId, RateCardId
 from throughline_core.errors import InvalidArgument
 from throughline_core.money import MixedCurrencies, Money
@@ -63,15 +64,8 @@ def card_of(number: int, scope: CardScope, *entries: RateEntry, **changes: Any) 
 
 def published(latest: RateCard | None, *entries: RateEntry, **changes: Any) -> RateCard:
     card = a_card(*entries, **changes)
-    return publish(
-        latest,
-        rate_card_id=card.rate_card_id,
-        code=card.code,
-        name=card.name,
-        scope=card.scope,
-        entries=card.entries,
-        at=card.published_at,
-    ).state
+    drafted = draft(latest, card.content, rate_card_id=card.rate_card_id)
+    return publish(drafted, proposed_by="olga", published_by="frieda", at=card.published_at).state
 
 
 def test_a_card_is_published_in_versions() -> None:
@@ -80,6 +74,17 @@ def test_a_card_is_published_in_versions() -> None:
 
     assert (first.version, second.version) == (1, 2)
     assert first == a_card()
+
+
+def test_a_version_says_something_else_than_the_one_before() -> None:
+    with pytest.raises(CardUnchanged):
+        published(a_card())
+
+
+def test_an_activity_has_one_factor() -> None:
+    twice = (ActivityMultiplier("travel", Decimal("0.5")), ActivityMultiplier("travel", Decimal(1)))
+    with pytest.raises(MultiplierRepeated):
+        published(None, multipliers=twice)
 
 
 @pytest.mark.parametrize("scope", [CardScope("USD", ENTITY_ID, None), FIRM, CUSTOMER])
@@ -210,6 +215,103 @@ def test_the_answer_says_how_it_was_found() -> None:
     assert found.path == "role consultant, region CH, on the entity's card RC-2 version 3"
 
 
+def test_the_persons_own_rate_on_the_line_goes_before_the_roles() -> None:
+    rates = (
+        LineRate("consultant", eur("140"), Decimal(0)),
+        LineRate("consultant", eur("155"), Decimal(0), PERSON_ID),
+    )
+    line = a_line(2, terms=ModelTerms(rates=rates))
+
+    found = resolve(HOUR, line, DEAL, [])
+
+    assert found.hourly_rate == eur("155")
+    assert found.path == "role consultant, the person's own rate, as agreed on contract line 2"
+    assert [one.reason for one in found.candidates] == ["the person's own rate goes first"]
+    anybody = resolve(replace(HOUR, person_id=None), line, DEAL, [])
+    assert anybody.hourly_rate == eur("140")
+    assert [one.reason for one in anybody.candidates] == ["for another person"]
+
+
+def test_an_activity_counts_by_the_line_then_by_the_card_then_once() -> None:
+    overtime = replace(HOUR, activity="overtime")
+    card = a_card(a_rate("consultant", "100"))
+    line = a_line(
+        2, terms=ModelTerms(multipliers=(ActivityMultiplier("overtime", Decimal("1.25")),))
+    )
+
+    by_line = resolve(overtime, line, DEAL, [card])
+    by_card = resolve(overtime, OPEN_LINE, DEAL, [card])
+    unlisted = resolve(replace(HOUR, activity="standby"), OPEN_LINE, DEAL, [card])
+    agreed_rate = resolve(overtime, a_line(2), DEAL, [card])
+    plain = card_of(2, CUSTOMER, a_rate("consultant", "80"), multipliers=())
+    by_next_card = resolve(overtime, OPEN_LINE, replace(DEAL, rate_card_id=None), [card, plain])
+
+    assert (by_line.effective_rate, by_line.factor_path) == (
+        eur("125"),
+        "overtime, as agreed on contract line 2",
+    )
+    assert (by_card.effective_rate, by_card.factor_path) == (
+        eur("150"),
+        "overtime, on card RC-DE-2026 version 1",
+    )
+    assert (unlisted.factor, unlisted.factor_path) == (
+        Decimal(1),
+        "standby is not listed and counts once",
+    )
+    assert (agreed_rate.effective_rate, agreed_rate.card) == (eur("210"), None)
+    assert (by_next_card.hourly_rate, by_next_card.effective_rate) == (eur("80"), eur("120"))
+    assert resolve(HOUR, OPEN_LINE, DEAL, [card]).factor_path == ""
+
+
+def test_a_rate_times_a_factor_has_the_decimals_of_a_rate() -> None:
+    card = a_card(
+        a_rate("consultant", "0.333333"),
+        multipliers=(ActivityMultiplier("travel", Decimal("0.5")),),
+    )
+    found = resolve(replace(HOUR, activity="travel"), OPEN_LINE, DEAL, [card])
+    assert found.effective_rate == eur("0.166667")
+
+
+def test_every_rate_that_lost_says_why() -> None:
+    winner = card_of(
+        2,
+        CUSTOMER,
+        a_rate("consultant", "1"),
+        a_rate("consultant", "2", level="senior"),
+        a_rate("consultant", "3", level="junior"),
+        a_rate("consultant", "4", region="US"),
+        a_rate("consultant", "5", person_id=PersonId(an_id("999"))),
+        a_rate("consultant", "6", level="senior", region="CH", valid_to=HOUR.work_date),
+        a_rate("analyst", "7"),
+    )
+    other = card_of(
+        3, ENTITY, a_rate("consultant", "8"), published_at=datetime(2026, 2, 1, tzinfo=UTC)
+    )
+    older = card_of(
+        4, CUSTOMER, a_rate("consultant", "9"), published_at=datetime(2026, 1, 1, tzinfo=UTC)
+    )
+
+    found = resolve(HOUR, OPEN_LINE, DEAL, [older, other, winner])
+
+    assert found.hourly_rate == eur("2")
+    assert [(one.hourly_rate, one.reason) for one in found.candidates] == [
+        (eur("1"), "a narrower rate on the same card goes first"),
+        (eur("3"), "for level junior"),
+        (eur("4"), "for region US"),
+        (eur("5"), "for another person"),
+        (eur("6"), "not valid on 2026-09-02"),
+        (eur("9"), "card RC-2 was published later"),
+        (eur("8"), "the customer's card goes first"),
+    ]
+
+
+def test_what_the_line_agrees_beats_every_card_and_says_so() -> None:
+    found = resolve(HOUR, a_line(2), DEAL, [a_card(a_rate("consultant", "999"))])
+    [lost] = found.candidates
+    assert lost.reason == "the rate agreed on the contract line goes first"
+    assert lost.card is not None
+
+
 # The order of narrowness on one card, written out as the people who price know it.
 NARROWEST_FIRST = [
     (person, level, region) for person, level, region in product((True, False), repeat=3)
@@ -264,3 +366,95 @@ def _that_does_not_match(why: str) -> RateEntry:
         "late": replace(entry, valid_from=HOUR.work_date + timedelta(1), valid_to=None),
     }
     return other[why]
+
+
+ROLES = st.sampled_from(["consultant", "analyst"])
+LEVELS = st.sampled_from([None, "senior", "junior"])
+REGIONS = st.sampled_from([None, "CH", "US"])
+PEOPLE = st.sampled_from([None, PERSON_ID, PersonId(an_id("999"))])
+DAYS = st.dates(date(2026, 8, 30), date(2026, 9, 5))
+
+
+@st.composite
+def cards(draw: st.DrawFn) -> list[RateCard]:
+    """Draw cards of several owners and instants, whose rates never share a key and a day."""
+    drawn = []
+    for number in range(draw(st.integers(0, 5))):
+        keys = draw(
+            st.lists(st.builds(RateKey, ROLES, LEVELS, REGIONS, PEOPLE), max_size=6, unique=True)
+        )
+        entries = []
+        for index, key in enumerate(keys):
+            start = draw(DAYS)
+            end = draw(st.none() | st.just(start + timedelta(draw(st.integers(1, 4)))))
+            entries.append(RateEntry(key, eur(str(number * 100 + index + 1)), start, end))
+        scope = draw(st.sampled_from([FIRM, ENTITY, CUSTOMER, *OTHERS[1:]]))
+        at = datetime(2026, 8, draw(st.integers(1, 3)), tzinfo=UTC)
+        card = card_of(number, scope, published_at=at)
+        is_contracts = draw(st.booleans()) and number == 0
+        drawn.append(
+            replace(
+                card,
+                entries=tuple(entries),
+                rate_card_id=CARD_ID if is_contracts else card.rate_card_id,
+            )
+        )
+    return drawn
+
+
+def naive_rate(hour: Hour, deal: Deal, cards: list[RateCard]) -> Money | None:
+    """Ask every question in the agreed order, one after the other, as a person with the cards."""
+    owners = [
+        [card for card in cards if card.rate_card_id == deal.rate_card_id],
+        [card for card in cards if card.scope.customer_id == deal.customer_id],
+        [card for card in cards if card.scope == CardScope("EUR", deal.legal_entity_id, None)],
+        [card for card in cards if card.scope == CardScope("EUR", None, None)],
+    ]
+    for owned in owners:
+        visible = [
+            card
+            for card in owned
+            if card.rate_card_id == deal.rate_card_id
+            or card.scope.legal_entity_id in (None, deal.legal_entity_id)
+        ]
+        latest_first = sorted(
+            visible, key=lambda card: (card.published_at, card.rate_card_id), reverse=True
+        )
+        for card in latest_first:
+            for person, level, region in NARROWEST_FIRST:
+                wanted = RateKey(
+                    hour.role,
+                    hour.level if level else None,
+                    hour.region if region else None,
+                    hour.person_id if person else None,
+                )
+                for entry in card.entries:
+                    if entry.key == wanted and entry.holds_on(hour.work_date):
+                        return entry.hourly_rate
+    return None
+
+
+@given(
+    drawn=cards(),
+    hour=st.builds(Hour, DAYS, ROLES, LEVELS, REGIONS, PEOPLE),
+    seed=st.randoms(use_true_random=False),
+)
+def test_the_rate_is_the_one_a_person_with_the_cards_would_find(
+    drawn: list[RateCard], hour: Hour, seed: Any
+) -> None:
+    expected = naive_rate(hour, DEAL, drawn)
+    seed.shuffle(drawn)
+    if expected is None:
+        with pytest.raises(NoRate):
+            resolve(hour, OPEN_LINE, DEAL, drawn)
+    else:
+        found = resolve(hour, OPEN_LINE, DEAL, drawn)
+        assert found.hourly_rate == expected
+        in_scope = [card for card in drawn if in_scope_of(card)]
+        of_role = [e for card in in_scope for e in card.entries if e.key.role == hour.role]
+        assert len(found.candidates) == len(of_role) - 1
+
+
+def in_scope_of(card: RateCard) -> bool:
+    own = card.rate_card_id == DEAL.rate_card_id
+    return own or card.scope in (FIRM, ENTITY, CUSTOMER)

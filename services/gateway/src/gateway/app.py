@@ -5,7 +5,7 @@ from starlette.exceptions import HTTPException
 
 from gateway import problems
 from gateway.edge import Edge
-from gateway.routes import derived, documents, operations, reference, webhooks
+from gateway.routes import derived, documents, index, operations, reference, webhooks
 from gateway.telemetry import Telemetry
 from throughline_core.errors import Refusal
 from throughline_runtime.rpc.errors import PeerFault
@@ -23,6 +23,7 @@ def make_app(edge: Edge) -> FastAPI:
     app.state.edge = edge
     for routes in (webhooks, documents, operations, derived, reference):
         routes.mount(app)
+    index.mount(app)
     app.add_exception_handler(Refusal, problems.handle_refusal)
     app.add_exception_handler(PeerFault, problems.handle_fault)
     app.add_exception_handler(HTTPException, problems.handle_http)

@@ -21,6 +21,7 @@ from google.protobuf.descriptor import (
 from google.protobuf.message import Message
 
 from throughline_runtime.identity import Access
+from throughline_runtime.ownership import Owned, owned_by
 from throughline_runtime.rpc.access import access_of
 
 _PACKAGE: Final = re.compile(r"throughline\.(?P<domain>[a-z_]+)\.v1")
@@ -47,6 +48,7 @@ class RestMethod:
     request: Descriptor
     response: Descriptor
     access: Access
+    owned: Owned | None  # What it touches, for callers that speak for an outside system.
     comment: str
     stub_class: type[Any]
 
@@ -224,6 +226,7 @@ def _read_method(method: MethodDescriptor, owner: str, stub_class: type[Any]) ->
         request=method.input_type,
         response=method.output_type,
         access=access_of(method),
+        owned=owned_by(method),
         comment=comments().of(method),
         stub_class=stub_class,
     )

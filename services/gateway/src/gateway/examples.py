@@ -34,7 +34,11 @@ def example_of_field(field: FieldDescriptor) -> Any:
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
         key, value = (field.message_type.fields_by_name[name] for name in ("key", "value"))
         return {_single(key): _single(value)}
-    return [_single(field)] if field.is_repeated else _single(field)
+    if transcode.is_recursive(field):
+        return []
+    if field.is_repeated:
+        return [_single(field)] * max(rules.list_bounds(field).get("min_length", 1), 1)
+    return _single(field)
 
 
 def _single(field: FieldDescriptor) -> Any:

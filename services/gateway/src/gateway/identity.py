@@ -18,7 +18,7 @@ from starlette.requests import Request
 
 from throughline.options.v1 import options_pb2
 from throughline_core.errors import Unauthenticated, Unavailable
-from throughline_runtime.identity import Caller
+from throughline_runtime.identity import Caller, is_system
 
 # Asymmetric only: a shared secret would let any holder mint tokens.
 ALGORITHMS: Final = ["EdDSA", "Ed25519", "ES256", "RS256", "PS256"]
@@ -187,7 +187,7 @@ def _read_caller(claims: Mapping[str, Any]) -> Caller:
     """Return the caller that verified claims describe.
 
     `roles` are lower-case words (`finance`), `scope` is RFC 8693's list in one string, `entities`
-    is absent for all legal entities or a list of UUIDs.
+    is absent for all legal entities or a list of UUIDs, `system` is absent for a person.
     """
     subject, scope, entities = claims["sub"], claims.get("scope", ""), claims.get("entities")
     if not isinstance(subject, str) or not isinstance(scope, str):
@@ -202,7 +202,15 @@ def _read_caller(claims: Mapping[str, Any]) -> Caller:
         & _GRANTABLE,
         scopes=frozenset(scope.split()),
         entities=None if entities is None else frozenset(map(UUID, _words(entities))),
+        system=_read_system(claims.get("system")),
     )
+
+
+def _read_system(value: object) -> str | None:
+    """Return the outside system the token speaks for; one that no rule could name is no token."""
+    if value is None or (isinstance(value, str) and is_system(value)):
+        return value
+    raise ValueError("no name of a system")
 
 
 def _words(value: object) -> list[str]:

@@ -26,6 +26,8 @@ DESCRIPTION: Final = """\
 One approved commercial baseline, from quote to cash.
 
 * Sign in with a bearer token; each method names the scope and the roles it needs.
+* A token that speaks for an outside system (claim `system`) changes only what the ownership rules
+  let this system change: `GET /v1/operations/ownership-rules`.
 * Send `Idempotency-Key` with every command: a repetition gets the first reply, and another body
   under the same key is refused. Without one a key is made for you; every reply tells it, also one
   that says a part is out of reach.
@@ -37,7 +39,7 @@ One approved commercial baseline, from quote to cash.
 _REF: Final = "#/components/schemas/{model}"
 _ERRORS: Final = {
     "401": "No valid token.",
-    "403": "The caller lacks the role, the scope or the legal entity.",
+    "403": "The caller lacks the role, the scope, the legal entity or the ownership.",
     "404": "No such object, or none the caller may see.",
     "408": "The body did not arrive in time.",
     "409": "The object's state forbids this, or somebody else was faster.",
@@ -193,7 +195,7 @@ def describe(method: RestMethod) -> Operation:
     return operation(
         method.name,
         summary=in_words(method.name),
-        description=paragraphs(method.comment),
+        description=paragraphs(method.comment) + _ownership(method),
         tag=method.group,
         access=method.access,
         reply=json_reply(
@@ -204,6 +206,14 @@ def describe(method: RestMethod) -> Operation:
         body=_body(method) if method.has_body else None,
         is_command=method.is_command,
     )
+
+
+def _ownership(method: RestMethod) -> str:
+    """Return what a system needs besides scope and role, where the method touches an object."""
+    if method.owned is None:
+        return ""
+    done = f"`{method.owned.action}` of `{method.owned.object}`"
+    return f"\n\nTo an outside system without a rule for {done} it refuses ownership.not_allowed."
 
 
 def paragraphs(comment: str) -> str:

@@ -6,6 +6,7 @@ thread would not spare the event loop. Long bodies give way between their steps 
 """
 
 import asyncio
+import re
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -27,6 +28,8 @@ NDJSON: Final = "application/x-ndjson"
 IDEMPOTENCY_KEY: Final = "idempotency-key"
 KEY_LENGTH_MAX: Final = 255
 
+# What fits into every integer of the contract.
+_NUMBER: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 _LONG_BODY_BYTES: Final = 256 * 1024
 _LINES_AT_ONCE: Final = 1000
 _QUERY_FIELDS_MAX: Final = 100
@@ -79,6 +82,17 @@ def path_values(request: Request, names: Collection[str]) -> dict[str, str]:
         if "\0" in value:
             raise Malformed("the path holds a NUL character", field=name, advice="leave it out")
     return values
+
+
+def path_number(name: str, value: str) -> int:
+    """Return a number that stands in the path.
+
+    Raises:
+        Malformed: it is none, or more than the contract's integers hold.
+    """
+    if not _NUMBER.fullmatch(value):
+        raise Malformed(f"{name} is no number", field=name, advice="send up to nine digits")
+    return int(value)
 
 
 def read_query(request: Request, shape: Shape, lists: Collection[str] = ()) -> dict[str, Any]:

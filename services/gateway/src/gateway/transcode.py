@@ -15,7 +15,14 @@ from typing import Annotated, Any, Final, Literal, NotRequired, Required, cast
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    GetPydanticSchema,
+    TypeAdapter,
+    WithJsonSchema,
+)
 from typing_extensions import TypedDict
 
 from gateway import rules
@@ -99,6 +106,29 @@ def is_instant(field: FieldDescriptor) -> bool:
     return field.message_type is not None and field.message_type.full_name == _TIMESTAMP
 
 
+@cache
+def is_recursive(field: FieldDescriptor) -> bool:
+    """Whether the messages a field holds may hold the message the field belongs to."""
+    seen: set[Descriptor] = set()
+    waiting = [] if field.message_type is None else [field.message_type]
+    while waiting:
+        message = waiting.pop()
+        if message not in seen:
+            seen.add(message)
+            waiting += [each.message_type for each in message.fields if each.message_type]
+    return field.containing_type in seen
+
+
+def _made(field: FieldDescriptor, make: Callable[[], Any]) -> Any:
+    """Return the type of the messages a field holds; of a recursive one when it is needed."""
+    if not is_recursive(field):
+        return make()
+    return Annotated[
+        dict[str, Any],
+        GetPydanticSchema(lambda _source, handler: handler.generate_schema(make())),
+    ]
+
+
 def describe(field: FieldDescriptor) -> str:
     """Return the comment of a field, else of its type, else its name in words."""
     text = comments().of(field)
@@ -171,7 +201,8 @@ def _single_type(field: FieldDescriptor, *, has_rules: bool) -> Any:
         return Annotated[str, Field(json_schema_extra={"format": "date-time"}), _READ_INSTANT]
     match field.type:
         case FieldDescriptor.TYPE_MESSAGE:
-            return _request_type(message_of(field), has_rules=has_rules)
+            message = message_of(field)
+            return _made(field, lambda: _request_type(message, has_rules=has_rules))
         case FieldDescriptor.TYPE_ENUM:
             words = enum_words(enum_of(field))
             return Annotated[Literal[tuple(words)], AfterValidator(words.__getitem__)]
@@ -215,7 +246,8 @@ def _reply_single(field: FieldDescriptor) -> Any:
         return Annotated[str, Field(json_schema_extra={"format": "date-time"})]
     match field.type:
         case FieldDescriptor.TYPE_MESSAGE:
-            return reply_type_of(message_of(field))
+            message = message_of(field)
+            return _made(field, lambda: reply_type_of(message))
         case FieldDescriptor.TYPE_ENUM:
             return Literal[tuple(enum_words(enum_of(field)))]
         case FieldDescriptor.TYPE_STRING:
@@ -297,13 +329,23 @@ def _value_writer(field: FieldDescriptor) -> Callable[[Any], Any]:
         return _write_instant
     match field.type:
         case FieldDescriptor.TYPE_MESSAGE:
-            return encoder_of(message_of(field))
+            return (
+                _recursive_writer(field) if is_recursive(field) else encoder_of(message_of(field))
+            )
         case FieldDescriptor.TYPE_ENUM:
             words = {number: word for word, number in enum_words(enum_of(field)).items()}
             return words.get
         case FieldDescriptor.TYPE_BYTES:
             return _write_bytes
     return _as_is
+
+
+def _recursive_writer(field: FieldDescriptor) -> Encoder:
+    def write(value: Message) -> dict[str, Any]:
+        # Asked for here, since the encoder is still being made when its own field is.
+        return encoder_of(message_of(field))(value)
+
+    return write
 
 
 def _as_is(value: Any) -> Any:

@@ -41,6 +41,8 @@ FORGED: dict[str, Callable[[Issuer], str]] = {
     "nobody": lambda issuer: issuer.token("admin", sub=None),
     "a service": lambda issuer: issuer.token("admin", sub="service:billing-event"),
     "roles in one text": lambda issuer: issuer.token(roles="admin"),
+    "no name of a system": lambda issuer: issuer.token("admin", system="*"),
+    "systems in a list": lambda issuer: issuer.token("admin", system=["salesforce"]),
     "unknown key": signed_by("second"),
     "another key of that name": signed_by("first"),
     "rubbish": lambda _issuer: "no.token.at.all",

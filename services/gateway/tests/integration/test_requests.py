@@ -76,6 +76,14 @@ async def test_a_service_is_asked_as_the_person_with_her_roles_and_entities(fron
     )
 
 
+async def test_a_service_is_asked_for_the_system_the_token_speaks_for(front: Front) -> None:
+    headers = front.bearer("integration", sub="crm-push", system="salesforce")
+
+    await front.client.get("/v1/customers", headers=headers)
+
+    assert front.peers.last[2].system == "salesforce"
+
+
 async def test_query_fields_have_the_types_of_the_contract(front: Front) -> None:
     query = {"page_size": "7", "page_token": "abc", "status": "issued", "customer_id": ID}
 

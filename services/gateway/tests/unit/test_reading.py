@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from gateway import reading
 from gateway.contract import message_class, rest_methods
+from gateway.problems import Malformed
 from gateway.reading import QueryUnfit
 from gateway.routes import derived
 from gateway.transcode import shape_of
@@ -39,6 +40,13 @@ def test_flags_in_a_query_are_words(word: str, flag: bool) -> None:
     shape = shape_of(pb.ImportTimeEntriesRequest.DESCRIPTOR, ("request_id", "rows"))
 
     assert reading.read_query(asked(f"partial={word}".encode()), shape) == {"partial": flag}
+
+
+@pytest.mark.parametrize("value", ["", "x", "-1", "1.0", "12345678901", "\u0663"])
+def test_a_number_in_a_path_is_written_in_digits(value: str) -> None:
+    assert reading.path_number("number", "12") == 12
+    with pytest.raises(Malformed):
+        reading.path_number("number", value)
 
 
 class Body:

@@ -2,12 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from invoice_payment.bulk import items
+from invoice_payment.bulk import items, netting
 from invoice_payment.domain.item import BillableItem
 from invoice_payment.domain.journal import Recognised, post_release
 from invoice_payment.repository import journal, master
@@ -15,7 +15,10 @@ from invoice_payment.wire import incoming
 from throughline.billing_event.events.v1.billing_event_events_pb2 import BillingEventsReleased
 from throughline.customer_contract.events.v1.customer_contract_events_pb2 import (
     ContractActivated,
+    ContractAmended,
+    ContractCompleted,
     ContractLimitChanged,
+    ContractTerminated,
     CustomerRecorded,
     LegalEntityRecorded,
 )
@@ -45,18 +48,25 @@ async def keep_activated_terms(tx: AsyncConnection, events: Sequence[ContractAct
     await master.put_terms(tx, [incoming.read_terms(event.contract) for event in events])
 
 
-async def keep_changed_terms(tx: AsyncConnection, events: Sequence[ContractLimitChanged]) -> None:
-    """The next version of a contract's terms replaces the one before."""
+Changed: TypeAlias = ContractLimitChanged | ContractAmended | ContractTerminated | ContractCompleted
+
+
+async def keep_changed_terms(tx: AsyncConnection, events: Sequence[Changed]) -> None:
+    """The next version of a contract's terms replaces the one before, also where it ended."""
     await master.put_terms(tx, [incoming.read_terms(event.contract) for event in events])
 
 
 async def take_released(tx: AsyncConnection, events: Sequence[BillingEventsReleased]) -> None:
     """Released work can be invoiced, and its revenue is recognised as delivered.
 
-    Of an entity not known yet the work is kept; it is recognised when the entity arrives.
+    Of an entity not known yet the work is kept; it is recognised when the entity arrives. What
+    takes back work that no draft has claimed cancels with it; else it is a credit to come.
     """
     fresh = await items.add_items(tx, incoming.read_items(events))
     await _recognise(tx, _sums(fresh))
+    if fresh:
+        at = max(item.released_at for item in fresh)
+        await netting.net_arrived(tx, [item.billing_event_id for item in fresh], at=at)
 
 
 def _sums(fresh: Iterable[BillableItem]) -> Mapping[UUID, Sequence[Recognised]]:
@@ -101,5 +111,8 @@ SUBSCRIPTIONS: Final = (
     Subscription("invoice-payment-keep-customers", CustomerRecorded, keep_customers),
     Subscription("invoice-payment-keep-activated-terms", ContractActivated, keep_activated_terms),
     Subscription("invoice-payment-keep-changed-terms", ContractLimitChanged, keep_changed_terms),
+    Subscription("invoice-payment-keep-amended-terms", ContractAmended, keep_changed_terms),
+    Subscription("invoice-payment-keep-terminated-terms", ContractTerminated, keep_changed_terms),
+    Subscription("invoice-payment-keep-completed-terms", ContractCompleted, keep_changed_terms),
     Subscription("invoice-payment-take-released", BillingEventsReleased, take_released),
 )

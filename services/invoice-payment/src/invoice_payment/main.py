@@ -11,15 +11,18 @@ from invoice_payment.grpc_api.ledger import (
     NumberSeriesServicer,
     PaymentServicer,
 )
+from invoice_payment.grpc_api.receivables import BillableItemServicer, ReceivableServicer
 from invoice_payment.grpc_api.runs import InvoiceRunServicer
 from invoice_payment.queries.totals import control_totals
 from invoice_payment.schedules import SCHEDULES
 from throughline.invoice_payment.v1 import (
+    billable_item_service_pb2_grpc,
     invoice_run_service_pb2_grpc,
     invoice_service_pb2_grpc,
     journal_service_pb2_grpc,
     number_series_service_pb2_grpc,
     payment_service_pb2_grpc,
+    receivable_service_pb2_grpc,
     tax_service_pb2_grpc,
 )
 from throughline_runtime.context import Context
@@ -41,6 +44,14 @@ def _servicers(context: Context) -> Sequence[Mount]:
         (
             number_series_service_pb2_grpc.add_NumberSeriesServiceServicer_to_server,
             NumberSeriesServicer(context),
+        ),
+        (
+            receivable_service_pb2_grpc.add_ReceivableServiceServicer_to_server,
+            ReceivableServicer(context),
+        ),
+        (
+            billable_item_service_pb2_grpc.add_BillableItemServiceServicer_to_server,
+            BillableItemServicer(context),
         ),
     ]
 

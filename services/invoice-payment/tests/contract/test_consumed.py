@@ -2,6 +2,7 @@
 
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from invoice_payment_builders import CONTRACT, DE01, RELEASED_AT, an_id
@@ -11,7 +12,10 @@ from invoice_payment import consumers
 from throughline.billing_event.events.v1.billing_event_events_pb2 import BillingEventsReleased
 from throughline.customer_contract.events.v1.customer_contract_events_pb2 import (
     ContractActivated,
+    ContractAmended,
+    ContractCompleted,
     ContractLimitChanged,
+    ContractTerminated,
     CustomerRecorded,
     LegalEntityRecorded,
 )
@@ -47,6 +51,15 @@ async def test_a_changed_limit_brings_the_next_terms(bare_world: World) -> None:
     await bare_world.told(consumers.keep_changed_terms, sample(ContractLimitChanged))
 
     assert await bare_world.value("SELECT version FROM contract_terms") == 4
+
+
+@pytest.mark.parametrize("message", [ContractAmended, ContractTerminated, ContractCompleted])
+async def test_amended_and_ended_contracts_bring_their_terms(
+    bare_world: World, message: type[Any]
+) -> None:
+    event = sample(message)
+    await bare_world.told(consumers.keep_changed_terms, event)
+    assert await bare_world.value("SELECT version FROM contract_terms") == event.contract.version
 
 
 async def test_released_work_is_billable_and_recognised(world: World) -> None:

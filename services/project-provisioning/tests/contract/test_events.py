@@ -1,15 +1,19 @@
 """What is published is exactly what was agreed, and what is agreed is understood."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
+from uuid import UUID
 
 import pytest
 from project_provisioning_builders import (
+    DE01,
     FIXED_FEE_LINE,
     FIXED_FEE_TASK,
     KICKOFF,
+    MONDAY,
     PASS_THROUGH_LINE,
     PROJECT,
     RECURRING_LINE,
@@ -19,9 +23,11 @@ from project_provisioning_builders import (
     THE_SOURCE,
     TIME_LINE,
     TIME_TASK,
+    US01,
     a_row,
     a_run,
     ada,
+    an_assignment,
     an_id,
     columns,
     eur,
@@ -31,27 +37,33 @@ from project_provisioning_builders import (
 )
 
 from project_provisioning.domain import milestone as milestones
+from project_provisioning.domain.assignment import AssignmentChanged
+from project_provisioning.domain.check import Check
+from project_provisioning.domain.employment import Employee, Employment, PersonRecorded
 from project_provisioning.domain.expense import (
-    ExpenseLine,
     ExpenseReport,
     ExpenseReportApproved,
     ExpenseReportStatus,
 )
+from project_provisioning.domain.expense_line import ExpenseLine
 from project_provisioning.domain.milestone import MilestoneStatus
 from project_provisioning.domain.project import (
     Project,
     ProjectActivated,
+    ProjectChanged,
     ProjectStatus,
     RoleRequirement,
     Task,
 )
-from project_provisioning.domain.run import Check, RunPaused, RunResumed, RunState
+from project_provisioning.domain.run import RunCancelled, RunPaused, RunResumed, RunState
 from project_provisioning.domain.time_entry import judge
+from project_provisioning.wire import assignment as assignment_wire
+from project_provisioning.wire import employment as employment_wire
 from project_provisioning.wire import expense as expense_wire
 from project_provisioning.wire import milestone as milestone_wire
 from project_provisioning.wire import project as project_wire
 from project_provisioning.wire import run as run_wire
-from project_provisioning.wire.run import read_terms
+from project_provisioning.wire.terms import read_terms
 from project_provisioning.wire.time import write_entry
 from throughline.customer_contract.events.v1.customer_contract_events_pb2 import ContractActivated
 from throughline.project_provisioning.events.v1 import project_provisioning_events_pb2 as events_pb
@@ -59,6 +71,7 @@ from throughline_runtime.events import Outgoing
 from throughline_runtime.fields import write_instant
 from throughline_testing.samples import assert_matches_sample, sample
 
+CHANGE_ORDER = UUID("01980000-0000-7000-8000-0000000000b9")
 COMPLETED_ON = date(2026, 9, 11)
 THE_SECOND: Final[Mapping[str, Any]] = {
     "milestone_id": TARGET_ARCHITECTURE,
@@ -92,9 +105,20 @@ def test_a_resumed_run_is_published_as_agreed() -> None:
     assert_matches_sample(run_wire.write_event(RunResumed(run)), events_pb.RunResumed)
 
 
-def test_a_project_is_published_as_agreed() -> None:
+def test_a_cancelled_run_is_published_as_agreed() -> None:
+    run = a_run(
+        RunState.CANCELLED,
+        version=4,
+        changed_at=at(1, 8),
+        cancellation_reason="the client withdrew before work began",
+    )
+
+    assert_matches_sample(run_wire.write_event(RunCancelled(run)), events_pb.RunCancelled)
+
+
+def the_project() -> Project:
     terms = the_terms()
-    project = Project(
+    return Project(
         project_id=PROJECT,
         version=1,
         number="P-000031",
@@ -113,9 +137,14 @@ def test_a_project_is_published_as_agreed() -> None:
         templates=("advisory@1", "discovery@1", "managed_service@1", "pass_through@1"),
         lines=(),
         tasks=(
-            Task(FIXED_FEE_TASK, 1, "Discovery", "Discovery workshops", FIXED_FEE_LINE, False),
-            Task(TIME_TASK, 2, "Delivery", "Advisory work", TIME_LINE, True),
-            Task(SUPPORT_TASK, 3, "Support", "Managed support", RECURRING_LINE, False),
+            replace(
+                Task(FIXED_FEE_TASK, 1, "Discovery", "Discovery workshops", FIXED_FEE_LINE, False),
+                wbs_code="1.1",
+            ),
+            Task(TIME_TASK, 2, "Delivery", "Advisory work", TIME_LINE, True, wbs_code="2.1"),
+            Task(
+                SUPPORT_TASK, 3, "Support", "Managed support", RECURRING_LINE, False, wbs_code="3.1"
+            ),
         ),
         milestones=(the_milestone(), the_milestone(**THE_SECOND)),
         role_requirements=tuple(
@@ -124,17 +153,31 @@ def test_a_project_is_published_as_agreed() -> None:
                 [("senior_consultant", 120), ("consultant", 200), ("analyst", 80)], start=1
             )
         ),
+        selling_legal_entity_id=terms.legal_entity_id,
     )
 
-    outgoing = project_wire.write_event(ProjectActivated(project, RUN))
+
+def test_a_project_is_published_as_agreed() -> None:
+    outgoing = project_wire.write_event(ProjectActivated(the_project(), RUN))
 
     assert_matches_sample(outgoing, events_pb.ProjectActivated)
+
+
+def test_a_changed_project_is_published_as_agreed() -> None:
+    project = the_project()
+    project = replace(project, version=2, contract_version=2, budget=eur("131000.00"))
+
+    outgoing = project_wire.write_event(ProjectChanged(project, CHANGE_ORDER))
+
+    assert_matches_sample(outgoing, events_pb.ProjectChanged)
 
 
 def test_approved_time_is_published_as_agreed() -> None:
     ruling = judge(columns(a_row(source=THE_SOURCE)), facts())
     [entry] = ruling.entries
-    sheets = {(entry.worker.person_id, entry.week_start): str(an_id("141"))}
+    sheets = {
+        (entry.worker.person_id, entry.stretch.legal_entity_id, entry.week_start): str(an_id("141"))
+    }
 
     message = events_pb.TimeApproved(
         approval_id=str(an_id("161")),
@@ -145,6 +188,19 @@ def test_approved_time_is_published_as_agreed() -> None:
     )
 
     assert_matches_sample(Outgoing(message, an_id("161"), 1), events_pb.TimeApproved)
+
+
+def test_a_persons_employment_is_published_as_agreed_without_what_it_costs() -> None:
+    moves_on = date(2027, 1, 1)
+    german = Employment(DE01, date(2024, 1, 1), moves_on, "senior_consultant", "senior", "DE")
+    american = Employment(
+        US01, moves_on, None, "senior_consultant", "senior", "US", manager_person_id=an_id("132")
+    )
+    employee = Employee(ada(version=2), (german, american))
+
+    outgoing = employment_wire.write_event(PersonRecorded(employee))
+
+    assert_matches_sample(outgoing, events_pb.PersonRecorded)
 
 
 def test_an_approved_expense_report_is_published_as_agreed() -> None:
@@ -169,6 +225,7 @@ def test_an_approved_expense_report_is_published_as_agreed() -> None:
         expense_report_id=an_id("171"),
         version=3,
         person=ada(),
+        legal_entity_id=DE01,
         title="Kickoff in Munich",
         status=ExpenseReportStatus.APPROVED,
         lines=(line,),
@@ -176,7 +233,9 @@ def test_an_approved_expense_report_is_published_as_agreed() -> None:
         decided_at=at(21, 8, 30),
     )
 
-    outgoing = expense_wire.write_event(ExpenseReportApproved(report))
+    outgoing = expense_wire.write_event(
+        ExpenseReportApproved(report, report.lines, "user:paula.pmo", at(21, 8, 30))
+    )
 
     assert_matches_sample(outgoing, events_pb.ExpenseReportApproved)
 
@@ -190,7 +249,9 @@ def test_milestones_are_published_as_agreed() -> None:
         accepted_on=date(2026, 9, 14),
         accepted_by="Clara Neumann",
         evidence_sha256=sample(events_pb.MilestoneAccepted).milestone.evidence_sha256,
+        recorded_by="user:paula.pmo",
     )
+    withdrawn = the_milestone(MilestoneStatus.COMPLETED, version=4, completed_on=COMPLETED_ON)
     rejected = the_milestone(
         MilestoneStatus.REJECTED, version=3, completed_on=date(2026, 11, 16), **THE_SECOND
     )
@@ -206,6 +267,36 @@ def test_milestones_are_published_as_agreed() -> None:
         write(milestones.MilestoneRejected(rejected, "the integration view is missing")),
         events_pb.MilestoneRejected,
     )
+    assert_matches_sample(
+        write(
+            milestones.AcceptanceWithdrawn(withdrawn, "the client signed for the wrong deliverable")
+        ),
+        events_pb.MilestoneAcceptanceWithdrawn,
+    )
+
+
+def test_the_rest_of_a_milestone_comes_with_its_acceptance() -> None:
+    accepted = the_milestone(MilestoneStatus.ACCEPTED, accepted_on=COMPLETED_ON)
+    rest = the_milestone(
+        MilestoneStatus.COMPLETED, milestone_id=an_id("1303"), split_from_milestone_id=KICKOFF
+    )
+
+    message = milestone_wire.write_event(milestones.MilestoneAccepted(accepted, rest)).message
+
+    assert isinstance(message, events_pb.MilestoneAccepted)
+    assert message.rest.split_from_milestone_id == message.milestone.milestone_id
+    assert message.rest.milestone_id == str(an_id("1303"))
+
+
+def test_an_assignment_is_published_as_agreed() -> None:
+    weeks = tuple((MONDAY + timedelta(days=7 * number), Decimal(30)) for number in range(4))
+    assignment = an_assignment(
+        project_id=PROJECT, task_id=TIME_TASK, ends_on=date(2026, 10, 3), weeks=weeks
+    )
+
+    outgoing = assignment_wire.write_event(AssignmentChanged(assignment))
+
+    assert_matches_sample(outgoing, events_pb.AssignmentChanged)
 
 
 def test_the_agreed_contract_is_read_whole() -> None:

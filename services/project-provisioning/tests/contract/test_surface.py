@@ -1,29 +1,20 @@
 """What the methods promise: who may call them, and what this service expects of its peer."""
 
+from importlib import import_module
+from pkgutil import iter_modules
+
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
 
 from project_provisioning.main import SERVICE
 from throughline.customer_contract.v1 import contract_service_pb2
-from throughline.project_provisioning.v1 import (
-    expense_service_pb2,
-    milestone_service_pb2,
-    person_service_pb2,
-    project_service_pb2,
-    provisioning_service_pb2,
-    template_service_pb2,
-    time_service_pb2,
-)
+from throughline.project_provisioning import v1
 from throughline_runtime.rpc.access import access_of
 
-MODULES = (
-    expense_service_pb2,
-    milestone_service_pb2,
-    person_service_pb2,
-    project_service_pb2,
-    provisioning_service_pb2,
-    template_service_pb2,
-    time_service_pb2,
+MODULES = tuple(
+    import_module(module.name)
+    for module in iter_modules(v1.__path__, f"{v1.__name__}.")
+    if module.name.endswith("_service_pb2")
 )
 METHODS = [
     method
@@ -31,7 +22,9 @@ METHODS = [
     for service in module.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 ]
-READS = ("Get", "List")
+# The command looks for a delegation.
+DELEGABLE = ("ExpenseReport", "Timesheet", "Timesheets", "TimeEntries")
+READS = ("Get", "List", "Compare", "Preview")
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
@@ -54,21 +47,24 @@ def test_auditors_change_nothing(method: MethodDescriptor) -> None:
         assert "ROLE_AUDITOR" not in access_of(method).roles
 
 
-def test_people_who_only_record_approve_nothing() -> None:
+def test_people_who_only_record_approve_only_what_may_be_delegated_to_them() -> None:
     approvals = [method for method in METHODS if access_of(method).scope.endswith(".approve")]
+    open_to_all = {m.name for m in approvals if "ROLE_CONSULTANT" in access_of(m).roles}
 
-    assert len(approvals) == 5
-    assert all("ROLE_CONSULTANT" not in access_of(method).roles for method in approvals)
+    assert approvals
+    assert all(name.endswith(DELEGABLE) for name in open_to_all)
 
 
 def test_customer_contract_answers_services_about_readiness() -> None:
     service = contract_service_pb2.DESCRIPTOR.services_by_name["ContractService"]
-    method = service.methods_by_name["CheckReadiness"]
+    method = service.methods_by_name["CheckReadinessBatch"]
 
     assert "ROLE_SERVICE" in access_of(method).roles
-    assert "contract_id" in method.input_type.fields_by_name
+    assert "contract_ids" in method.input_type.fields_by_name
     check = contract_service_pb2.ReadinessCheck.DESCRIPTOR
-    assert method.output_type.fields_by_name["checks"].message_type is check
+    answer = contract_service_pb2.CheckReadinessResponse.DESCRIPTOR
+    assert method.output_type.fields_by_name["contracts"].message_type is answer
+    assert answer.fields_by_name["checks"].message_type is check
     assert {"code", "passed", "owner", "advice"} <= set(check.fields_by_name)
 
 

@@ -34,7 +34,7 @@ async def test_each_publication_is_a_version_that_stays(world: World) -> None:
     await world.put_templates("advisory")
     role = template_service_pb2.TemplateRole(role="analyst", share_percent="12.5")
     request = template_request("advisory", name="Advisory 2026", roles=[role])
-    second = (await world.templates().PutTemplate(request)).template
+    second = await world.publish(request)
 
     assert (second.version, second.published_by) == (2, "user:paula.pmo")
     assert await template(world, "advisory") == second
@@ -43,15 +43,15 @@ async def test_each_publication_is_a_version_that_stays(world: World) -> None:
         await template(world, "advisory", version=3)
 
 
-async def test_publications_at_once_are_versions_one_after_the_other(world: World) -> None:
+async def test_proposals_at_once_are_versions_one_after_the_other(world: World) -> None:
     requests = [template_request("advisory") for _ in range(5)]
 
     results = await asyncio.gather(
         *map(world.templates().PutTemplate, requests), return_exceptions=True
     )
 
-    published = [result for result in results if not isinstance(result, BaseException)]
-    versions = sorted(response.template.version for response in published)
+    proposed = [result for result in results if not isinstance(result, BaseException)]
+    versions = sorted(response.template.version for response in proposed)
     assert versions == list(range(1, len(versions) + 1))
 
 

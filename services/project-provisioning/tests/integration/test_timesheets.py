@@ -93,7 +93,7 @@ async def test_time_that_comes_after_handing_in_goes_to_a_further_sheet(
     world: World, project: project_pb2.Project
 ) -> None:
     ada = await world.ada()
-    row = a_row(ada.person_id, task_of(project, "Advisory"), minutes=60)
+    row = a_row(ada.person_id, task_of(project, "Advisory"), minutes=60, allow_duplicate=True)
     await world.import_time([row])
     [first] = await world.timesheets()
     await world.submit(first.timesheet_id)
@@ -305,8 +305,9 @@ async def test_the_number_of_statements_does_not_grow(
     statements.clear()
     await approve(world, ids[1:])
 
-    # The key, the sheets, their entries, the new states, the outbox, the memory.
-    assert few == len(statements) == 6
+    # The key, who stands in for whom, the sheets, their entries, lock dates, the new states, the
+    # outbox, the costs and who has none, what waited too long, the memory.
+    assert few == len(statements) == 11
 
 
 async def test_sheets_are_found_by_person_status_and_week(
@@ -382,4 +383,4 @@ async def test_the_audit_finds_every_change_of_what_no_event_tells(
     assert await world.audited(person.person_id) == ["CreatePerson"]
     assert await world.audited(entry_id) == ["CreateTimeEntry", "DeleteTimeEntry"]
     assert await world.audited(project.project_id) == ["CloseTask"]
-    assert await world.audited("template:advisory") == ["PutTemplate"]
+    assert await world.audited("template:advisory") == ["PutTemplate", "ApproveTemplate"]

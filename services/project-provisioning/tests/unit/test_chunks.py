@@ -10,10 +10,14 @@ from throughline_runtime.outbox import PAYLOAD_BYTES_MAX
 
 
 def entries(count: int, note: str = "Workshop") -> list[TimeEntry]:
-    rows = [a_row(entry_id=f"entry {number}", minutes=1, note=note) for number in range(count)]
+    rows = [
+        a_row(entry_id=f"entry {number}", minutes=1, note=note, allow_duplicate=True)
+        for number in range(count)
+    ]
     ruling = judge(columns(*rows), facts())
     sheets = {
-        (entry.worker.person_id, entry.week_start): str(an_id("141")) for entry in ruling.entries
+        (entry.worker.person_id, entry.stretch.legal_entity_id, entry.week_start): str(an_id("141"))
+        for entry in ruling.entries
     }
     return [write_entry(entry, sheets) for entry in ruling.entries]
 

@@ -1,44 +1,68 @@
 """Expenses are billed under a pass-through line, and judged by a second person."""
 
 from dataclasses import replace
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from project_provisioning_builders import (
+    ADA,
     AT,
+    DE01,
     PASS_THROUGH_LINE,
     PROJECT,
     TIME_LINE,
     a_line,
-    a_run,
     ada,
     an_id,
     eur,
-    the_lines,
-    the_templates,
-    the_terms,
+    planned,
 )
 
+from project_provisioning.domain.delegation import Judge
+from project_provisioning.domain.employment import Employment
+from project_provisioning.domain.exchange_rate import ExchangeRate, RateTable
 from project_provisioning.domain.expense import (
+    OPEN,
+    ExpenseReport,
+    ExpenseReportApproved,
+    ExpenseReportStatus,
+    LineIsReversal,
+    LineNotApproved,
+    LineReversed,
+    NotApprover,
+    OwnExpenses,
+    ReportEmpty,
+    ReportNotOpen,
+    approve,
+    reject,
+    return_,
+    reverse,
+    submit,
+    with_lines,
+)
+from project_provisioning.domain.expense_line import (
     AmountInvalid,
     Claim,
     ContractLineUnclear,
     ContractLineUnknown,
     ExpenseLine,
-    ExpenseReport,
-    ExpenseReportApproved,
-    ExpenseReportStatus,
+    LineFacts,
     LineNotBillable,
-    OwnExpenses,
+    RateMissing,
     ReceiptMissing,
-    approve,
+    Tax,
+    TaxInvalid,
     claim_line,
-    reject,
-    submit,
+    employer_on,
 )
-from project_provisioning.domain.project import Project, plan_project
-from project_provisioning.domain.run import RunState, SoldLine
+from project_provisioning.domain.legal_entity import LegalEntity, LegalEntityUnknown
+from project_provisioning.domain.lock import PeriodLocked
+from project_provisioning.domain.project import Project
+from project_provisioning.domain.rule_set import RuleBook
 from project_provisioning.domain.template import BillingModel
+from project_provisioning.domain.terms import SoldLine
 from throughline_core.errors import IllegalTransition
 from throughline_core.money import Money
 
@@ -46,8 +70,8 @@ RECEIPT = "3b" * 32
 
 
 def a_project(*lines: SoldLine) -> Project:
-    run = a_run(RunState.PROVISIONING, terms=the_terms(lines=lines or the_lines()))
-    return plan_project(run, the_templates(), number="P-000031", at=AT).state
+    [project] = planned(*lines)
+    return project
 
 
 def a_claim(**values: Any) -> Claim:
@@ -67,14 +91,28 @@ def a_claim(**values: Any) -> Claim:
     return Claim(**claim | values)
 
 
-def line_of(claim: Claim, *lines: SoldLine) -> ExpenseLine:
-    return claim_line(
-        claim,
-        a_project(*lines),
-        line_id=an_id("172"),
-        receipts=frozenset({RECEIPT}),
-        field="lines[0]",
-    )
+ENTITY = LegalEntity(DE01, 1, "DE01", "EUR", "Europe/Berlin", "DE", "DE", "", (1, 2, 3, 4, 5))
+EMPLOYED = Employment(DE01, date(2024, 1, 1), None, "senior_consultant", "senior", "DE")
+PAULA = Judge("user:paula.pmo", is_pmo=True)
+
+
+def known(*lines: SoldLine, **values: Any) -> LineFacts:
+    """Return what is known of a cost of Ada on a project that delivers these lines."""
+    facts: dict[str, Any] = {
+        "projects": {PROJECT: a_project(*lines)},
+        "receipts": frozenset({RECEIPT}),
+        "employments": {ADA: (EMPLOYED,)},
+        "entities": {DE01: ENTITY},
+        "rates": RateTable(()),
+        "policies": RuleBook((), {}),
+        "open_from": {},
+    }
+    return LineFacts(**facts | values)
+
+
+def line_of(claim: Claim, *lines: SoldLine, **values: Any) -> ExpenseLine:
+    facts = known(*lines, **values)
+    return claim_line(claim, facts, legal_entity_id=DE01, line_id=an_id("172"), field="lines[0].")
 
 
 def a_report(
@@ -84,6 +122,7 @@ def a_report(
         "expense_report_id": an_id("171"),
         "version": 1,
         "person": ada(),
+        "legal_entity_id": DE01,
         "title": "Kickoff in Munich",
         "status": status,
         "lines": (line_of(a_claim()),),
@@ -155,16 +194,18 @@ def test_a_cost_may_have_no_receipt() -> None:
 def test_an_approved_report_is_announced() -> None:
     submitted = submit(a_report(), by="user:ada.brandt", at=AT).state
 
-    change = approve(submitted, by="user:paula.pmo", at=AT)
+    change = approve(submitted, judge=PAULA, at=AT)
 
     assert (change.state.status, change.state.version) == (ExpenseReportStatus.APPROVED, 3)
-    assert change.events == (ExpenseReportApproved(change.state),)
+    state = change.state
+    assert all(line.approved_at == AT for line in state.lines)
+    assert change.events == (ExpenseReportApproved(state, state.lines, "user:paula.pmo", AT),)
 
 
 def test_a_rejected_report_says_why_and_is_not_announced() -> None:
     submitted = submit(a_report(), by="user:ada.brandt", at=AT).state
 
-    change = reject(submitted, by="user:paula.pmo", at=AT, reason="first class is not paid")
+    change = reject(submitted, judge=PAULA, at=AT, reason="first class is not paid")
 
     assert change.state.rejection_reason == "first class is not paid"
     assert change.events == ()
@@ -175,7 +216,7 @@ def test_neither_the_person_nor_who_submitted_judges(by: str) -> None:
     submitted = submit(a_report(), by="client:expense-app", at=AT).state
 
     with pytest.raises(OwnExpenses):
-        approve(submitted, by=by, at=AT)
+        approve(submitted, judge=Judge(by, is_pmo=True), at=AT)
 
 
 @pytest.mark.parametrize(
@@ -183,12 +224,146 @@ def test_neither_the_person_nor_who_submitted_judges(by: str) -> None:
 )
 def test_only_a_submitted_report_is_judged(status: ExpenseReportStatus) -> None:
     with pytest.raises(IllegalTransition):
-        approve(a_report(status), by="user:paula.pmo", at=AT)
+        approve(a_report(status), judge=PAULA, at=AT)
     with pytest.raises(IllegalTransition):
-        reject(a_report(status), by="user:paula.pmo", at=AT, reason="no")
+        reject(a_report(status), judge=PAULA, at=AT, reason="no")
 
 
-@pytest.mark.parametrize("status", sorted(set(ExpenseReportStatus) - {ExpenseReportStatus.DRAFT}))
-def test_only_a_draft_is_handed_in(status: ExpenseReportStatus) -> None:
+@pytest.mark.parametrize("status", sorted(set(ExpenseReportStatus) - set(OPEN)))
+def test_only_what_is_open_is_handed_in(status: ExpenseReportStatus) -> None:
     with pytest.raises(IllegalTransition):
         submit(a_report(status), by="user:ada.brandt", at=AT)
+
+
+def usd(amount: str) -> Money:
+    return Money(Decimal(amount), "USD")
+
+
+ECB = RateTable([ExchangeRate("EUR", "USD", date(2026, 8, 31), "ecb", Decimal("1.0843"))])
+
+
+def test_a_receipt_in_another_currency_becomes_a_cost_of_the_employer_at_the_rate_of_its_day() -> (
+    None
+):
+    claim = a_claim(net_amount=usd("108.43"), tax_amount=usd("0.00"))
+
+    line = line_of(claim, rates=ECB)
+
+    assert line.net_amount == eur("100.00")
+    assert line.exchange is not None
+    assert line.exchange.net_amount == usd("108.43")
+    assert line.exchange.conversion.rate_on == date(2026, 8, 31)
+
+
+def test_without_a_rate_there_is_no_cost() -> None:
+    claim = a_claim(net_amount=usd("108.43"), tax_amount=usd("0.00"))
+
+    with pytest.raises(RateMissing):
+        line_of(claim)
+    with pytest.raises(RateMissing):
+        line_of(replace(claim, incurred_on=date(2026, 9, 8)), rates=ECB)
+
+
+def test_without_knowing_the_employers_currency_nothing_is_converted_by_guess() -> None:
+    with pytest.raises(LegalEntityUnknown):
+        line_of(a_claim(), entities={})
+
+
+def a_tax(percent: str, net: str, tax: str) -> Tax:
+    return Tax(Decimal(percent), eur(net), eur(tax))
+
+
+def test_taxes_by_rate_sum_to_the_line() -> None:
+    taxes = (a_tax("7", "150.00", "10.50"), a_tax("19", "50.00", "3.50"))
+
+    assert line_of(a_claim(taxes=taxes)).taxes == taxes
+    for wrong in (taxes[:1], (taxes[0], taxes[0]), (*taxes, a_tax("0", "1.00", "0.00"))):
+        with pytest.raises(TaxInvalid):
+            line_of(a_claim(taxes=wrong))
+
+
+def test_a_day_in_a_locked_period_takes_no_cost() -> None:
+    facts = known(open_from={DE01: date(2026, 10, 1)})
+
+    with pytest.raises(PeriodLocked):
+        employer_on(facts, ADA, date(2026, 9, 30), field="")
+    assert employer_on(facts, ADA, date(2026, 10, 1), field="") == DE01
+
+
+def submitted_report() -> ExpenseReport:
+    return submit(a_report(), by="user:ada.brandt", at=AT).state
+
+
+def test_a_returned_report_is_corrected_and_handed_in_again() -> None:
+    returned = return_(submitted_report(), judge=PAULA, at=AT, reason="split the hotel").state
+
+    corrected = with_lines(returned, [replace(returned.lines[0], description="Train only")])
+    again = submit(corrected, by="user:ada.brandt", at=AT).state
+
+    assert (returned.rejection_reason, again.rejection_reason) == ("split the hotel", "")
+    assert approve(again, judge=PAULA, at=AT).state.lines[0].description == "Train only"
+
+
+@pytest.mark.parametrize("status", sorted(set(ExpenseReportStatus) - set(OPEN)))
+def test_lines_of_what_is_handed_in_stand(status: ExpenseReportStatus) -> None:
+    with pytest.raises(ReportNotOpen):
+        with_lines(a_report(status), [])
+
+
+def test_an_empty_report_is_not_handed_in() -> None:
+    with pytest.raises(ReportEmpty):
+        submit(a_report(lines=()), by="user:ada.brandt", at=AT)
+
+
+def test_nobody_decides_without_a_right_of_the_own_or_delegated() -> None:
+    with pytest.raises(NotApprover):
+        approve(submitted_report(), judge=Judge("user:omar", is_pmo=False), at=AT)
+
+
+def reversed_by(report: ExpenseReport, by: str, **values: Any) -> ExpenseReport:
+    arguments: dict[str, Any] = {"reversal_id": an_id("173"), "replacement": None}
+    return reverse(
+        report, an_id("172"), **arguments | values, reason="wrong project", by=by, at=AT
+    ).state
+
+
+def test_what_takes_an_approved_line_back_is_its_negative() -> None:
+    approved = approve(submitted_report(), judge=PAULA, at=AT).state
+
+    change = reverse(
+        approved,
+        an_id("172"),
+        reversal_id=an_id("173"),
+        replacement=replace(line_of(a_claim()), expense_line_id=an_id("174")),
+        reason="wrong project",
+        by="user:fina.finance",
+        at=AT,
+    )
+
+    line, reversal, right = change.state.lines
+    assert reversal.net_amount == -line.net_amount
+    assert reversal.reverses_expense_line_id == line.expense_line_id
+    [event] = change.events
+    assert event.lines == (reversal, right), "what was announced before is not announced again"
+
+
+def test_a_line_is_taken_back_once_and_by_somebody_else() -> None:
+    approved = approve(submitted_report(), judge=PAULA, at=AT).state
+    gone = reversed_by(approved, "user:fina.finance")
+
+    with pytest.raises(LineReversed):
+        reversed_by(gone, "user:fina.finance")
+    with pytest.raises(LineIsReversal):
+        reverse(
+            gone,
+            an_id("173"),
+            reversal_id=an_id("175"),
+            replacement=None,
+            reason="no",
+            by="user:fina.finance",
+            at=AT,
+        )
+    with pytest.raises(OwnExpenses):
+        reversed_by(approved, "user:ada.brandt")
+    with pytest.raises(LineNotApproved):
+        reversed_by(submitted_report(), "user:fina.finance")

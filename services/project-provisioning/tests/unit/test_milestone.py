@@ -1,4 +1,4 @@
-"""Delivery completes a milestone, the client accepts or rejects it."""
+"""Delivery completes a milestone and puts it to the client, who may reject it."""
 
 from datetime import date
 
@@ -6,23 +6,24 @@ import pytest
 from project_provisioning_builders import the_milestone
 
 from project_provisioning.domain.milestone import (
-    Acceptance,
-    AcceptedBeforeCompletion,
+    AlreadyAccepted,
     DayInFuture,
-    MilestoneAccepted,
+    Milestone,
     MilestoneCompleted,
     MilestoneRejected,
     MilestoneStatus,
-    WithoutEvidence,
-    accept,
+    NotCompleted,
+    RequestedBeforeCompletion,
+    StepKind,
     complete,
     reject,
+    request_acceptance,
+    reschedule,
 )
 from throughline_core.errors import IllegalTransition
 
 TODAY = date(2026, 9, 14)
 COMPLETED = the_milestone(MilestoneStatus.COMPLETED, version=2, completed_on=date(2026, 9, 11))
-SIGNED = Acceptance("Clara Neumann", date(2026, 9, 14), "9c" * 32)
 
 
 @pytest.mark.parametrize("status", [MilestoneStatus.PLANNED, MilestoneStatus.REJECTED])
@@ -45,42 +46,62 @@ def test_nothing_is_complete_tomorrow() -> None:
         complete(the_milestone(), on=date(2026, 9, 15), today=TODAY)
 
 
-def test_the_client_accepts_what_is_complete() -> None:
-    change = accept(COMPLETED, SIGNED, today=TODAY)
+def test_what_was_rejected_and_is_complete_again_has_to_be_put_to_the_client_anew() -> None:
+    rejected = the_milestone(
+        MilestoneStatus.REJECTED,
+        completed_on=date(2026, 9, 10),
+        acceptance_requested_on=date(2026, 9, 11),
+    )
 
-    accepted = change.state
-    assert (accepted.status, accepted.version) == (MilestoneStatus.ACCEPTED, 3)
-    assert (accepted.accepted_by, accepted.accepted_on) == ("Clara Neumann", TODAY)
-    assert change.events == (MilestoneAccepted(accepted),)
-
-
-@pytest.mark.parametrize("status", sorted(set(MilestoneStatus) - {MilestoneStatus.COMPLETED}))
-def test_only_a_completed_milestone_is_judged(status: MilestoneStatus) -> None:
-    with pytest.raises(IllegalTransition):
-        accept(the_milestone(status), SIGNED, today=TODAY)
-    with pytest.raises(IllegalTransition):
-        reject(the_milestone(status), "not there")
+    assert complete(rejected, on=TODAY, today=TODAY).state.acceptance_requested_on is None
 
 
-def test_the_client_cannot_accept_before_completion() -> None:
-    early = Acceptance("Clara Neumann", date(2026, 9, 10), "9c" * 32)
+def test_asking_the_client_is_kept_with_document_and_addressee() -> None:
+    change = request_acceptance(
+        COMPLETED, on=TODAY, today=TODAY, addressed_to="Clara Neumann", document_sha256="9c" * 32
+    )
 
-    with pytest.raises(AcceptedBeforeCompletion):
-        accept(COMPLETED, early, today=TODAY)
+    assert change.state.acceptance_requested_on == TODAY
+    assert change.state.status is MilestoneStatus.COMPLETED
+    assert change.events == ()
+    [step] = change.steps
+    assert (step.kind, step.party) == (StepKind.REQUESTED, "Clara Neumann")
+    assert step.document_sha256 == "9c" * 32
 
 
-def test_the_client_cannot_have_signed_tomorrow() -> None:
-    with pytest.raises(DayInFuture):
-        accept(COMPLETED, Acceptance("Clara Neumann", date(2026, 9, 15), "9c" * 32), today=TODAY)
-
-
-def test_an_acceptance_needs_evidence() -> None:
-    with pytest.raises(WithoutEvidence):
-        accept(COMPLETED, Acceptance("Clara Neumann", TODAY, ""), today=TODAY)
+@pytest.mark.parametrize(
+    ("milestone", "on", "refusal"),
+    [
+        (the_milestone(), TODAY, NotCompleted),
+        (COMPLETED, date(2026, 9, 10), RequestedBeforeCompletion),
+        (COMPLETED, date(2026, 9, 15), DayInFuture),
+    ],
+)
+def test_the_client_is_asked_after_completion_and_not_tomorrow(
+    milestone: Milestone, on: date, refusal: type[Exception]
+) -> None:
+    with pytest.raises(refusal):
+        request_acceptance(milestone, on=on, today=TODAY, addressed_to="C", document_sha256="")
 
 
 def test_a_rejection_says_why() -> None:
-    change = reject(COMPLETED, "the integration view is missing")
+    change = reject(COMPLETED, "the integration view is missing", today=TODAY)
 
     assert change.state.status is MilestoneStatus.REJECTED
     assert change.events == (MilestoneRejected(change.state, "the integration view is missing"),)
+    assert change.steps[0].reason == "the integration view is missing"
+
+
+@pytest.mark.parametrize("status", sorted(set(MilestoneStatus) - {MilestoneStatus.COMPLETED}))
+def test_only_a_completed_milestone_is_rejected(status: MilestoneStatus) -> None:
+    with pytest.raises(IllegalTransition):
+        reject(the_milestone(status), "not there", today=TODAY)
+
+
+def test_a_milestone_is_moved_until_it_is_accepted() -> None:
+    change = reschedule(the_milestone(), date(2026, 10, 1), "the client is away")
+
+    assert (change.state.due_on, change.state.version) == (date(2026, 10, 1), 2)
+    assert change.steps[0].kind is StepKind.RESCHEDULED
+    with pytest.raises(AlreadyAccepted):
+        reschedule(the_milestone(MilestoneStatus.ACCEPTED), date(2026, 10, 1), "too late")

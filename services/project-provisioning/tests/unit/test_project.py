@@ -1,6 +1,8 @@
 """A project is planned whole from the contract and the templates, and the same each time."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -8,45 +10,70 @@ from hypothesis import given
 from hypothesis import strategies as st
 from project_provisioning_builders import (
     AT,
+    CONTRACT,
+    DE01,
     FIXED_FEE_LINE,
     PASS_THROUGH_LINE,
     RECURRING_LINE,
+    RUN,
     TIME_LINE,
+    US01,
     a_line,
     a_milestone_plan,
-    a_run,
+    a_template,
     an_id,
     eur,
+    planned,
+    the_lines,
     the_templates,
     the_terms,
 )
 
+from project_provisioning.domain.formula import Formula
+from project_provisioning.domain.planning import plan_projects
 from project_provisioning.domain.project import (
     Project,
     ProjectActivated,
-    TaskClosed,
-    TaskNotFound,
-    close_task,
-    plan_project,
+    ProjectChanged,
+    ProjectInUse,
+    ProjectStatus,
+    end_work,
+    project_id_of,
+    take_back,
 )
-from project_provisioning.domain.run import RunState, SoldLine
-from project_provisioning.domain.template import BillingModel
+from project_provisioning.domain.template import (
+    BillingModel,
+    BudgetKind,
+    Plan,
+    Template,
+    TemplateBudget,
+    TemplateMilestone,
+    TemplatePhase,
+    TemplateTask,
+)
+from project_provisioning.domain.terms import SoldLine, SoldMilestone, Workstream
+from throughline_core.ids import derived_id
 from throughline_core.money import Money
+
+TIME = BillingModel.TIME_AND_MATERIALS
+FEE = BillingModel.FIXED_FEE
 
 
 def plan(*lines: SoldLine) -> Project:
-    run = a_run(RunState.PROVISIONING)
-    if lines:
-        run = replace(run, terms=the_terms(lines=lines))
-    return plan_project(run, the_templates(), number="P-000031", at=AT).state
+    [project] = planned(*lines)
+    return project
+
+
+def with_plan(template: Template, plan: Plan) -> Mapping[str, Template]:
+    return {**the_templates(), template.code: replace(template, plan=plan)}
 
 
 def test_it_is_announced_with_the_run_that_made_it() -> None:
-    run = a_run(RunState.PROVISIONING)
+    [change] = plan_projects(
+        the_terms(), the_templates(), run_id=RUN, numbers=iter(["P-000031"]), at=AT
+    )
 
-    change = plan_project(run, the_templates(), number="P-000031", at=AT)
-
-    assert change.events == (ProjectActivated(change.state, run.run_id),)
+    assert change.events == (ProjectActivated(change.state, RUN),)
 
 
 def test_the_budget_is_the_sum_of_the_lines() -> None:
@@ -108,8 +135,7 @@ def test_planning_twice_makes_the_same_project() -> None:
 
 
 def test_ids_differ_between_contracts() -> None:
-    terms = the_terms(contract_id=an_id("b2"))
-    other = plan_project(a_run(terms=terms), the_templates(), number="P-000032", at=AT).state
+    [other] = planned(contract_id=an_id("b2"))
 
     ours = plan()
 
@@ -124,18 +150,139 @@ def test_lines_without_tasks_are_kept_for_expenses_and_budgets() -> None:
     assert plan().lines[-1].contract_line_id == PASS_THROUGH_LINE
 
 
-def test_a_closed_task_is_closed_once() -> None:
+def test_each_deliverer_and_region_gets_a_project_under_the_first_lines() -> None:
+    fee, time, recurring, costs = the_lines()
+    lines = (
+        replace(fee, position=4),
+        replace(time, legal_entity_id=US01, position=2),
+        replace(recurring, region="apac", position=1),
+        replace(costs, legal_entity_id=US01, position=3),
+    )
+
+    projects = planned(*lines)
+
+    master, american, german = projects
+    assert [(each.legal_entity_id, each.region) for each in projects] == [
+        (DE01, "apac"),
+        (US01, ""),
+        (DE01, ""),
+    ]
+    assert [each.master_project_id for each in projects] == [None, *[master.project_id] * 2]
+    assert {each.selling_legal_entity_id for each in projects} == {DE01}
+    assert {each.engagement_id for each in projects} == {the_terms().engagement_id}
+    assert american.budget == eur("62400.00")
+    assert [line.position for line in american.lines] == [2, 3]
+    assert german.milestones[0].legal_entity_id == DE01
+    assert len({each.project_id for each in projects}) == 3
+    assert len({each.number for each in projects}) == 3
+
+
+def test_the_project_of_the_seller_in_no_region_has_the_id_it_always_had() -> None:
+    assert project_id_of(CONTRACT, Workstream(DE01, "")) == derived_id("project", CONTRACT, DE01)
+
+
+def test_agreed_amounts_are_not_shared_out_again() -> None:
+    parts = (
+        SoldMilestone("a", "A", Decimal(50), None, eur("333.34")),
+        SoldMilestone("b", "B", Decimal(50), None, eur("666.66")),
+    )
+
+    project = plan(a_line(FEE, template_code="discovery", milestones=parts))
+
+    assert [each.amount for each in project.milestones] == [eur("333.34"), eur("666.66")]
+
+
+def test_a_template_brings_milestones_where_none_were_agreed() -> None:
+    template = a_template("discovery", FEE)
+    parts = (
+        TemplateMilestone("start", "Start", Decimal("33.3"), Formula("14")),
+        TemplateMilestone("end", "End", Decimal("66.7"), Formula("term_days * 2")),
+    )
+    line = a_line(FEE, template_code="discovery", net_total=eur("100.01"))
+
+    [project] = planned(line, templates=with_plan(template, Plan(milestones=parts)))
+
+    assert [(each.key, each.amount, each.due_on) for each in project.milestones] == [
+        ("start", eur("33.30"), date(2026, 9, 15)),
+        # No later than the line.
+        ("end", eur("66.71"), date(2027, 9, 1)),
+    ]
+
+
+def test_tasks_of_any_depth_are_numbered_dated_and_planned_in_minutes() -> None:
+    leaf = TemplateTask("leaf", "Leaf", True, hours=Formula("quantity / 3"))
+    middle = TemplateTask("middle", "Middle", True, children=(leaf, replace(leaf, key="other")))
+    top = TemplateTask(
+        "top",
+        "Top",
+        True,
+        children=(middle,),
+        starts_after_days=Formula("10"),
+        lasts_days=Formula("20"),
+    )
+    phases = (
+        TemplatePhase("One", (TemplateTask("first", "First", False),)),
+        TemplatePhase("Two", (top,)),
+    )
+    line = a_line(TIME, quantity=Decimal(1))
+
+    [project] = planned(line, templates=with_plan(a_template("advisory", TIME), Plan(phases)))
+
+    first, one, two, three, four = project.tasks
+    assert [task.wbs_code for task in project.tasks] == [
+        "1.1",
+        "2.1",
+        "2.1.1",
+        "2.1.1.1",
+        "2.1.1.2",
+    ]
+    assert [task.parent_task_id for task in (first, one, two, three, four)] == [
+        None,
+        None,
+        one.task_id,
+        two.task_id,
+        two.task_id,
+    ]
+    assert (one.starts_on, one.ends_on) == (date(2026, 9, 11), date(2026, 10, 1))
+    assert (three.planned_minutes, first.planned_minutes) == (20, None)
+    assert len({task.task_id for task in project.tasks}) == 5
+
+
+def test_phases_are_numbered_on_over_lines() -> None:
+    assert [task.wbs_code for task in plan().tasks] == ["1.1", "2.1", "3.1"]
+
+
+def test_budgets_are_computed_and_an_agreed_cost_goes_first() -> None:
+    budgets = (
+        TemplateBudget(BudgetKind.COST, Formula("net_total * 0.7")),
+        TemplateBudget(BudgetKind.HOURS, Formula("quantity / 3")),
+    )
+    templates = with_plan(a_template("advisory", TIME), Plan(budgets=budgets))
+    line = a_line(TIME, quantity=Decimal(400), net_total=eur("100.01"))
+
+    [computed] = planned(line, templates=templates)
+    [agreed] = planned(replace(line, cost_budget=eur("60.00")), templates=templates)
+
+    assert [each.amount for each in computed.budgets] == [Decimal("70.01"), Decimal("133.33")]
+    assert [each.amount for each in agreed.budgets] == [Decimal("60.00"), Decimal("133.33")]
+
+
+def test_work_ends_earlier_and_never_later() -> None:
+    ended = end_work(plan(), date(2026, 12, 1)).state
+
+    assert end_work(ended, date(2027, 1, 1)).events == ()
+    sooner = end_work(ended, date(2026, 11, 1))
+    assert sooner.state.work_ends_on == date(2026, 11, 1)
+    assert sooner.events == (ProjectChanged(sooner.state),)
+
+
+def test_a_project_is_taken_back_while_nothing_was_recorded() -> None:
     project = plan()
-    task_id = project.tasks[1].task_id
 
-    closed = close_task(project, task_id).state
+    closed = take_back(project, ()).state
 
-    assert [task.closed for task in closed.tasks] == [False, True, False]
-    assert closed.version == project.version + 1
-    with pytest.raises(TaskClosed):
-        close_task(closed, task_id)
-
-
-def test_a_task_of_another_project_is_not_found() -> None:
-    with pytest.raises(TaskNotFound):
-        close_task(plan(), an_id("9999"))
+    assert (closed.status, closed.closed_reason) == (ProjectStatus.CLOSED, "cancelled")
+    assert all(task.closed for task in closed.tasks)
+    assert take_back(closed, ()).events == ()
+    with pytest.raises(ProjectInUse, match="time entries, expenses"):
+        take_back(project, ("time entries", "expenses"))

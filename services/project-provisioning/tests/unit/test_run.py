@@ -2,24 +2,17 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
 
 import pytest
-from project_provisioning_builders import (
-    AT,
-    a_line,
-    a_milestone_plan,
-    a_run,
-    a_template,
-    an_id,
-    the_templates,
-    the_terms,
-)
+from project_provisioning_builders import AT, TIME_LINE, a_run, an_id, the_templates, the_terms
 
+from project_provisioning.domain.check import TEMPLATE_UNFIT, Check
 from project_provisioning.domain.run import (
     TRANSITIONS,
     UNDER_WAY,
-    Check,
+    AmendmentFinal,
+    RunCancelled,
+    RunKind,
     RunPaused,
     RunResumed,
     RunState,
@@ -32,7 +25,7 @@ from project_provisioning.domain.run import (
     resume,
     wait_seconds,
 )
-from project_provisioning.domain.template import BillingModel
+from throughline_core.change import Change
 from throughline_core.errors import IllegalTransition
 
 LATER = AT + timedelta(hours=1)
@@ -46,10 +39,19 @@ TAX_ID = Check(
 
 
 def test_a_contract_has_one_run_whatever_is_redelivered() -> None:
-    first, again = receive(the_terms(), at=AT), receive(the_terms(), at=LATER)
+    first, again = (receive(the_terms(), at=at, kind=RunKind.DELIVERY) for at in (AT, LATER))
 
     assert first.run_id == again.run_id
     assert (first.state, first.version) == (RunState.RECEIVED, 1)
+
+
+def test_each_later_version_of_the_terms_has_one_more() -> None:
+    runs = [
+        receive(the_terms(contract_version=version), at=AT, kind=kind)
+        for version, kind in ((1, RunKind.DELIVERY), (2, RunKind.AMENDMENT), (3, RunKind.AMENDMENT))
+    ]
+
+    assert len({run.run_id for run in runs}) == 3
 
 
 def test_validation_pins_the_latest_versions() -> None:
@@ -62,7 +64,7 @@ def test_validation_pins_the_latest_versions() -> None:
 
 
 def test_a_run_goes_on_when_every_check_passes() -> None:
-    change = judge(a_run(attempts=4), [PASSED], the_templates(), at=LATER)
+    change = judge(a_run(attempts=4), [PASSED], at=LATER)
 
     assert change.state.state is RunState.PROVISIONING
     assert change.state.attempts == 0
@@ -71,48 +73,45 @@ def test_a_run_goes_on_when_every_check_passes() -> None:
 
 
 def test_a_failed_check_pauses_with_reason_owner_and_advice() -> None:
-    change = judge(a_run(), [PASSED, TAX_ID], the_templates(), at=LATER)
+    change = judge(a_run(), [PASSED, TAX_ID], at=LATER)
 
     assert change.state.state is RunState.PAUSED
     assert change.state.blocker == TAX_ID
     assert change.events == (RunPaused(change.state, TAX_ID),)
 
 
-def test_a_missing_template_is_the_pmos_to_mend() -> None:
-    templates = {code: each for code, each in the_templates().items() if code != "advisory"}
+def test_a_template_that_does_not_serve_its_line_loses_its_pin_and_no_other_does() -> None:
+    unfit = Check(TEMPLATE_UNFIT, False, "pmo", "publish another", (str(TIME_LINE),))
 
-    paused = judge(a_run(), [], templates, at=LATER).state
+    paused = judge(a_run(), [PASSED, unfit], at=LATER).state
 
-    assert paused.blocker == Check(
-        "template.missing", False, "pmo", "publish delivery template advisory"
-    )
-
-
-def test_a_template_that_does_not_serve_the_line_loses_its_pin_and_no_other_does() -> None:
-    unfit = a_template("advisory", BillingModel.FIXED_FEE)
-
-    paused = judge(a_run(), [], {**the_templates(), "advisory": unfit}, at=LATER).state
-
-    assert paused.blocker is not None
-    assert paused.blocker.code == "template.billing_model_unsupported"
+    assert paused.blocker == unfit
     assert set(paused.pins) == set(the_templates()) - {"advisory"}
 
 
-@pytest.mark.parametrize("shares", [(), ("40",), ("40", "60.0001")])
-def test_a_fixed_fee_without_a_whole_milestone_plan_is_for_sales_operations(
-    shares: tuple[str, ...],
-) -> None:
-    plan = tuple(
-        a_milestone_plan(f"m{index}", "Milestone", share, AT.date())
-        for index, share in enumerate(shares)
-    )
-    line = a_line(BillingModel.FIXED_FEE, template_code="discovery", milestones=plan)
+def test_a_paused_run_whose_checks_pass_goes_on_by_itself() -> None:
+    paused = a_run(RunState.PAUSED, checks=(TAX_ID,))
 
-    paused = judge(a_run(terms=the_terms(lines=(line,))), [], the_templates(), at=LATER).state
+    change = judge(paused, [PASSED], at=LATER)
 
-    assert paused.blocker is not None
-    assert paused.blocker.code == "contract_line.milestones_missing"
-    assert paused.blocker.owner == "sales_operations"
+    assert change.state.state is RunState.PROVISIONING
+    assert change.events == (RunResumed(change.state),)
+
+
+def test_a_paused_run_that_would_stop_at_the_same_check_stays_as_it_is() -> None:
+    paused = a_run(RunState.PAUSED, checks=(TAX_ID,))
+
+    assert judge(paused, [PASSED, TAX_ID], at=LATER) == Change(paused, ())
+
+
+def test_a_paused_run_that_stops_at_another_check_says_so() -> None:
+    paused = a_run(RunState.PAUSED, checks=(TAX_ID,))
+    hold = Check("customer.credit_hold", False, "finance", "release the hold")
+
+    change = judge(paused, [hold], at=LATER)
+
+    assert change.state.version == paused.version + 1
+    assert change.events == (RunPaused(change.state, hold),)
 
 
 def test_a_resumed_run_keeps_its_pins_and_takes_the_version_that_mends_it() -> None:
@@ -131,20 +130,21 @@ def test_only_a_paused_run_is_resumed(state: RunState) -> None:
         resume(a_run(state), {}, at=LATER)
 
 
-def test_a_run_that_made_its_project_names_it() -> None:
-    change = complete(a_run(RunState.PROVISIONING), an_id("111"), at=LATER)
+def test_a_run_names_the_projects_it_made_the_master_first() -> None:
+    change = complete(a_run(RunState.PROVISIONING), [an_id("111"), an_id("112")], at=LATER)
 
     assert change.state.state is RunState.ACTIVATED
     assert change.state.project_id == an_id("111")
 
 
 @pytest.mark.parametrize("state", sorted(RunState))
-def test_a_run_is_given_up_until_its_project_exists(state: RunState) -> None:
+def test_a_run_is_given_up_once(state: RunState) -> None:
     run = a_run(state, checks=(TAX_ID,))
     if RunState.CANCELLED in TRANSITIONS[state]:
         cancelled = cancel(run, "the deal fell through", at=LATER).state
         assert cancelled.cancellation_reason == "the deal fell through"
         assert cancelled.blocker is None
+        assert isinstance(cancel(run, "no", at=LATER).events[0], RunCancelled)
     else:
         with pytest.raises(IllegalTransition):
             cancel(run, "too late", at=LATER)
@@ -166,14 +166,8 @@ def test_waits_double_up_to_a_minute() -> None:
     assert wait_seconds(500) == 60
 
 
-def test_shares_are_exact() -> None:
-    plan = tuple(
-        a_milestone_plan(key, key, share, AT.date())
-        for key, share in (("a", "33.3333"), ("b", "33.3333"), ("c", "33.3334"))
-    )
-    line = a_line(BillingModel.FIXED_FEE, template_code="discovery", milestones=plan)
-    assert sum(part.share_percent for part in plan) == Decimal(100)
+def test_what_a_change_order_did_is_not_taken_back_by_cancelling() -> None:
+    followed = a_run(RunState.ACTIVATED, kind=RunKind.AMENDMENT)
 
-    judged = judge(a_run(terms=the_terms(lines=(line,))), [], the_templates(), at=LATER)
-
-    assert judged.state.state is RunState.PROVISIONING
+    with pytest.raises(AmendmentFinal):
+        cancel(followed, "no", at=LATER)

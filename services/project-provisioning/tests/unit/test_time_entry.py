@@ -9,10 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from project_provisioning_builders import (
     ADA,
+    DE01,
     MONDAY,
     THE_SOURCE,
     TIME_TASK,
+    US01,
     a_row,
+    a_stretch,
     a_work_task,
     a_worker,
     an_id,
@@ -20,13 +23,9 @@ from project_provisioning_builders import (
     facts,
 )
 
-from project_provisioning.domain.time_entry import (
-    DAY_MINUTES_MAX,
-    Facts,
-    Recorded,
-    Ruling,
-    judge,
-)
+from project_provisioning.domain.time_entry import Ruling, judge, stop
+from project_provisioning.domain.time_facts import Booking, Content, Facts, Recorded, Worker
+from project_provisioning.domain.time_refusal import DAY_MINUTES_MAX
 
 
 def broken_rules(ruling: Ruling) -> list[tuple[int, str, str]]:
@@ -77,6 +76,18 @@ def test_a_sunday_belongs_to_the_week_of_the_monday_before() -> None:
         ),
         ({"note": "x" * 501}, {}, ("note", "time_entry.malformed")),
         ({"role": ""}, {}, ("role", "time_entry.malformed")),
+        ({"activity": "lunch"}, {}, ("activity", "time_entry.activity_unknown")),
+        (
+            {},
+            {"tasks": [a_work_task(work_ends_on=MONDAY)]},
+            ("work_date", "time_entry.work_ended"),
+        ),
+        ({}, {"open_from": {str(DE01): date(2026, 9, 8)}}, ("work_date", "time_entry.locked")),
+        (
+            {},
+            {"tasks": [a_work_task(requires_assignment=True)]},
+            ("task_id", "time_entry.not_assigned"),
+        ),
         ({"region": "x" * 41}, {}, ("region", "time_entry.malformed")),
         ({"source": THE_SOURCE._replace(object_id="")}, {}, ("source", "time_entry.malformed")),
         ({"source": THE_SOURCE._replace(system="x" * 41)}, {}, ("source", "time_entry.malformed")),
@@ -166,15 +177,131 @@ def test_a_row_refused_for_its_day_is_no_original_for_the_next() -> None:
     assert ruling.places == [1]
 
 
-def test_entries_without_a_source_are_never_duplicates() -> None:
-    assert judge(columns(a_row(), a_row()), facts()).places == [0, 1]
+def test_an_entry_that_says_the_same_again_is_refused_unless_it_is_said_to_be_other_work() -> None:
+    rows = [
+        a_row(minutes=60, **values)
+        for values in ({}, {}, {"allow_duplicate": True}, {"note": "Other work"})
+    ]
+
+    ruling = judge(columns(*rows), facts())
+
+    assert broken_rules(ruling) == [(1, "note", "time_entry.looks_duplicate")]
+    assert ruling.places == [0, 2, 3]
+
+
+STORED = Content(str(ADA), str(TIME_TASK), MONDAY, 480, "", "Architecture workshop")
+
+
+@pytest.mark.parametrize(
+    ("stored", "sent", "refused"),
+    [
+        ("", None, True),
+        ("time-tracker", None, True),
+        ("", THE_SOURCE, True),
+        ("other-tracker", THE_SOURCE, True),
+        # One system tells its own entries apart, however alike they are.
+        ("time-tracker", THE_SOURCE, False),
+    ],
+)
+def test_the_same_work_from_another_source_looks_like_a_duplicate(
+    stored: str, sent: Any, refused: bool
+) -> None:
+    known = facts(contents={STORED: frozenset({stored})})
+
+    ruling = judge(columns(a_row(source=sent)), known)
+
+    assert bool(ruling.refusals) == refused
+
+
+TRANSFERRED = (
+    a_stretch(valid_to=date(2026, 9, 9)),
+    a_stretch(
+        legal_entity_id=str(US01),
+        valid_from=date(2026, 9, 9),
+        valid_to=date(2026, 9, 11),
+        role="lead",
+    ),
+)
+
+
+def transferred(**values: Any) -> Worker:
+    return a_worker(stretches=TRANSFERRED, **values)
+
+
+def test_the_employment_on_the_work_date_gives_company_and_role() -> None:
+    rows = [a_row(), a_row(work_date="2026-09-09")]
+
+    entries = judge(columns(*rows), facts(workers=[transferred()])).entries
+
+    assert [(each.stretch.legal_entity_id, each.role) for each in entries] == [
+        (str(DE01), "senior_consultant"),
+        (str(US01), "lead"),
+    ]
+
+
+def test_nobody_works_after_the_employment_has_ended() -> None:
+    ruling = judge(columns(a_row(work_date="2026-09-11")), facts(workers=[transferred()]))
+
+    assert broken_rules(ruling) == [(0, "work_date", "time_entry.not_employed")]
+
+
+def test_days_with_a_company_the_caller_does_not_see_are_days_of_an_unknown_person() -> None:
+    seen, hidden = TRANSFERRED
+    worker = a_worker(stretches=(seen, hidden._replace(is_visible=False)))
+
+    ruling = judge(columns(a_row(), a_row(work_date="2026-09-09")), facts(workers=[worker]))
+
+    assert ruling.places == [0]
+    assert broken_rules(ruling) == [(1, "person_id", "time_entry.person_unknown")]
+
+
+def test_a_lock_date_is_that_of_the_company_of_the_day() -> None:
+    known = facts(workers=[transferred()], open_from={str(US01): date(2026, 10, 1)})
+
+    ruling = judge(columns(a_row(), a_row(work_date="2026-09-09")), known)
+
+    assert ruling.places == [0]
+    assert broken_rules(ruling) == [(1, "work_date", "time_entry.locked")]
+
+
+@pytest.mark.parametrize(
+    ("work_date", "rule"),
+    [
+        ("2026-09-08", "time_entry.before_assignment"),
+        ("2026-09-09", None),
+        ("2026-09-10", None),
+        ("2026-09-11", "time_entry.not_assigned"),
+    ],
+)
+def test_a_project_may_take_time_of_those_assigned_only(work_date: str, rule: str | None) -> None:
+    booking = Booking(str(TIME_TASK), date(2026, 9, 9), date(2026, 9, 11))
+    known = facts(
+        workers=[a_worker(bookings=(booking,))], tasks=[a_work_task(requires_assignment=True)]
+    )
+
+    ruling = judge(columns(a_row(work_date=work_date)), known)
+
+    assert [refusal.rule for refusal in ruling.refusals] == ([] if rule is None else [rule])
+
+
+def test_what_a_working_time_rule_stops_is_refused_with_its_words() -> None:
+    rows = [a_row(entry_id="a"), a_row(entry_id="b", note="More"), a_row(work_date="never")]
+    ruling = judge(columns(*rows), facts())
+
+    stop(ruling, {"b": "660 minutes on 2026-09-07, at most 600 are allowed"})
+
+    assert ruling.places == [0]
+    assert broken_rules(ruling) == [
+        (1, "work_date", "time_entry.rule_broken"),
+        (2, "work_date", "time_entry.malformed"),
+    ]
 
 
 @given(st.lists(st.integers(-100, 2000), max_size=40), st.integers(0, DAY_MINUTES_MAX))
 def test_every_row_gets_exactly_one_outcome_and_no_day_overflows(
     minutes: list[int], stored: int
 ) -> None:
-    rows = [a_row(minutes=each) for each in minutes]
+    rows = [a_row(minutes=each, allow_duplicate=True) for each in minutes]
 
     ruling = judge(columns(*rows), facts(workers=[a_worker({MONDAY: stored})]))
 

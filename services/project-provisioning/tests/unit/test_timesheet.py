@@ -1,5 +1,6 @@
 """A timesheet is handed in by one person and judged by another."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -9,17 +10,24 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from project_provisioning_builders import AT, a_sheet, an_id
 
+from project_provisioning.domain.delegation import Judge
 from project_provisioning.domain.timesheet import (
     OPEN,
     TRANSITIONS,
+    NotApprover,
+    NothingLeft,
+    NotSubmitter,
     OwnTime,
+    TimeApprover,
     Timesheet,
     TimesheetEmpty,
     TimesheetNotOpen,
     TimesheetStatus,
     approve,
+    recall,
     reject,
     require_open,
+    send_back,
     submit,
     week_start_of,
 )
@@ -29,8 +37,12 @@ ADA, PAULA = "user:ada.brandt", "user:paula.pmo"
 SUBMITTED = a_sheet(TimesheetStatus.SUBMITTED, submitted_by="client:time-tracker")
 
 
+def pmo(subject: str) -> Judge:
+    return Judge(subject, is_pmo=True)
+
+
 def judged(sheet: Timesheet, by: str) -> Timesheet:
-    return approve(sheet, by=by, at=AT, decision_id=an_id("161"))
+    return approve(sheet, judge=pmo(by), at=AT, decision_id=an_id("161"))
 
 
 @pytest.mark.parametrize("status", [TimesheetStatus.DRAFT, TimesheetStatus.REJECTED])
@@ -59,13 +71,63 @@ def test_neither_the_person_nor_who_submitted_judges(by: str) -> None:
     with pytest.raises(OwnTime):
         judged(SUBMITTED, by)
     with pytest.raises(OwnTime):
-        reject(SUBMITTED, by=by, at=AT, reason="no")
+        reject(SUBMITTED, judge=pmo(by), at=AT, reason="no")
 
 
 @pytest.mark.parametrize("status", sorted(set(TimesheetStatus) - {TimesheetStatus.SUBMITTED}))
 def test_only_a_submitted_sheet_is_judged(status: TimesheetStatus) -> None:
     with pytest.raises(IllegalTransition):
         judged(a_sheet(status), PAULA)
+
+
+@pytest.mark.parametrize("rule", [TimeApprover.LINE_MANAGER, TimeApprover.PROJECT_MANAGER])
+def test_the_manager_of_the_policy_approves_and_nobody_else(rule: TimeApprover) -> None:
+    sheet = replace(SUBMITTED, rule=rule, manager="user:lena.lead")
+
+    approved = approve(
+        sheet, judge=Judge("user:lena.lead", is_pmo=False), at=AT, decision_id=an_id("161")
+    )
+
+    assert (approved.decided_by, approved.decided_for) == ("user:lena.lead", "")
+    with pytest.raises(NotApprover):
+        judged(sheet, PAULA)
+
+
+@pytest.mark.parametrize("manager", ["", ADA, "client:time-tracker"])
+def test_the_pmo_approves_where_no_second_person_is_the_manager(manager: str) -> None:
+    sheet = replace(SUBMITTED, rule=TimeApprover.LINE_MANAGER, manager=manager)
+
+    assert judged(sheet, PAULA).decided_by == PAULA
+
+
+@pytest.mark.parametrize("by", [ADA, "client:time-tracker"])
+def test_whose_time_it_is_or_who_submitted_takes_it_back(by: str) -> None:
+    recalled = recall(SUBMITTED, by=by)
+
+    assert (recalled.status, recalled.submitted_by) == (TimesheetStatus.DRAFT, "")
+
+
+def test_nobody_else_takes_a_sheet_back() -> None:
+    with pytest.raises(NotSubmitter):
+        recall(SUBMITTED, by=PAULA)
+
+
+@pytest.mark.parametrize("status", sorted(set(TimesheetStatus) - {TimesheetStatus.SUBMITTED}))
+def test_only_a_submitted_sheet_is_taken_back(status: TimesheetStatus) -> None:
+    with pytest.raises(IllegalTransition):
+        recall(a_sheet(status), by=ADA)
+
+
+def test_what_is_sent_back_goes_to_a_draft_that_names_its_sheet() -> None:
+    one, other = an_id("151"), an_id("152")
+
+    draft = send_back(SUBMITTED, entry_ids=[one, other], rejected_ids=[one], draft_id=an_id("142"))
+
+    assert draft.status is TimesheetStatus.DRAFT
+    assert draft.split_from == SUBMITTED.timesheet_id
+    assert not draft.takes_entries
+    with pytest.raises(NothingLeft):
+        send_back(SUBMITTED, entry_ids=[one], rejected_ids=[one], draft_id=an_id("142"))
 
 
 @pytest.mark.parametrize("status", sorted(TimesheetStatus))
@@ -115,7 +177,11 @@ class TimesheetMachine(RuleBasedStateMachine):
 
     @rule(by=people)
     def reject(self, by: str) -> None:
-        self.attempt(lambda sheet: reject(sheet, by=by, at=AT, reason="see the notes"))
+        self.attempt(lambda sheet: reject(sheet, judge=pmo(by), at=AT, reason="see the notes"))
+
+    @rule(by=people)
+    def take_back(self, by: str) -> None:
+        self.attempt(lambda sheet: recall(sheet, by=by))
 
     @invariant()
     def approved_is_final(self) -> None:

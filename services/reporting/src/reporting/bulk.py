@@ -11,18 +11,20 @@ from reporting.domain import Rows
 # A later version replaces an earlier one, whatever the order in which they arrive.
 _NODES: Final = text("""
     INSERT INTO node (kind, object_id, version, label, state, quantity, amount, currency,
-                      happened_on, contract_line_id, legal_entity_id)
+                      happened_on, contract_line_id, legal_entity_id, personal_label)
     SELECT * FROM unnest(
         CAST(:kind AS text[]), CAST(:object_id AS uuid[]), CAST(:version AS bigint[]),
         CAST(:label AS text[]), CAST(:state AS text[]), CAST(:quantity AS numeric[]),
         CAST(:amount AS numeric[]), CAST(:currency AS text[]), CAST(:happened_on AS date[]),
-        CAST(:contract_line_id AS uuid[]), CAST(:legal_entity_id AS uuid[])
+        CAST(:contract_line_id AS uuid[]), CAST(:legal_entity_id AS uuid[]),
+        CAST(:personal_label AS text[])
     )
     ON CONFLICT (kind, object_id) DO UPDATE SET
         version = EXCLUDED.version, label = EXCLUDED.label, state = EXCLUDED.state,
         quantity = EXCLUDED.quantity, amount = EXCLUDED.amount, currency = EXCLUDED.currency,
         happened_on = EXCLUDED.happened_on,
         contract_line_id = EXCLUDED.contract_line_id,
+        personal_label = EXCLUDED.personal_label,
         legal_entity_id = coalesce(EXCLUDED.legal_entity_id, node.legal_entity_id)
     WHERE node.version < EXCLUDED.version
 """)
@@ -39,22 +41,24 @@ _LINKS: Final = text("""
 _CONTRACT_LINES: Final = text("""
     INSERT INTO contract_line (contract_line_id, contract_id, version, contract_number,
                                quote_line_id, legal_entity_id, customer_id, line_position,
-                               description, billing_model, currency, contracted)
+                               description, billing_model, currency, contracted,
+                               contract_status)
     SELECT DISTINCT ON (contract_line_id) * FROM unnest(
         CAST(:contract_line_id AS uuid[]), CAST(:contract_id AS uuid[]),
         CAST(:version AS bigint[]), CAST(:contract_number AS text[]),
         CAST(:quote_line_id AS uuid[]), CAST(:legal_entity_id AS uuid[]),
         CAST(:customer_id AS uuid[]), CAST(:line_position AS integer[]),
         CAST(:description AS text[]), CAST(:billing_model AS text[]), CAST(:currency AS text[]),
-        CAST(:contracted AS numeric[])
+        CAST(:contracted AS numeric[]), CAST(:contract_status AS text[])
     ) AS line (contract_line_id, contract_id, version, contract_number, quote_line_id,
                legal_entity_id, customer_id, line_position, description, billing_model, currency,
-               contracted)
+               contracted, contract_status)
     ORDER BY contract_line_id, version DESC
     ON CONFLICT (contract_line_id) DO UPDATE SET
         version = EXCLUDED.version, contract_number = EXCLUDED.contract_number,
         line_position = EXCLUDED.line_position, description = EXCLUDED.description,
-        billing_model = EXCLUDED.billing_model, contracted = EXCLUDED.contracted
+        billing_model = EXCLUDED.billing_model, contracted = EXCLUDED.contracted,
+        contract_status = EXCLUDED.contract_status
     WHERE contract_line.version < EXCLUDED.version
 """)
 
@@ -70,6 +74,7 @@ _NODE_COLUMNS: Final = (
     "happened_on",
     "contract_line_id",
     "legal_entity_id",
+    "personal_label",
 )
 _LINK_COLUMNS: Final = (
     "parent_kind",
@@ -92,6 +97,7 @@ _CONTRACT_LINE_COLUMNS: Final = (
     "billing_model",
     "currency",
     "contracted",
+    "contract_status",
 )
 
 

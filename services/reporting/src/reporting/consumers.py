@@ -51,9 +51,34 @@ SUBSCRIPTIONS: Final[Sequence[Subscription[Any]]] = (
         lambda rows, event: folds.fold_contract(rows, event.contract),
     ),
     _subscription(
+        "take-amendments",
+        contracts.ContractAmended,
+        lambda rows, event: folds.fold_contract(rows, event.contract),
+    ),
+    _subscription(
+        "take-terminations",
+        contracts.ContractTerminated,
+        lambda rows, event: folds.fold_contract(rows, event.contract),
+    ),
+    _subscription(
+        "take-completions",
+        contracts.ContractCompleted,
+        lambda rows, event: folds.fold_contract(rows, event.contract),
+    ),
+    _subscription(
         "take-projects",
         projects.ProjectActivated,
         lambda rows, event: folds.fold_project(rows, event.project),
+    ),
+    _subscription(
+        "take-changed-projects",
+        projects.ProjectChanged,
+        lambda rows, event: folds.fold_project(rows, event.project),
+    ),
+    _subscription(
+        "take-withdrawn-acceptances",
+        projects.MilestoneAcceptanceWithdrawn,
+        lambda rows, event: folds.fold_milestone(rows, event.milestone),
     ),
     _subscription(
         "take-completed-milestones",
@@ -63,7 +88,7 @@ SUBSCRIPTIONS: Final[Sequence[Subscription[Any]]] = (
     _subscription(
         "take-accepted-milestones",
         projects.MilestoneAccepted,
-        lambda rows, event: folds.fold_milestone(rows, event.milestone),
+        folds.fold_acceptance,
     ),
     _subscription(
         "take-rejected-milestones",

@@ -46,7 +46,11 @@ class LineageNotFound(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One thing on the chain. `quantity` is minutes for time and the billed quantity elsewhere."""
+    """One thing on the chain. `quantity` is minutes for time and the billed quantity elsewhere.
+
+    `personal_label` says who did it and what they wrote, for those who may see it; None where the
+    label holds nothing personal.
+    """
 
     kind: Kind
     object_id: str
@@ -59,6 +63,7 @@ class Node:
     happened_on: date | None = None
     contract_line_id: str | None = None
     legal_entity_id: str | None = None
+    personal_label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,7 @@ class ContractLine:
     billing_model: str
     currency: str
     contracted: Decimal
+    contract_status: str = "active"
 
 
 @dataclass(slots=True)

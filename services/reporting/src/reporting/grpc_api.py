@@ -32,11 +32,17 @@ from throughline_runtime.fields import (
     write_decimal,
     write_instant,
 )
-from throughline_runtime.identity import require_every_entity, visible_entities
+from throughline_runtime.identity import (
+    current_caller,
+    require_every_entity,
+    visible_entities,
+)
 from throughline_runtime.page import MalformedPage, next_token, read_page
 from throughline_runtime.rpc.server import Mount
 
 LIMIT_DEFAULT: Final = 500
+# Who works with the persons' own records; all others see the role.
+_SEE_PERSONS: Final = frozenset({"ROLE_ADMIN", "ROLE_FINANCE", "ROLE_PMO"})
 _POSITION_MAX: Final = 2**31 - 1
 PEERS: Final = (
     "billing-event",
@@ -69,6 +75,7 @@ class LineageServicer(LineageServiceServicer):
                 towards_outcome=direction != lineage_pb.LINEAGE_DIRECTION_ORIGIN,
                 limit=request.limit or LIMIT_DEFAULT,
                 entities=visible_entities(),
+                shows_persons=not _SEE_PERSONS.isdisjoint(current_caller().roles),
             )
 
 

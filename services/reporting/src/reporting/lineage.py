@@ -72,6 +72,7 @@ class _Walk:
     nodes: list[pb.LineageNode]
     links: set[tuple[int, int]]
     limit: int
+    shows_persons: bool
     truncated: bool = False
 
     def add(self, row: Row[Any], distance: int) -> bool:
@@ -83,7 +84,7 @@ class _Walk:
             self.truncated = True
             return False
         self.places[key] = len(self.nodes)
-        self.nodes.append(_write_node(row, distance))
+        self.nodes.append(_write_node(row, distance, shows_persons=self.shows_persons))
         return True
 
 
@@ -96,8 +97,11 @@ async def walk(
     towards_outcome: bool,
     limit: int,
     entities: frozenset[UUID] | None,
+    shows_persons: bool,
 ) -> pb.GetLineageResponse:
     """Return the chain around one thing, found by id or by what people call it.
+
+    With `shows_persons` labels name who did the work and what they wrote; else their role.
 
     A caller limited to legal entities sees the things of these, as far as they hang together; what
     belongs to others is left out, and so is what lies behind it.
@@ -108,7 +112,7 @@ async def walk(
     """
     limits = {"entities": None if entities is None else sorted(entities)}
     start = await _find(tx, kind, key, limits)
-    found = _Walk({}, [], set(), limit)
+    found = _Walk({}, [], set(), limit, shows_persons)
     found.add(start, 0)
     steps = [step for step, is_wanted in ((-1, towards_origin), (1, towards_outcome)) if is_wanted]
     frontiers: dict[int, list[_Key]] = {step: [(start.kind, start.object_id)] for step in steps}
@@ -179,11 +183,12 @@ async def _step(
     return fresh
 
 
-def _write_node(row: Row[Any], distance: int) -> pb.LineageNode:
+def _write_node(row: Row[Any], distance: int, *, shows_persons: bool) -> pb.LineageNode:
+    personal = row.personal_label if shows_persons else None
     return pb.LineageNode(
         kind=row.kind,
         object_id=str(row.object_id),
-        label=row.label,
+        label=row.label if personal is None else personal,
         amount="" if row.amount is None else write_decimal(row.amount),
         currency=row.currency or "",
         on=write_date(row.happened_on),

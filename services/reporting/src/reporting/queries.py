@@ -93,10 +93,10 @@ _TOTALS: Final = text("""
     SELECT 'invoices', 'paid.' || currency, sum(amount)
     FROM node WHERE kind = 'payment_allocation' GROUP BY currency
     UNION ALL
-    SELECT 'contracts', 'lines', count(*) FROM contract_line
+    SELECT 'contracts', 'lines', count(*) FROM contract_line WHERE contract_status = 'active'
     UNION ALL
     SELECT 'contracts', 'contracted.' || currency, sum(contracted)
-    FROM contract_line GROUP BY currency
+    FROM contract_line WHERE contract_status = 'active' GROUP BY currency
 """)
 
 

@@ -33,6 +33,7 @@ node = Table(
     Column("happened_on", Date),
     Column("contract_line_id", Uuid),
     Column("legal_entity_id", Uuid),
+    Column("personal_label", Text),
     CheckConstraint("(amount IS NULL) = (currency IS NULL)"),
     Index("node_by_contract_line", "contract_line_id", "kind"),
     Index("node_by_label", "kind", "label"),
@@ -65,5 +66,6 @@ contract_line = Table(
     Column("billing_model", Text, nullable=False),
     Column("currency", Text, nullable=False),
     Column("contracted", Numeric(18, 4), nullable=False),
+    Column("contract_status", Text, nullable=False, server_default="active"),
     Index("contract_line_by_contract", "contract_id", "line_position", "contract_line_id"),
 )

@@ -1,10 +1,12 @@
 """The chain can be walked both ways, whatever the order in which its events arrive."""
 
 import random
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import pytest
+from google.protobuf.message import Message
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -12,6 +14,9 @@ from reporting import lineage, queries
 from reporting.consumers import SUBSCRIPTIONS
 from reporting.domain import LineageNotFound, UnknownKind
 from reporting.tables import metadata
+from throughline.billing_event.events.v1 import billing_event_events_pb2 as billing
+from throughline.customer_contract.events.v1 import customer_contract_events_pb2 as contracts
+from throughline.project_provisioning.events.v1 import project_provisioning_events_pb2 as projects
 from throughline.reporting.v1 import lineage_service_pb2 as pb
 from throughline_runtime.database import read, write
 from throughline_runtime.migrate import assert_no_drift
@@ -33,12 +38,20 @@ async def take_everything(engine: AsyncEngine, *, seed: int) -> None:
             await subscription.function(tx, [sample(subscription.message)])
 
 
+async def take(engine: AsyncEngine, *events: Message) -> None:
+    for event in events:
+        [function] = {each.function for each in SUBSCRIPTIONS if each.message is type(event)}
+        async with write(engine) as tx:
+            await function(tx, [event])
+
+
 async def walk(engine: AsyncEngine, **question: Any) -> pb.GetLineageResponse:
     defaults = {
         "towards_origin": True,
         "towards_outcome": True,
         "limit": 500,
         "entities": None,
+        "shows_persons": True,
     }
     async with read(engine) as tx:
         return await lineage.walk(tx, **{**defaults, **question})
@@ -205,3 +218,90 @@ async def test_a_batch_costs_the_same_statements_whatever_its_size(
             await subscription.function(tx, [event])
         counts.append(len(statements))
     assert counts[0] == counts[1]
+
+
+async def labels(engine: AsyncEngine, kind: str, key: str, *, shows_persons: bool) -> list[str]:
+    chain = await walk(engine, kind=kind, key=key, shows_persons=shows_persons)
+    return [node.label for node in chain.nodes]
+
+
+async def test_only_those_who_may_see_persons_read_names_and_notes(engine: AsyncEngine) -> None:
+    await take_everything(engine, seed=8)
+    [entry] = sample(projects.TimeApproved).entries
+    seen = await labels(engine, "time_entry", TIME_ENTRY, shows_persons=True)
+    assert seen[0] == f"{entry.person_name}, {entry.minutes} min: {entry.note}"
+
+    plain = await labels(engine, "time_entry", TIME_ENTRY, shows_persons=False)
+    assert plain[0] == f"{entry.role.replace('_', ' ')}, {entry.minutes} min"
+    assert not [text for text in plain if entry.person_name in text or entry.note in text]
+
+
+async def test_a_corrected_entry_is_found_from_both_ends(engine: AsyncEngine) -> None:
+    event = sample(projects.TimeApproved)
+    [original] = event.entries
+    back, again = event.entries.add(), event.entries.add()
+    back.CopyFrom(original)
+    again.CopyFrom(original)
+    back.time_entry_id, back.minutes = str(UUID(int=2)), -original.minutes
+    back.reverses_time_entry_id = original.time_entry_id
+    again.time_entry_id, again.minutes = str(UUID(int=3)), 60
+    again.replaces_time_entry_id = original.time_entry_id
+    released = sample(billing.BillingEventsReleased)
+    hour = next(row for row in released.billing_events if row.source_item_id == TIME_ENTRY)
+    taker = released.billing_events.add()
+    taker.CopyFrom(hour)
+    taker.billing_event_id, taker.source_item_id = str(UUID(int=4)), back.time_entry_id
+    taker.reverses_billing_event_id = hour.billing_event_id
+    await take(engine, event, released)
+
+    onwards = await walk(engine, kind="time_entry", key=TIME_ENTRY, towards_origin=False)
+    assert {back.time_entry_id, again.time_entry_id, taker.billing_event_id} <= {
+        node.object_id for node in onwards.nodes
+    }
+    origin = await walk(
+        engine, kind="billing_event", key=taker.billing_event_id, towards_outcome=False
+    )
+    assert {hour.billing_event_id, TIME_ENTRY} <= {node.object_id for node in origin.nodes}
+    async with read(engine) as tx:
+        totals = {each.name: each.figures for each in await queries.control_totals(tx)}
+    assert totals["approved_time"] == {"entries": 3, "minutes": 60}
+
+
+async def test_amended_terms_move_what_is_contracted_and_older_ones_change_nothing(
+    engine: AsyncEngine,
+) -> None:
+    amended, activated = sample(contracts.ContractAmended), sample(contracts.ContractActivated)
+    for event in (amended, activated):
+        await take(engine, event)
+    async with read(engine) as tx:
+        totals = {each.name: each.figures for each in await queries.control_totals(tx)}
+    expected = sum(Decimal(line.terms.net_total.amount) for line in amended.contract.lines)
+    assert totals["contracts"]["contracted.EUR"] == expected
+
+
+async def test_a_line_that_a_change_order_ended_is_not_contracted_any_more(
+    engine: AsyncEngine,
+) -> None:
+    amended = sample(contracts.ContractAmended)
+    ended, *going_on = amended.contract.lines
+    ended.ended_on = "2026-10-01"
+    await take(engine, amended)
+    async with read(engine) as tx:
+        totals = {each.name: each.figures for each in await queries.control_totals(tx)}
+    left = [line for line in going_on if not line.ended_on]
+    assert totals["contracts"]["lines"] == len(left)
+    assert totals["contracts"]["contracted.EUR"] == sum(
+        Decimal(line.terms.net_total.amount) for line in left
+    )
+
+
+async def test_the_rest_of_an_acceptance_in_part_follows_from_its_milestone(
+    engine: AsyncEngine,
+) -> None:
+    event = sample(projects.MilestoneAccepted)
+    event.rest.CopyFrom(event.milestone)
+    event.rest.milestone_id = str(UUID(int=5))
+    event.rest.split_from_milestone_id = event.milestone.milestone_id
+    await take(engine, event)
+    chain = await walk(engine, kind="milestone", key=event.milestone.milestone_id)
+    assert str(UUID(int=5)) in {node.object_id for node in chain.nodes}

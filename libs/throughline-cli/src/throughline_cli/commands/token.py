@@ -12,6 +12,7 @@ from throughline_cli.output import show_json
 from throughline_cli.stack.failure import StackFailure
 from throughline_cli.stack.layout import DEFAULT_FOLDER, Layout
 from throughline_cli.stack.secrets import LIFETIME_SECONDS_MAX, Secrets, Subject
+from throughline_runtime.identity import is_system
 
 _PREFIX: Final = "ROLE_"
 
@@ -40,6 +41,10 @@ def token(
     entity: Annotated[
         list[UUID] | None, typer.Option(help="Limit to this legal entity; may be repeated.")
     ] = None,
+    system: Annotated[
+        str | None,
+        typer.Option(help="Speak for this outside system, within what the ownership rules let it."),
+    ] = None,
     minutes: Annotated[
         int, typer.Option(min=1, max=LIFETIME_SECONDS_MAX // 60, help="How long it is valid.")
     ] = 480,
@@ -54,10 +59,12 @@ def token(
     for name in roles:
         if name not in GRANTABLE:
             raise typer.BadParameter(f"{name} is none of {', '.join(GRANTABLE)}")
+    if system is not None and not is_system(system):
+        raise typer.BadParameter(f"{system} is no name of a system: use a-z, 0-9, - and _")
     entities = tuple(entity) if entity else None
     bearer = mint(
         Layout.at(folder),
-        Subject(subject, roles, tuple(scope or ()), entities),
+        Subject(subject, roles, tuple(scope or ()), entities, system),
         lifetime_seconds=minutes * 60,
     )
     if as_json:

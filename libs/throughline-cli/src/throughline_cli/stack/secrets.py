@@ -58,12 +58,14 @@ class Subject:
     """For whom a bearer token speaks.
 
     `entities` None means every legal entity, an empty tuple none; empty `scopes` do not limit.
+    `system` is the outside system it speaks for, whose changes the ownership rules limit.
     """
 
     name: str
     roles: tuple[str, ...]
     scopes: tuple[str, ...] = ()
     entities: tuple[UUID, ...] | None = None
+    system: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ class TokenIssuer:
             "roles": list(subject.roles),
             "scope": " ".join(subject.scopes),
             "entities": _write_entities(subject.entities),
+            "system": subject.system,
         }
         header = {"alg": _ALGORITHM, "kid": key.kid, "typ": "JWT"}
         return jwt.encode(header, claims, key, algorithms=[_ALGORITHM])

@@ -10,6 +10,7 @@ from throughline_cli.stack.secrets import Subject
 _ROLES: Final = {
     "sales": ("sam.sales", "sales_operations"),
     "pmo": ("petra.pmo", "pmo"),
+    "delivery": ("dana.delivery", "pmo"),
     "finance": ("fiona.finance", "finance"),
     "controller": ("felix.finance", "finance"),
     "integration": ("ines.integration", "integration"),
@@ -28,6 +29,7 @@ class Cast:
         }
         self.sales = apis["sales"]
         self.pmo = apis["pmo"]
+        self.delivery = apis["delivery"]
         self.finance = apis["finance"]
         self.controller = apis["controller"]
         self.integration = apis["integration"]

@@ -23,7 +23,8 @@ class Opening(Scene):
         for code, service in firm.SERVICES.items():
             self.cast.finance.put(f"/v1/services/{code}", service, key=key("service", code))
         for code, template in firm.TEMPLATES.items():
-            self.cast.pmo.put(f"/v1/delivery-templates/{code}", template, key=key("template", code))
+            self._publish_template(code, template)
+        self.cast.sales.post("/v1/rate-cards:propose", firm.RATE_CARD, key=key("card", "proposed"))
         self.cast.finance.post("/v1/rate-cards:publish", firm.RATE_CARD, key=key("card"))
         for number, rule in enumerate(firm.TAX_RULES):
             self.cast.finance.put("/v1/tax-rules", rule, key=key("tax", number))
@@ -33,6 +34,15 @@ class Opening(Scene):
                 {"threshold": {"amount": amount, "currency": currency}},
                 key=key("threshold", code),
             )
+
+    def _publish_template(self, code: str, template: Document) -> None:
+        path = f"/v1/delivery-templates/{code}"
+        proposed = self.cast.pmo.put(path, template, key=key("template", code))
+        self.cast.delivery.post(
+            f"{path}:approve",
+            {"version": proposed["template"]["version"]},
+            key=key("approve template", code),
+        )
 
     def hire(self) -> None:
         for name, entity, role, _ in firm.PEOPLE:

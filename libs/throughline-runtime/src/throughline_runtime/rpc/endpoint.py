@@ -1,7 +1,7 @@
 """One served method: everything that happens around its handler, in the same order for all.
 
-Trace, deadline, caller, permission, decoding, field rules, handler; whatever fails on the way ends
-the call with one status and one line in the log.
+Trace, deadline, caller, permission, decoding, field rules, ownership, handler; whatever fails on
+the way ends the call with one status and one line in the log.
 """
 
 import time
@@ -26,6 +26,7 @@ from throughline_runtime.identity import (
     acting_as,
     authorise,
 )
+from throughline_runtime.ownership import Ownership, owned_by
 from throughline_runtime.rpc import deadline
 from throughline_runtime.rpc.access import access_of
 from throughline_runtime.rpc.errors import Answer, answer_bug, answer_refusal
@@ -66,13 +67,18 @@ class Endpoint:
         handler: Handler,
         request_type: type[Message],
         tokens: CallerTokens,
+        ownership: Ownership | None = None,
     ) -> None:
-        """Raises `AccessUndeclared` or `CompilationError` when the method's proto is not fit."""
+        """Raises `AccessUndeclared`, `OwnershipUndeclared` or `CompilationError` where unfit."""
         self._name = f"{method.containing_service.full_name}/{method.name}"
         self._handler = handler
         self._request_type = request_type
         self._access = access_of(method)
         self._tokens = tokens
+        self._ownership = ownership
+        self._owned = owned_by(method)
+        if ownership is not None and self._owned is not None:
+            ownership.declare(self._owned)
         compile_rules(request_type)
 
     async def serve(self, raw: bytes, context: ServicerContext) -> bytes:
@@ -116,6 +122,8 @@ class Endpoint:
         authorise(caller, self._access)
         request = self._decode(raw)
         require_valid(request)
+        if self._ownership is not None and self._owned is not None:
+            await self._ownership.admit(caller, self._owned)
         ids = {**ids_of_headers(metadata), **ids_of_message(request)}
         with acting_as(caller), deadline.within(seconds), working_on(ids):
             response = await self._handler(request, context)

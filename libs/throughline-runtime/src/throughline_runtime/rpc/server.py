@@ -11,6 +11,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from throughline_runtime.identity import CallerTokens
+from throughline_runtime.ownership import Ownership
 from throughline_runtime.rpc.endpoint import Endpoint
 
 MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
@@ -36,18 +37,25 @@ class RpcServer:
     """A server of one process: its methods behind their checks, health and reflection besides."""
 
     def __init__(
-        self, mounts: Sequence[Mount], tokens: CallerTokens, *, bulk: bool = False
+        self,
+        mounts: Sequence[Mount],
+        tokens: CallerTokens,
+        *,
+        ownership: Ownership | None = None,
+        bulk: bool = False,
     ) -> None:
         """`bulk` raises the message limit from 4 to 32 MiB, for services that hand out documents.
 
+        Without `ownership` no outside system is limited: for servers that keep nothing of a firm.
+
         Raises:
-            AccessUndeclared, MethodUnfit: a method is not fit to be served.
+            AccessUndeclared, OwnershipUndeclared, MethodUnfit: a method is not fit to be served.
         """
         self._server = grpc.aio.server(
             options=_options(BULK_MESSAGE_BYTES_MAX if bulk else MESSAGE_BYTES_MAX),
             maximum_concurrent_rpcs=_CONCURRENT_RPCS_MAX,
         )
-        recorder = _Recorder(tokens)
+        recorder = _Recorder(tokens, ownership)
         for add, servicer in mounts:
             add(servicer, recorder)  # type: ignore[arg-type]  # the part of a server that add uses
         if len(recorder.services) < len(mounts):
@@ -87,8 +95,9 @@ class RpcServer:
 class _Recorder:
     """Stands in for the server while servicers are added: puts each method behind its checks."""
 
-    def __init__(self, tokens: CallerTokens) -> None:
+    def __init__(self, tokens: CallerTokens, ownership: Ownership | None) -> None:
         self._tokens = tokens
+        self._ownership = ownership
         self.services: dict[str, dict[str, _MethodHandler]] = {}
 
     def add_generic_rpc_handlers(self, _handlers: object) -> None:
@@ -116,6 +125,7 @@ class _Recorder:
             handler.unary_unary,
             message_factory.GetMessageClass(method.input_type),
             self._tokens,
+            self._ownership,
         )
         return grpc.unary_unary_rpc_method_handler(endpoint.serve)
 

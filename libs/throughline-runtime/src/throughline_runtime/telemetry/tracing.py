@@ -4,7 +4,7 @@ Trace ids exist and travel in every process; spans are recorded only where they 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final
 
 from opentelemetry import propagate, trace
@@ -112,6 +112,18 @@ def trace_sql(engine: AsyncEngine) -> None:
     if instrumentor.is_instrumented_by_opentelemetry:
         instrumentor.uninstrument()
     instrumentor.instrument(engine=engine.sync_engine, skip_dep_check=True)
+
+
+def sql_span(statement: str) -> AbstractContextManager[object]:
+    """Return the span of a statement that goes to the driver directly, where spans are exported."""
+    if not _sampler.exports:
+        return nullcontext()
+    words = statement.split(maxsplit=1)
+    return open_span(
+        words[0],
+        SpanKind.CLIENT,
+        attributes={"db.system": "postgresql", "db.statement": statement},
+    )
 
 
 def inject() -> dict[str, str]:

@@ -25,12 +25,19 @@ _ELIGIBLE: Final = """
            OR billing_event.service_to <= CAST(:through AS date) + 1)
 """
 
+# Who approved the work, or recorded the acceptance it may be billed by.
+_OWN: Final = """
+    coalesce((SELECT nullif(recorded_by, '') FROM source_step AS step
+              WHERE step.source_item_id = source_item.source_item_id
+              ORDER BY version DESC LIMIT 1), source_item.approved_by) = :by
+"""
+
 _MATCH: Final = text(f"""
-    SELECT billing_event_id, source_item_id {_ELIGIBLE} AND source_item.approved_by <> :by
+    SELECT billing_event_id, source_item_id {_ELIGIBLE} AND NOT {_OWN}
     ORDER BY billing_event.service_from, billing_event_id LIMIT :limit
 """)
 
-_COUNT_OWN: Final = text(f"SELECT count(*) {_ELIGIBLE} AND source_item.approved_by = :by")
+_COUNT_OWN: Final = text(f"SELECT count(*) {_ELIGIBLE} AND {_OWN}")
 
 _SIGN_CLEARING: Final = text("""
     UPDATE hold SET cleared_by = :by, clearing_reason = :reason

@@ -9,12 +9,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event import tables
-from billing_event.domain.claim import Acceptance, MilestoneStep
-from billing_event.domain.decision import Decision, HoldOpened
-from billing_event.domain.hold import WAYS_OUT, HoldId
+from billing_event.domain.hold import HoldId
 from billing_event.domain.position import Rating, Row
 from billing_event.domain.rating import Covered
 from billing_event.domain.source import SourceItem, SourceItemId
+from billing_event.domain.standing import Decision, HoldOpened
+from billing_event.domain.step import SourceStep
 from billing_event.wire import published
 from throughline.billing_event.v1 import billing_event_pb2 as pb
 from throughline_core.errors import StaleVersion
@@ -40,6 +40,9 @@ _RATING_FIELDS: Final[Mapping[str, str]] = {
     "rate_card_id": "rate_card_id",
     "rate_card_version": "rate_card_version",
     "rate_explanation": "explanation",
+    "delivering_entity_id": "delivering_entity_id",
+    "multiplier": "multiplier",
+    "purchase_order_number": "purchase_order_number",
 }
 _ROW_FIELDS: Final[Mapping[str, str]] = {
     "billing_event_id": "billing_event_id",
@@ -55,6 +58,7 @@ _ROW_FIELDS: Final[Mapping[str, str]] = {
     "rated_on": "rated_on",
     "status": "status",
     "released_by": "released_by",
+    "reverses": "reverses",
 }
 _ITEM_FIELDS: Final = (
     "source_item_id",
@@ -77,13 +81,25 @@ _ITEM_FIELDS: Final = (
     "price_basis",
     "is_billable",
     "approved_by",
+    "activity",
+)
+
+_STEP_FIELDS: Final = (
+    "source_item_id",
+    "version",
+    "state",
+    "service_to",
+    "reason",
+    "accepted_on",
+    "accepted_by",
+    "evidence_sha256",
+    "recorded_by",
 )
 
 _ADD_ITEMS: Final = tables.insert_of(
     tables.source_item, "ON CONFLICT DO NOTHING RETURNING source_item_id"
 )
-_ADD_ACCEPTANCES: Final = tables.insert_of(tables.acceptance, "ON CONFLICT DO NOTHING")
-_ADD_STEPS: Final = tables.insert_of(tables.milestone_step, "ON CONFLICT DO NOTHING")
+_ADD_STEPS: Final = tables.insert_of(tables.source_step, "ON CONFLICT DO NOTHING")
 _ADD_COVERED: Final = tables.insert_of(tables.covered_item, "ON CONFLICT DO NOTHING")
 _ADD_ROWS: Final = text("""
     WITH rating AS (
@@ -94,11 +110,14 @@ _ADD_ROWS: Final = text("""
             CAST(:bill_to_customer_id AS uuid[]), CAST(:legal_entity_id AS uuid[]),
             CAST(:unit AS text[]), CAST(:unit_rate AS numeric[]), CAST(:currency AS text[]),
             CAST(:tax_category AS text[]), CAST(:rate_card_id AS uuid[]),
-            CAST(:rate_card_version AS bigint[]), CAST(:rate_explanation AS text[])
+            CAST(:rate_card_version AS bigint[]), CAST(:rate_explanation AS text[]),
+            CAST(:delivering_entity_id AS uuid[]), CAST(:multiplier AS numeric[]),
+            CAST(:purchase_order_number AS text[])
         ) WITH ORDINALITY AS rating (
             contract_id, contract_version, contract_line_id, quote_line_id, engagement_id,
             correlation_id, bill_to_customer_id, legal_entity_id, unit, unit_rate, currency,
-            tax_category, rate_card_id, rate_card_version, rate_explanation, number)
+            tax_category, rate_card_id, rate_card_version, rate_explanation,
+            delivering_entity_id, multiplier, purchase_order_number, number)
     ), fresh AS (
         SELECT * FROM unnest(
             CAST(:rating AS integer[]), CAST(:billing_event_id AS uuid[]),
@@ -106,21 +125,24 @@ _ADD_ROWS: Final = text("""
             CAST(:kind AS text[]), CAST(:service_from AS date[]), CAST(:service_to AS date[]),
             CAST(:minutes AS integer[]), CAST(:quantity AS numeric[]),
             CAST(:amount AS numeric[]), CAST(:rated_on AS date[]), CAST(:status AS text[]),
-            CAST(:released_by AS text[])
+            CAST(:released_by AS text[]), CAST(:reverses AS uuid[])
         ) AS fresh (rating, billing_event_id, source_item_id, part, type, kind, service_from,
-                    service_to, minutes, quantity, amount, rated_on, status, released_by)
+                    service_to, minutes, quantity, amount, rated_on, status, released_by,
+                    reverses)
     ), added AS (
         INSERT INTO billing_event (
             billing_event_id, source_item_id, part, type, kind, contract_id, contract_version,
             contract_line_id, quote_line_id, engagement_id, correlation_id, bill_to_customer_id,
             legal_entity_id, service_from, service_to, minutes, quantity, unit, unit_rate,
             amount, currency, tax_category, rate_card_id, rate_card_version, rate_explanation,
-            rated_at, rated_on)
+            rated_at, rated_on, reverses_billing_event_id, delivering_entity_id, multiplier,
+            purchase_order_number)
         SELECT billing_event_id, source_item_id, part, type, kind, contract_id, contract_version,
                contract_line_id, quote_line_id, engagement_id, correlation_id,
                bill_to_customer_id, legal_entity_id, service_from, service_to, minutes, quantity,
                unit, unit_rate, amount, currency, tax_category, rate_card_id, rate_card_version,
-               rate_explanation, :at, rated_on
+               rate_explanation, :at, rated_on, reverses, delivering_entity_id, multiplier,
+               purchase_order_number
         FROM fresh JOIN rating ON rating.number = fresh.rating
     )
     INSERT INTO position (billing_event_id, status, version, quantity, amount, released_by,
@@ -165,44 +187,28 @@ async def add_items(
     found = list(by_id.values())
     columns: dict[str, Any] = {name: _column(found, name) for name in _ITEM_FIELDS}
     prices = [item.price for item in found]
+    receipts = [item.receipt_price for item in found]
     sources = [item.source for item in found]
     columns["price"] = [price.amount if price else None for price in prices]
     columns["currency"] = [price.currency if price else None for price in prices]
+    columns["receipt_price"] = [price.amount if price else None for price in receipts]
+    columns["receipt_currency"] = [price.currency if price else None for price in receipts]
     columns["source_system"] = [source.system if source else None for source in sources]
     columns["source_object_type"] = [source.object_type if source else None for source in sources]
     columns["source_object_id"] = [source.object_id if source else None for source in sources]
+    columns["reverses_source_item_id"] = _column(found, "reverses_item_id")
+    columns["replaces_source_item_id"] = _column(found, "replaces_item_id")
     columns["recorded_at"] = [at] * len(found)
     added = set((await tx.execute(_ADD_ITEMS, columns)).scalars())
     return [item for item in found if item.source_item_id in added]
 
 
-async def add_acceptances(
-    tx: AsyncConnection, acceptances: Sequence[Acceptance], *, at: datetime
-) -> None:
-    """Keep sign-offs; the first one of a milestone counts."""
-    await tx.execute(
-        _ADD_ACCEPTANCES,
-        {
-            "source_item_id": [each.source_item_id for each in acceptances],
-            "accepted_on": [each.accepted_on for each in acceptances],
-            "accepted_by": [each.accepted_by for each in acceptances],
-            "evidence_sha256": [each.evidence_sha256 for each in acceptances],
-            "recorded_at": [at] * len(acceptances),
-        },
-    )
-
-
-async def add_steps(tx: AsyncConnection, steps: Sequence[MilestoneStep], *, at: datetime) -> None:
-    """Keep completions and refusals of milestones."""
-    await tx.execute(
-        _ADD_STEPS,
-        {
-            "source_item_id": [step.source_item_id for step in steps],
-            "milestone_version": [step.milestone_version for step in steps],
-            "refusal": [step.refusal for step in steps],
-            "recorded_at": [at] * len(steps),
-        },
-    )
+async def add_steps(tx: AsyncConnection, steps: Sequence[SourceStep], *, at: datetime) -> None:
+    """Keep what is said of things; the first of one version counts."""
+    columns: dict[str, Any] = {name: _column(steps, name) for name in _STEP_FIELDS}
+    columns["price"] = [step.price.amount if step.price else None for step in steps]
+    columns["recorded_at"] = [at] * len(steps)
+    await tx.execute(_ADD_STEPS, columns)
 
 
 async def save(tx: AsyncConnection, decision: Decision, *, epoch: int, at: datetime) -> None:
@@ -279,7 +285,8 @@ async def _add_holds(
             ],
             "reason": [hold.reason for hold in holds],
             "detail": [hold.detail for hold in holds],
-            "owner": [hold.placed_by or WAYS_OUT[hold.reason].owner for hold in holds],
+            "owner": [hold.owner for hold in holds],
+            "advice": [hold.way_out.advice if hold.way_out else None for hold in holds],
             "epoch": [epoch] * len(opened),
             "opened_at": [at] * len(opened),
             "opened_by": [hold.placed_by or None for hold in holds],

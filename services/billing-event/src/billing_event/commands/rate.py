@@ -10,10 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event.bulk import save
 from billing_event.domain import recurring
-from billing_event.domain.claim import Acceptance, MilestoneStep
 from billing_event.domain.decision import Judge
 from billing_event.domain.hold import HoldId
 from billing_event.domain.source import ContractId, SourceItem, SourceItemId
+from billing_event.domain.standing import is_waiting_reversal
+from billing_event.domain.step import SourceStep
 from billing_event.repository import fact, limit, policy, standing
 from billing_event.repository import recurring as calendar
 from throughline_runtime import audit
@@ -30,55 +31,60 @@ _SLICE: Final = 10_000
 async def rate(tx: AsyncConnection, items: Iterable[SourceItem], *, at: datetime) -> int:
     """Keep approved things and rate those not seen before; return how many these were.
 
-    A constant number of statements for each 10,000 things, which bounds the memory they take.
+    What takes another thing back follows that, whichever of them came first. A constant number of
+    statements for each 10,000 things, which bounds the memory they take.
     """
     remaining, total = iter(items), 0
     while found := list(islice(remaining, _SLICE)):
         fresh = await save.add_items(tx, found, at=at)
-        if fresh:
-            await _rate_fresh(tx, fresh, at=at)
+        plain = [item for item in fresh if item.reverses_item_id is None]
+        plain_ids = {item.source_item_id for item in plain}
+        takers = [item for item in fresh if item.reverses_item_id is not None]
+        # First, so that the work entered anew finds the room that is given back.
+        earlier = [item for item in takers if item.reverses_item_id not in plain_ids]
+        if earlier:
+            await take_back(tx, earlier, at=at)
+        if plain:
+            await _rate_fresh(tx, plain, at=at)
+        later = [item for item in takers if item.reverses_item_id in plain_ids]
+        waiting = await standing.waiting_reversals(tx, plain_ids)
+        if waiting:
+            later += (await standing.load_items(tx, waiting)).values()
+        if later:
+            await take_back(tx, later, at=at)
         total += len(fresh)
     return total
 
 
-async def accept(
-    tx: AsyncConnection,
-    items: Sequence[SourceItem],
-    acceptances: Sequence[Acceptance],
-    *,
-    at: datetime,
-) -> None:
-    """Keep the client's sign-offs, and let the milestones go on, or begin, as accepted."""
-    fresh = await save.add_items(tx, items, at=at)
-    await save.add_acceptances(tx, acceptances, at=at)
-    await _go_on(tx, items, fresh, at=at)
+async def take_back(tx: AsyncConnection, items: Sequence[SourceItem], *, at: datetime) -> None:
+    """Take back what these things reverse; one whose original has not arrived waits for it.
+
+    Raises:
+        StaleVersion: an original is being rated at this moment.
+    """
+    reversals = await standing.lock_reversals(tx, items)
+    originals = [each.original.item for each in reversals if each.original is not None]
+    judge = await make_judge(tx, [*items, *originals], at=at)
+    judge.decide_reversals(reversals)
+    await keep(tx, judge, at=at)
 
 
 async def follow(
     tx: AsyncConnection,
-    items: Sequence[SourceItem],
-    steps: Sequence[MilestoneStep],
+    milestones: Sequence[tuple[SourceItem, SourceStep]],
     *,
     at: datetime,
 ) -> None:
-    """Keep that milestones were completed or refused; they are held until they are accepted."""
-    fresh = await save.add_items(tx, items, at=at)
-    await save.add_steps(tx, steps, at=at)
-    await _go_on(tx, items, fresh, at=at)
-
-
-async def _go_on(
-    tx: AsyncConnection,
-    items: Sequence[SourceItem],
-    fresh: Sequence[SourceItem],
-    *,
-    at: datetime,
-) -> None:
-    """Rate what is `fresh` among milestones, and judge the others again."""
+    """Keep milestones and what is said of them; rate what is new, and judge the others again."""
+    fresh = await save.add_items(tx, [item for item, _ in milestones], at=at)
+    await save.add_steps(tx, [step for _, step in milestones], at=at)
     if fresh:
-        await _rate_fresh(tx, fresh, at=at)
+        # By the last word on each, which may have come before the event at hand.
+        latest = await standing.load_items(tx, [item.source_item_id for item in fresh])
+        await _rate_fresh(tx, [latest[item.source_item_id] for item in fresh], at=at)
     new = {item.source_item_id for item in fresh}
-    known = [item.source_item_id for item in items if item.source_item_id not in new]
+    named = dict.fromkeys(item.source_item_id for item, _ in milestones)
+    known = [item_id for item_id in named if item_id not in new]
     if known:
         await reconsider(tx, known, at=at)
 
@@ -92,10 +98,14 @@ async def reconsider(
 ) -> None:
     """Judge things again by the facts as they are now, in this order."""
     standings = await standing.lock_standings(tx, source_item_ids)
-    judge = await make_judge(tx, (each.item for each in standings), at=at)
-    judge.decide_again(standings, dropping=dropping)
+    takers = [each.item for each in standings if is_waiting_reversal(each)]
+    plain = [each for each in standings if not is_waiting_reversal(each)]
+    judge = await make_judge(tx, (each.item for each in plain), at=at)
+    judge.decide_again(plain, dropping=dropping)
     await save.mark_judged(tx, source_item_ids, epoch=judge.epoch)
     await keep(tx, judge, at=at)
+    if takers:
+        await take_back(tx, takers, at=at)
 
 
 async def reconsider_due(tx: AsyncConnection, *, at: datetime) -> int:

@@ -8,31 +8,46 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing_event.bulk import claim
+from billing_event.bulk import claim, save
+from billing_event.commands import report_changes
 from billing_event.commands.rate import RECONSIDERED_MAX, reconsider, reconsider_due
+from billing_event.domain.agreement import Agreement
 from billing_event.domain.claim import Claim, ClaimBeforeRelease, ClaimExceedsOpen
 from billing_event.domain.limit import limits_of
 from billing_event.domain.position import BillingEventNotFound
 from billing_event.domain.rating import customer_holds
-from billing_event.domain.recurring import plan
-from billing_event.domain.terms import CustomerState
+from billing_event.domain.recurring import corrections, has_end, plan
+from billing_event.domain.terms import ContractTerms, CustomerState
 from billing_event.repository import fact, limit, standing
 from billing_event.repository import recurring as calendar
-from throughline.customer_contract.v1 import contract_pb2, rate_card_pb2
+from billing_event.repository.fact import Told
+from throughline.customer_contract.v1 import rate_card_pb2
 from throughline_core.errors import Refusal
 from throughline_runtime import exceptions
 
 LOWERED: Final = "limit.agreed_below_taken"
 
 
-async def record_terms(
-    tx: AsyncConnection, contracts: Sequence[contract_pb2.Contract], *, at: datetime
-) -> None:
-    """Keep terms; newer ones move limits and calendar, and free what waited for them."""
+async def record_terms(tx: AsyncConnection, told: Sequence[Told], *, at: datetime) -> None:
+    """Keep terms; newer ones move limits and calendar, hold or free work, and cut periods short."""
     epoch = await fact.raise_epoch(tx)
-    latest = await fact.add_terms(tx, contracts, epoch=epoch, at=at)
-    if not latest:
+    news = await fact.add_terms(tx, told, epoch=epoch, at=at)
+    if not news:
         return
+    await _put_limits(tx, [each.newest for each in news], at=at)
+    await calendar.plan_periods(tx, news, [each for one in news for each in plan(one)])
+    await _correct_periods(tx, news, epoch=epoch, at=at)
+    contract_ids = [each.newest.contract_id for each in news]
+    waiting = await standing.waiting_of_contracts(tx, contract_ids, limit=RECONSIDERED_MAX)
+    if waiting:
+        await reconsider(tx, waiting, at=at)
+    await reconsider_due(tx, at=at)
+    await report_changes.report_terms(tx, [each.newest for each in news])
+
+
+async def _put_limits(
+    tx: AsyncConnection, latest: Sequence[ContractTerms], *, at: datetime
+) -> None:
     limits = [each for terms in latest for each in limits_of(terms)]
     accounts = await limit.put_limits(tx, latest, limits, at=at)
     lowered = [account for account in accounts if account.agreed < account.taken]
@@ -56,8 +71,24 @@ async def record_terms(
         LOWERED,
         {each.limit_account_id for each in accounts} - {each.limit_account_id for each in lowered},
     )
-    await calendar.plan_periods(tx, latest, [each for terms in latest for each in plan(terms)])
-    await reconsider_due(tx, at=at)
+
+
+async def _correct_periods(
+    tx: AsyncConnection, news: Sequence[Agreement], *, epoch: int, at: datetime
+) -> None:
+    """Take off what was charged of periods that an end has cut short or made void."""
+    ended = [each for each in news if has_end(each)]
+    charged = await calendar.load_charged(tx, [each.newest.contract_id for each in ended])
+    steps = [
+        step
+        for agreement in ended
+        for step in corrections(
+            agreement, charged.get(agreement.newest.contract_id, ()), version=epoch
+        )
+    ]
+    if steps:
+        await save.add_steps(tx, steps, at=at)
+        await reconsider(tx, [step.source_item_id for step in steps], at=at)
 
 
 async def record_cards(

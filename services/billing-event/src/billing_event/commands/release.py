@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event.bulk import checkpoint, save
 from billing_event.commands.rate import keep, make_judge, reconsider
-from billing_event.domain.decision import Standing
 from billing_event.domain.hold import (
     HoldAlreadyCleared,
     HoldAlreadyPlaced,
@@ -29,6 +28,7 @@ from billing_event.domain.position import (
 )
 from billing_event.domain.release import ReleasePolicy, replaced, require_releasable
 from billing_event.domain.source import ContractId, LegalEntityId
+from billing_event.domain.standing import Standing
 from billing_event.repository import policy, standing
 from throughline_core.money import Money
 from throughline_runtime import audit

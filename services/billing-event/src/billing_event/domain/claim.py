@@ -1,13 +1,11 @@
-"""Claims of issued invoices on rows, and what the client said of milestones."""
+"""Claims of issued invoices on rows."""
 
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from typing import NewType
 from uuid import UUID
 
 from billing_event.domain.position import BillingEventId
-from billing_event.domain.source import SourceItemId
 from throughline_core.errors import Aborted, FailedPrecondition
 from throughline_core.ids import derived_id
 from throughline_core.money import Money
@@ -25,28 +23,6 @@ class Claim:
     invoice_line_id: UUID
     quantity: Decimal
     amount: Money
-
-
-@dataclass(frozen=True, slots=True)
-class Acceptance:
-    """The client's sign-off on a milestone."""
-
-    source_item_id: SourceItemId
-    accepted_on: date
-    accepted_by: str
-    evidence_sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class MilestoneStep:
-    """A milestone was completed, or refused by the client; the highest version is the last word.
-
-    `refusal` says why it was refused, and is empty for a completion.
-    """
-
-    source_item_id: SourceItemId
-    milestone_version: int
-    refusal: str
 
 
 class ClaimExceedsOpen(FailedPrecondition):

@@ -5,11 +5,13 @@ at a thing again while the facts are the same decides nothing, so it may be done
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Final
 from zoneinfo import ZoneInfo
 
+from billing_event.domain.agreement import Facts
 from billing_event.domain.hold import PERSONAL, TOLD, HoldId, HoldReason, OpenHold
 from billing_event.domain.limit import LimitBook, fitting_quantity
 from billing_event.domain.position import (
@@ -20,43 +22,18 @@ from billing_event.domain.position import (
     Rating,
     Row,
     cut,
+    live_rows,
+    mirror,
     moved,
     row_id,
 )
 from billing_event.domain.rating import Covered, Priced, Rater, Unratable
 from billing_event.domain.release import BY_POLICY, Policies, passes
-from billing_event.domain.source import SourceItem
-from billing_event.domain.terms import Facts
+from billing_event.domain.source import ItemType, SourceItem, SourceItemId
+from billing_event.domain.standing import Decision, HoldOpened, Reversal, Standing
 from throughline_core.money import Money
 
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What the ledger says of one thing: its rows and, while it has none, its own open holds."""
-
-    item: SourceItem
-    rows: tuple[Row, ...]
-    item_holds: tuple[OpenHold, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class HoldOpened:
-    """A hold to write, on a row or on a thing that has none."""
-
-    item: SourceItem
-    row: Row | None
-    hold: OpenHold
-
-
-@dataclass(slots=True)
-class Decision:
-    """Everything one batch changes; `rated` and `changed` hold the rows as they end up."""
-
-    rated: list[Row] = field(default_factory=list)
-    changed: list[Row] = field(default_factory=list)
-    opened: list[HoldOpened] = field(default_factory=list)
-    cleared: list[HoldId] = field(default_factory=list)
-    covered: list[tuple[SourceItem, Covered]] = field(default_factory=list)
+_AGREED: Final = (ItemType.MILESTONE, ItemType.RECURRING)
 
 
 class Judge:
@@ -92,6 +69,23 @@ class Judge:
             else:
                 self._retry(standing)
 
+    def decide_reversals(self, reversals: Iterable[Reversal]) -> None:
+        """Take things back: row by row at the rates frozen on them, or as never rated."""
+        taken: set[SourceItemId] = set()
+        for reversal in reversals:
+            item, original = reversal.item, reversal.original
+            if original is None or _is_taken_back(original, taken):
+                if item.is_billable and not reversal.waits:
+                    self.decision.opened.append(HoldOpened(item, None, _waits(reversal)))
+                continue
+            taken.add(original.item.source_item_id)
+            self.decision.cleared += _ids(reversal.waits)
+            rows = live_rows(original.rows)
+            for part, row in enumerate(rows, start=1):
+                self._take_back(row, item, part)
+            if not rows:
+                self._explain_unrated(item, original)
+
     def hold(self, row: Row, hold: OpenHold) -> None:
         """Put one more hold on a row that was not released."""
         held = moved(row, EventStatus.HELD, (*row.holds, hold))
@@ -104,31 +98,57 @@ class Judge:
             replace(moved(row, EventStatus.RELEASED), released_by=by) for row in rows
         ]
 
-    def _rate(self, item: SourceItem) -> None:
+    def _take_back(self, row: Row, item: SourceItem, part: int) -> None:
+        """Append the row of `item` that takes `row` back, and let that go no further."""
+        mirrored = mirror(
+            row, item, part=part, at=self._at, on=self._today(row.rating), by=BY_POLICY
+        )
+        self.decision.rated.append(mirrored)
+        if not _is_limited(row):
+            self.book.take(mirrored)
+        if row.status is not EventStatus.RELEASED:
+            self.decision.cleared += _ids(row.holds)
+            self.decision.changed.append(moved(row, EventStatus.REVERSED))
+
+    def _explain_unrated(self, item: SourceItem, original: Standing) -> None:
+        """Say of two things that cancel each other why neither has a row."""
+        self.decision.cleared += _ids(original.item_holds)
+        if original.item_holds:
+            taken = Covered(f"taken back by {item.source_item_id} before it was rated")
+            self.decision.covered.append((original.item, taken))
+        if item.is_billable:
+            words = f"takes back {original.item.source_item_id}, which was not billed"
+            self.decision.covered.append((item, Covered(words)))
+
+    def _rate(self, item: SourceItem, *, after: int = 0) -> None:
+        """Rate a thing; its rows are numbered on from `after`."""
+        if item.type in _AGREED and item.price is not None and item.price.is_zero:
+            self.decision.covered.append((item, Covered("nothing of it is to be paid")))
+            return
         outcome = self._rater.rate(item)
         if isinstance(outcome, Priced):
-            self._append(item, outcome)
+            self._append(item, outcome, after=after)
         elif isinstance(outcome, Unratable):
             self.decision.opened.append(HoldOpened(item, None, outcome.hold))
         else:
             self.decision.covered.append((item, outcome))
 
-    def _append(self, item: SourceItem, priced: Priced) -> None:
+    def _append(self, item: SourceItem, priced: Priced, *, after: int) -> None:
         rating, whole = priced.rating, priced.portion
         kind = EventKind.REVERSAL if item.minutes < 0 else EventKind.ORIGINAL
         fits = whole.quantity
         if self.book.limits(rating):
             fits = fitting_quantity(rating, whole, self.book.room(rating))
         if fits == whole.quantity:
-            self._add(item, rating, 1, kind, whole, priced.holds)
+            self._add(item, rating, after + 1, kind, whole, priced.holds)
             return
         over = (*priced.holds, _over_limit())
         if not fits:
-            self._add(item, rating, 1, kind, whole, over)
+            self._add(item, rating, after + 1, kind, whole, over)
             return
         under, rest = cut(whole, rating.unit_rate, fits)
-        self._add(item, rating, 1, kind, under, priced.holds)
-        self._add(item, rating, 2, kind, rest, over)
+        self._add(item, rating, after + 1, kind, under, priced.holds)
+        self._add(item, rating, after + 2, kind, rest, over)
 
     def _add(
         self,
@@ -170,13 +190,21 @@ class Judge:
         }:
             return
         self.decision.cleared += _ids(standing.item_holds)
-        self._rate(standing.item)
+        self._rate(standing.item, after=max((row.part for row in standing.rows), default=0))
 
     def _review(self, standing: Standing, dropping: Collection[HoldId]) -> None:
+        live = live_rows(standing.rows)
+        if not live:
+            if standing.item_holds:
+                self._retry(standing)
+            return
+        if _is_restated(standing.item, live):
+            self._restate(standing, live)
+            return
         wanted = self._rater.holds(standing.item)
-        freed = self._free(standing, wanted, dropping)
+        freed = self._free(standing, live, wanted, dropping)
         ready: list[Row] = []
-        for row in standing.rows:
+        for row in live:
             if row.status is EventStatus.RELEASED:
                 continue
             is_freed = row.billing_event_id in freed
@@ -189,6 +217,13 @@ class Judge:
             else:
                 ready.append(row)
         self._admit(ready)
+
+    def _restate(self, standing: Standing, live: Sequence[Row]) -> None:
+        """Take back what counted, and rate the thing anew as it is agreed now."""
+        last = max(row.part for row in standing.rows)
+        for part, row in enumerate(live, start=last + 1):
+            self._take_back(row, standing.item, part)
+        self._rate(standing.item, after=last + len(live))
 
     def _note(self, row: Row, holds: Sequence[OpenHold]) -> None:
         kept = set(_ids(holds))
@@ -212,6 +247,7 @@ class Judge:
     def _free(
         self,
         standing: Standing,
+        live: Sequence[Row],
         wanted: tuple[OpenHold, ...],
         dropping: Collection[HoldId],
     ) -> Collection[BillingEventId]:
@@ -220,7 +256,7 @@ class Judge:
         Where only a part fits, the rows stay and two more say what moved: one takes the part off
         what is held, one bills it.
         """
-        limited = [row for row in standing.rows if _is_limited(row)]
+        limited = [row for row in live if _is_limited(row)]
         if not limited or any(_is_personal(row, dropping) for row in limited):
             return ()
         rating, whole = limited[0].rating, _sum(limited)
@@ -238,7 +274,7 @@ class Judge:
         return ()
 
     def _today(self, rating: Rating) -> date:
-        zone = self._facts.terms[rating.contract_id].time_zone
+        zone = self._facts.agreements[rating.contract_id].newest.time_zone
         if zone not in self._days:
             self._days[zone] = self._at.astimezone(ZoneInfo(zone)).date()
         return self._days[zone]
@@ -276,6 +312,30 @@ def _present_or_new(present: OpenHold | None, wanted: OpenHold) -> OpenHold:
     if present is None or (wanted.reason in TOLD and wanted.detail != present.detail):
         return wanted
     return present
+
+
+def _is_restated(item: SourceItem, live: Sequence[Row]) -> bool:
+    """Whether the rows of an agreed amount are no longer what is agreed, or no longer released.
+
+    Time and expenses do not change after approval: they are taken back and entered anew.
+    """
+    if item.type not in _AGREED or item.price is None:
+        return False
+    if not item.is_accepted and any(row.status is EventStatus.RELEASED for row in live):
+        return True
+    return _sum(live).amount != item.price
+
+
+def _is_taken_back(original: Standing, taken: Collection[SourceItemId]) -> bool:
+    if original.item.source_item_id in taken:
+        return True
+    return bool(original.rows) and not live_rows(original.rows)
+
+
+def _waits(reversal: Reversal) -> OpenHold:
+    item_id = reversal.item.reverses_item_id
+    why = "has not arrived" if reversal.original is None else "was taken back by another before"
+    return OpenHold(HoldReason.SOURCE_CHANGED, f"takes back {item_id}, which {why}")
 
 
 def _is_limited(row: Row) -> bool:

@@ -52,7 +52,8 @@ WAYS_OUT: Final[Mapping[HoldReason, WayOut]] = {
         "finance", "have the amount restated in the currency of the contract"
     ),
     HoldReason.CONTRACT_NOT_ACTIVE: WayOut(
-        "sales_operations", "sign and activate the contract, or move the work to the right one"
+        "sales_operations",
+        "sign and activate the contract; if it has ended, move the work to the right one",
     ),
     HoldReason.OUTSIDE_TERM: WayOut(
         "sales_operations", "extend the term of the contract line, or move the work"
@@ -62,7 +63,10 @@ WAYS_OUT: Final[Mapping[HoldReason, WayOut]] = {
     ),
     HoldReason.UNMAPPED: WayOut("pmo", "move the work to a task that has a contract line"),
     HoldReason.MANUAL: WayOut("finance", "ask whoever placed the hold, or clear it"),
-    HoldReason.SOURCE_CHANGED: WayOut("pmo", "approve the changed source again"),
+    HoldReason.SOURCE_CHANGED: WayOut(
+        "integration",
+        "see that what it takes back arrives; if that was taken back before, reverse this one too",
+    ),
 }
 
 PERSONAL: Final = frozenset({HoldReason.MANUAL, HoldReason.SOURCE_CHANGED})
@@ -77,13 +81,20 @@ TOLD: Final = frozenset({HoldReason.AWAITING_ACCEPTANCE})
 class OpenHold:
     """A reason that applies now; `hold_id` is None until it is written.
 
-    `placed_by` is the token subject behind a manual hold, empty for all others.
+    `placed_by` is the token subject behind a manual hold, empty for all others. `way_out` is who
+    has to act and how, where the reason alone does not tell.
     """
 
     reason: HoldReason
     detail: str
     hold_id: HoldId | None = None
     placed_by: str = ""
+    way_out: WayOut | None = None
+
+    @property
+    def owner(self) -> str:
+        """Who has to act: a role, or the person who placed the hold."""
+        return self.placed_by or (self.way_out or WAYS_OUT[self.reason]).owner
 
 
 class HoldNotFound(NotFound):

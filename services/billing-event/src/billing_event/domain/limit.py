@@ -26,11 +26,12 @@ _NOTHING: Final = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A limit as the terms set it: over the whole contract, or over one of its lines."""
+    """A limit as the terms set it: over the contract, one of its lines, or a purchase order."""
 
     limit_account_id: LimitAccountId
     contract_id: ContractId
     contract_line_id: ContractLineId | None
+    purchase_order_number: str | None
     legal_entity_id: LegalEntityId
     contract_version: int
     agreed: Money
@@ -44,6 +45,7 @@ class Account:
     contract_id: ContractId
     contract_line_id: ContractLineId | None
     room: Decimal | None
+    purchase_order_number: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +58,25 @@ class Reservation:
 
 
 def limits_of(terms: ContractTerms) -> list[Limit]:
-    """Return the limits the terms set, the contract's own first."""
-    scopes: list[tuple[ContractLineId | None, Money | None]] = [(None, terms.not_to_exceed)]
-    scopes += [(line.contract_line_id, line.not_to_exceed) for line in terms.lines.values()]
+    """Return the limits the terms set: the contract's own, its lines', its purchase orders'."""
+    scopes: list[tuple[ContractLineId | None, str | None, Money | None]] = [
+        (None, None, terms.not_to_exceed)
+    ]
+    scopes += [(line.contract_line_id, None, line.not_to_exceed) for line in terms.lines.values()]
+    scopes += [(None, order.number, order.amount) for order in terms.purchase_orders]
     return [
         Limit(
-            account_id(terms.contract_id, line_id),
+            order_account_id(terms.contract_id, number)
+            if number is not None
+            else account_id(terms.contract_id, line_id),
             terms.contract_id,
             line_id,
+            number,
             terms.legal_entity_id,
             terms.contract_version,
             agreed,
         )
-        for line_id, agreed in scopes
+        for line_id, number, agreed in scopes
         if agreed is not None
     ]
 
@@ -78,8 +86,16 @@ def account_id(contract_id: ContractId, contract_line_id: ContractLineId | None)
     return LimitAccountId(derived_id("limit_account", contract_id, contract_line_id or ""))
 
 
+def order_account_id(contract_id: ContractId, purchase_order_number: str) -> LimitAccountId:
+    """Return the id of the limit of one of a contract's purchase orders."""
+    return LimitAccountId(
+        derived_id("limit_account", contract_id, "purchase_order", purchase_order_number)
+    )
+
+
 class LimitBook:
-    """The limits a batch meets, all locked; each row takes from its line's and its contract's.
+    """The limits a batch meets, all locked; each row takes from all that concern it: its line's,
+    its purchase order's and its contract's.
 
     `given_back` are contracts whose limits got room, perhaps after other work was stopped by them.
     """
@@ -88,9 +104,10 @@ class LimitBook:
         self.reservations: list[Reservation] = []
         self.given_back: set[ContractId] = set()
         self._by_scope = {
-            (account.contract_id, account.contract_line_id): account for account in accounts
+            (account.contract_id, account.contract_line_id, account.purchase_order_number): account
+            for account in accounts
         }
-        self._accounts: dict[tuple[UUID, UUID], tuple[Account, ...]] = {}
+        self._accounts: dict[tuple[UUID, UUID, str], tuple[Account, ...]] = {}
 
     def limits(self, rating: Rating) -> bool:
         """Whether any limit concerns the rating's line."""
@@ -115,10 +132,15 @@ class LimitBook:
             )
 
     def _of(self, rating: Rating) -> tuple[Account, ...]:
-        key = rating.contract_id, rating.contract_line_id
+        key = rating.contract_id, rating.contract_line_id, rating.purchase_order_number
         found = self._accounts.get(key)
         if found is None:
-            scopes = ((rating.contract_id, None), (rating.contract_id, rating.contract_line_id))
+            contract_id, line_id, number = key
+            scopes = (
+                (contract_id, None, None),
+                (contract_id, line_id, None),
+                (contract_id, None, number),
+            )
             found = tuple(self._by_scope[scope] for scope in scopes if scope in self._by_scope)
             self._accounts[key] = found
         return found

@@ -1,6 +1,6 @@
 """Rated rows: what an approved thing is worth by its terms, and how far it has come."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -35,17 +35,22 @@ class EventKind(StrEnum):
 
 
 class EventStatus(StrEnum):
-    """How far a row has come; whether it is invoiced follows from its allocations."""
+    """How far a row has come; whether it is invoiced follows from its allocations.
+
+    A reversed row and the one that takes it back sum to zero; neither is ever released.
+    """
 
     HELD = "held"
     ELIGIBLE = "eligible"
     RELEASED = "released"
+    REVERSED = "reversed"
 
 
 TRANSITIONS: Final[Mapping[EventStatus, frozenset[EventStatus]]] = {
-    EventStatus.HELD: frozenset({EventStatus.ELIGIBLE, EventStatus.RELEASED}),
-    EventStatus.ELIGIBLE: frozenset({EventStatus.HELD, EventStatus.RELEASED}),
+    EventStatus.HELD: frozenset({EventStatus.ELIGIBLE, EventStatus.RELEASED, EventStatus.REVERSED}),
+    EventStatus.ELIGIBLE: frozenset({EventStatus.HELD, EventStatus.RELEASED, EventStatus.REVERSED}),
     EventStatus.RELEASED: frozenset(),
+    EventStatus.REVERSED: frozenset(),
 }
 
 
@@ -65,7 +70,11 @@ AMOUNT_PLACES: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """The terms a row copies: what one unit costs, how that was found, and who is invoiced."""
+    """The terms a row copies: what one unit costs, how that was found, and who is invoiced.
+
+    `unit_rate` has the `multiplier` of a special activity in it, which is None for ordinary work.
+    `purchase_order_number` is the order that pays, empty where the contract names none.
+    """
 
     contract_id: ContractId
     contract_version: int
@@ -81,6 +90,9 @@ class Rating:
     rate_card_id: UUID | None
     rate_card_version: int | None
     explanation: str
+    delivering_entity_id: LegalEntityId | None = None
+    multiplier: Decimal | None = None
+    purchase_order_number: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +110,8 @@ class Row:
 
     `part` numbers the rows of one thing from 1. `rated_on` is the civil day of `rated_at` in the
     contract's zone. `holds` are open ones; a row is held while it has any. `released_by` is a token
-    subject, `policy`, or empty before release.
+    subject, `policy`, or empty before release. `reverses` is the row this one takes back;
+    `is_taken_back` whether another takes this one back.
     """
 
     billing_event_id: BillingEventId
@@ -115,6 +128,8 @@ class Row:
     version: int
     released_by: str
     holds: tuple[OpenHold, ...]
+    reverses: BillingEventId | None = None
+    is_taken_back: bool = False
 
 
 class BillingEventNotFound(NotFound):
@@ -159,3 +174,34 @@ def moved(row: Row, status: EventStatus, holds: tuple[OpenHold, ...] = ()) -> Ro
     if status is not row.status:
         move(f"billing event {row.billing_event_id}", row.status, status, TRANSITIONS)
     return replace(row, status=status, holds=holds, version=row.version + 1)
+
+
+def live_rows(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """Return the rows that count: neither taken back, nor taking another back."""
+    return tuple(row for row in rows if row.reverses is None and not row.is_taken_back)
+
+
+def mirror(row: Row, item: SourceItem, *, part: int, at: datetime, on: date, by: str) -> Row:
+    """Return the row of `item` that takes `row` back, at the rate and terms frozen on it.
+
+    It follows at once where the row went: released by `by` if that was, so that the two meet
+    where invoices are made; else neither is ever released.
+    """
+    is_released = row.status is EventStatus.RELEASED
+    return replace(
+        row,
+        billing_event_id=row_id(item.source_item_id, part),
+        item=item,
+        part=part,
+        kind=EventKind.REVERSAL,
+        quantity=-row.quantity,
+        minutes=-row.minutes,
+        amount=-row.amount,
+        rated_at=at,
+        rated_on=on,
+        status=EventStatus.RELEASED if is_released else EventStatus.REVERSED,
+        version=1,
+        released_by=by if is_released else "",
+        holds=(),
+        reverses=row.billing_event_id,
+    )

@@ -1,10 +1,13 @@
-"""The billing calendar of recurring lines: which months are charged, how much, and when."""
+"""The billing calendar of recurring lines: which periods are charged, how much, and when."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Final, NewType
 from uuid import UUID
 
+from billing_event.domain.agreement import Agreement
 from billing_event.domain.source import (
     ContractId,
     ContractLineId,
@@ -13,20 +16,24 @@ from billing_event.domain.source import (
     SourceItem,
     SourceItemId,
 )
-from billing_event.domain.terms import BillingModel, ContractTerms, LineTerms
+from billing_event.domain.step import SourceStep, StepState
+from billing_event.domain.terms import BillingModel, LineTerms, Proration
 from throughline_core.errors import InvalidArgument
 from throughline_core.ids import derived_id
 from throughline_core.money import Money
-from throughline_core.period import Period, months_of, prorate
+from throughline_core.period import Period, add_months, prorate
 
 RecurringPeriodId = NewType("RecurringPeriodId", UUID)
 
 DAYS_AHEAD_MAX: Final = 31
 
+# The block of a retainer falls due like a period; it is held, because it is a prepayment.
+_PERIODIC: Final = (BillingModel.RECURRING, BillingModel.RETAINER)
+
 
 @dataclass(frozen=True, slots=True)
 class RecurringPeriod:
-    """One billing month of a recurring line, or the part of it inside the line's term."""
+    """One billing period of a recurring line, or the part of it inside the line's term."""
 
     recurring_period_id: RecurringPeriodId
     contract_id: ContractId
@@ -61,24 +68,115 @@ def require_near(through: date, *, today: date) -> None:
         )
 
 
-def plan(terms: ContractTerms) -> list[RecurringPeriod]:
-    """Return the months of all recurring lines of the terms, in order of service for each line."""
+@dataclass(frozen=True, slots=True)
+class ChargedPeriod:
+    """A period that was charged, at the price that is agreed of it now."""
+
+    source_item_id: SourceItemId
+    contract_line_id: ContractLineId
+    service: Period
+    price: Money
+
+
+def plan(agreement: Agreement) -> list[RecurringPeriod]:
+    """Return the periods of all recurring lines, in order of service for each line.
+
+    A period is priced by the terms of its first day. Where a line, or by termination the contract,
+    ends within a period, the part up to there is charged; a contract that was completed charges
+    the period it was completed in whole.
+    """
     return [
-        _period(terms, line, part, whole)
-        for line in terms.lines.values()
-        if line.billing_model is BillingModel.RECURRING
-        for part, whole in months_of(line.term, anchor_day=line.anchor_day)
+        _period(agreement, line, part, whole)
+        for line in agreement.newest.lines.values()
+        if line.billing_model in _PERIODIC
+        for term in _term(agreement, line)
+        for part, whole in periods_of(term, line.period_months, anchor_day=line.anchor_day)
+        if not _is_over(agreement, part.start)
     ]
 
 
-def _period(terms: ContractTerms, line: LineTerms, part: Period, whole: Period) -> RecurringPeriod:
-    amount, explanation = line.unit_price, f"agreed price of a month: {line.unit_price}"
-    if part != whole:
-        amount = (line.unit_price * prorate(part, whole)).rounded()
-        explanation = f"{part.days} of {whole.days} days of {line.unit_price} a month"
+def periods_of(term: Period, months: int, *, anchor_day: int) -> Iterator[tuple[Period, Period]]:
+    """Yield, for each billing period of so many months, its part inside the term and its whole.
+
+    The first one begins on the last anchor day by the start of the term.
+    """
+    start = add_months(term.start, 0, anchor_day=anchor_day)
+    if start > term.start:
+        start = add_months(start, -1, anchor_day=anchor_day)
+    while start < term.end:
+        end = add_months(start, months, anchor_day=anchor_day)
+        part = Period(start, end).intersection(term)
+        if part is not None:
+            yield part, Period(start, end)
+        start = end
+
+
+def has_end(agreement: Agreement) -> bool:
+    """Whether the contract, or one of its lines, ends before its term does."""
+    lines = agreement.newest.lines.values()
+    return agreement.ending is not None or any(line.ended_on is not None for line in lines)
+
+
+def corrections(
+    agreement: Agreement, charged: Iterable[ChargedPeriod], *, version: int
+) -> list[SourceStep]:
+    """Return what is agreed now of charged periods that an end has cut short or made void.
+
+    A new price alone corrects nothing that was charged: that is for a re-rating to decide.
+    """
+    planned = {each.recurring_period_id: each for each in plan(agreement)}
+    steps = []
+    for period in charged:
+        line = agreement.newest.lines.get(period.contract_line_id)
+        if line is None or not _is_cut(agreement, line, period.service):
+            continue
+        left = planned.get(RecurringPeriodId(period.source_item_id))
+        price = Money.zero(period.price.currency) if left is None else left.amount
+        if price != period.price:
+            steps.append(
+                SourceStep(
+                    source_item_id=period.source_item_id,
+                    version=version,
+                    state=StepState.REPRICED,
+                    price=price,
+                    service_to=None if left is None else left.service.end,
+                    reason="nothing of it is left" if left is None else left.explanation,
+                )
+            )
+    return steps
+
+
+def _term(agreement: Agreement, line: LineTerms) -> Iterator[Period]:
+    """Yield the days a line is charged for, unless it ended before it began."""
+    ends = [line.term.end]
+    if line.ended_on is not None:
+        ends.append(line.ended_on)
+    if agreement.ending is not None and agreement.ending.is_early:
+        ends.append(agreement.ending.on)
+    if line.term.start < min(ends):
+        yield Period(line.term.start, min(ends))
+
+
+def _is_over(agreement: Agreement, day: date) -> bool:
+    return agreement.ending is not None and day >= agreement.ending.on
+
+
+def _is_cut(agreement: Agreement, line: LineTerms, service: Period) -> bool:
+    ends = [] if line.ended_on is None else [line.ended_on]
+    if agreement.ending is not None:
+        ends.append(agreement.ending.on)
+    return bool(ends) and min(ends) < service.end
+
+
+def _period(
+    agreement: Agreement, newest: LineTerms, part: Period, whole: Period
+) -> RecurringPeriod:
+    found = agreement.line_on(newest.contract_line_id, part.start)
+    terms, line = (agreement.newest, newest) if found is None else found
+    amount, explanation = _price(line, part, whole)
     last_day = part.end - timedelta(days=1)
     return RecurringPeriod(
-        # Named by the whole month, so that a term that grows or shrinks charges it only once.
+        # Named by the whole period, so that a term that grows or shrinks charges it only once.
         _period_id(terms.contract_id, line.contract_line_id, whole),
         terms.contract_id,
         line.contract_line_id,
@@ -93,11 +191,31 @@ def _period(terms: ContractTerms, line: LineTerms, part: Period, whole: Period) 
     )
 
 
+def _price(line: LineTerms, part: Period, whole: Period) -> tuple[Money, str]:
+    each = "a month" if line.period_months == 1 else f"each {line.period_months} months"
+    if part == whole or line.proration is Proration.NONE:
+        return line.unit_price, f"agreed price {each}: {line.unit_price}"
+    if line.proration is Proration.THIRTY_DAYS:
+        days, all_days = _days_of_thirty(part), _days_of_thirty(whole)
+        amount = (line.unit_price * (Decimal(days) / Decimal(all_days))).rounded()
+        words = f"{days} of {all_days} days, each month as 30, of {line.unit_price} {each}"
+        return amount, words
+    amount = (line.unit_price * prorate(part, whole)).rounded()
+    return amount, f"{part.days} of {whole.days} days of {line.unit_price} {each}"
+
+
+def _days_of_thirty(period: Period) -> int:
+    """Return the days of a period when every month has thirty (30E/360)."""
+    start, end = period.start, period.end
+    months = (end.year - start.year) * 12 + end.month - start.month
+    return months * 30 + min(end.day, 30) - min(start.day, 30)
+
+
 def _period_id(
-    contract_id: ContractId, contract_line_id: ContractLineId, month: Period
+    contract_id: ContractId, contract_line_id: ContractLineId, whole: Period
 ) -> RecurringPeriodId:
     return RecurringPeriodId(
-        derived_id("recurring_period", contract_id, contract_line_id, month.start)
+        derived_id("recurring_period", contract_id, contract_line_id, whole.start)
     )
 
 

@@ -40,7 +40,12 @@ class SourceItem:
     `price` is the net cost of an expense or the agreed amount of a milestone or period, None for
     time; `price_basis` says in words where it comes from. `minutes` are as recorded, 0 for all but
     time, negative on a reversal. Service days are half-open. Only a milestone can be unaccepted;
-    `refusal` is why the client refused it, empty unless that is the last word on it.
+    `refusal` says so where the client refused it or an acceptance was withdrawn, and is empty
+    unless that is the last word on it. `price`, `approved_by` and the last day of a period are by
+    the last word on the thing as well. `activity` is the kind of work that may change the rate.
+    `reverses_item_id` is the thing a reversal takes back, `replaces_item_id` the one a correction
+    stands for. `receipt_price` is what an expense cost in the currency of its receipt, None where
+    `price`, which is in the employer's, is in it as well.
     """
 
     source_item_id: SourceItemId
@@ -67,3 +72,7 @@ class SourceItem:
     refusal: str
     approved_by: str
     source: SourceRef | None
+    activity: str = ""
+    reverses_item_id: SourceItemId | None = None
+    replaces_item_id: SourceItemId | None = None
+    receipt_price: Money | None = None

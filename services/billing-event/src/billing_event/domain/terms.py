@@ -1,7 +1,7 @@
 """The facts rating stands on: terms of contracts, rate cards, state of customers."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -24,9 +24,23 @@ class BillingModel(StrEnum):
     USAGE = "usage"
 
 
+class Proration(StrEnum):
+    """How a part of a period is charged."""
+
+    ACTUAL_DAYS = "actual_days"
+    THIRTY_DAYS = "thirty_days"
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True)
 class LineTerms:
-    """One line of the signed terms. `rates` are prices of an hour by role."""
+    """One line of the signed terms.
+
+    `rates` are prices of an hour by role, `person_rates` those of one person in a role, which go
+    first. `multipliers` are factors of special activities. `ended_on` is the first day the line is
+    no longer in force because a change order ended it. `period_months` is how long a recurring
+    period is. `delivering_entity_id` None means the entity that sells.
+    """
 
     contract_line_id: ContractLineId
     quote_line_id: UUID
@@ -40,11 +54,35 @@ class LineTerms:
     anchor_day: int
     in_advance: bool
     markup_percent: Decimal
+    person_rates: Mapping[tuple[str, UUID], Money] = field(default_factory=dict)
+    multipliers: Mapping[str, Decimal] = field(default_factory=dict)
+    ended_on: date | None = None
+    period_months: int = 1
+    proration: Proration = Proration.ACTUAL_DAYS
+    delivering_entity_id: LegalEntityId | None = None
+    by_percent_complete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseOrder:
+    """An order of the customer: what it pays for and when; no lines means all of them."""
+
+    number: str
+    valid_from: date
+    valid_to: date | None
+    amount: Money | None
+    contract_line_ids: frozenset[ContractLineId]
+
+    def is_for(self, contract_line_id: ContractLineId) -> bool:
+        return not self.contract_line_ids or contract_line_id in self.contract_line_ids
+
+    def is_valid_on(self, day: date) -> bool:
+        return self.valid_from <= day and (self.valid_to is None or day < self.valid_to)
 
 
 @dataclass(frozen=True, slots=True)
 class ContractTerms:
-    """One version of a contract's terms, in force."""
+    """One version of a contract's terms. `effective_on` is the first day it holds for, if said."""
 
     contract_id: ContractId
     contract_version: int
@@ -59,6 +97,10 @@ class ContractTerms:
     rate_card_id: UUID | None
     not_to_exceed: Money | None
     lines: Mapping[ContractLineId, LineTerms]
+    effective_on: date | None = None
+    purchase_orders: tuple[PurchaseOrder, ...] = ()
+    payer_count: int = 0
+    has_holdback: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +135,7 @@ class RateCard:
     customer_id: CustomerId | None
     published_at: datetime
     entries: Mapping[str, Sequence[CardEntry]]
+    multipliers: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 class TaxStatus(StrEnum):
@@ -113,16 +156,6 @@ class CustomerState:
     is_on_credit_hold: bool
     credit_hold_reason: str
     tax_status: TaxStatus
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """All that a batch is rated by, as known at `epoch`, the count of changes to these facts."""
-
-    epoch: int
-    terms: Mapping[ContractId, ContractTerms]
-    cards: Sequence[RateCard]
-    customers: Mapping[CustomerId, CustomerState]
 
 
 def cards_of(terms: ContractTerms, cards: Iterable[RateCard]) -> list[tuple[str, RateCard]]:

@@ -159,7 +159,14 @@ async def hold(tx: AsyncConnection, hold_id: HoldId, *, now: datetime) -> servic
 
 
 def _select_rows() -> Select[Any]:
-    state = (_POSITION.c.status, _POSITION.c.version, _POSITION.c.released_by)
+    taker = _EVENT.alias("taker")
+    is_taken_back = exists().where(taker.c.reverses_billing_event_id == _EVENT.c.billing_event_id)
+    state = (
+        _POSITION.c.status,
+        _POSITION.c.version,
+        _POSITION.c.released_by,
+        is_taken_back.label("is_taken_back"),
+    )
     return select(_EVENT, *state).join(
         _POSITION, _POSITION.c.billing_event_id == _EVENT.c.billing_event_id
     )
@@ -240,7 +247,7 @@ def _write_hold(row: SqlRow[Any], *, now: datetime) -> service_pb.Hold:
         contract_line_id=write_id(row.contract_line_id) or None,
         detail=row.detail,
         owner=row.owner,
-        advice=WAYS_OUT[reason].advice,
+        advice=row.advice or WAYS_OUT[reason].advice,
         opened_at=write_instant(row.opened_at),
         opened_by=row.opened_by or "",
         age_days=((row.cleared_at or now) - row.opened_at).days,

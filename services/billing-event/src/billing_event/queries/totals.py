@@ -11,6 +11,10 @@ from throughline_runtime.totals import ControlTotal
 
 # Each statement gives `name, figure, value`; amounts carry their currency in the figure.
 _SOURCES: Final = text("""
+    WITH last_step AS (
+        SELECT DISTINCT ON (source_item_id) source_item_id, state, price FROM source_step
+        ORDER BY source_item_id, version DESC
+    )
     SELECT 'source_time' AS name, figure.name AS figure, figure.value
     FROM (SELECT count(*) AS entries, coalesce(sum(minutes), 0) AS minutes FROM source_item
           WHERE type = 'time' AND is_billable AND contract_line_id IS NOT NULL) AS time
@@ -24,10 +28,13 @@ _SOURCES: Final = text("""
     SELECT 'source_expenses', 'net.' || currency, sum(price) FROM source_item
     WHERE type = 'expense' AND is_billable AND contract_line_id IS NOT NULL GROUP BY currency
     UNION ALL
-    SELECT 'source_milestones', 'accepted', count(*) FROM acceptance
+    SELECT 'source_milestones', 'accepted', count(*)
+    FROM last_step JOIN source_item USING (source_item_id) WHERE state = 'accepted'
     UNION ALL
-    SELECT 'source_milestones', 'accepted_amount.' || currency, sum(price)
-    FROM acceptance JOIN source_item USING (source_item_id) GROUP BY currency
+    SELECT 'source_milestones', 'accepted_amount.' || currency,
+           sum(coalesce(last_step.price, source_item.price))
+    FROM last_step JOIN source_item USING (source_item_id)
+    WHERE state = 'accepted' GROUP BY currency
 """)
 
 _POSITIONS: Final = text("""

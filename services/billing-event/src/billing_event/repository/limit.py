@@ -23,18 +23,20 @@ _NOT_STOPPED: Final = """
 # A limit set for the first time over work already rated counts that work.
 _PUT_LIMITS: Final = text(f"""
     INSERT INTO limit_account (limit_account_id, contract_id, contract_line_id, legal_entity_id,
-                               contract_version, currency, agreed, enforced, reserved, committed)
+                               purchase_order_number, contract_version, currency, agreed,
+                               enforced, reserved, committed)
     SELECT agreed.limit_account_id, agreed.contract_id, agreed.contract_line_id,
-           agreed.legal_entity_id, agreed.contract_version, agreed.currency, agreed.amount,
+           agreed.legal_entity_id, agreed.purchase_order_number, agreed.contract_version,
+           agreed.currency, agreed.amount,
            greatest(agreed.amount, taken.reserved + taken.committed),
            taken.reserved, taken.committed
     FROM unnest(
         CAST(:limit_account_id AS uuid[]), CAST(:contract_id AS uuid[]),
         CAST(:contract_line_id AS uuid[]), CAST(:legal_entity_id AS uuid[]),
-        CAST(:contract_version AS integer[]), CAST(:currency AS text[]),
-        CAST(:amount AS numeric[])
+        CAST(:purchase_order_number AS text[]), CAST(:contract_version AS integer[]),
+        CAST(:currency AS text[]), CAST(:amount AS numeric[])
     ) AS agreed (limit_account_id, contract_id, contract_line_id, legal_entity_id,
-                 contract_version, currency, amount)
+                 purchase_order_number, contract_version, currency, amount)
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(position.amount - position.allocated_amount), 0) AS reserved,
                coalesce(sum(position.allocated_amount), 0) AS committed
@@ -42,6 +44,8 @@ _PUT_LIMITS: Final = text(f"""
         WHERE billing_event.contract_id = agreed.contract_id
           AND (agreed.contract_line_id IS NULL
                OR billing_event.contract_line_id = agreed.contract_line_id)
+          AND (agreed.purchase_order_number IS NULL
+               OR billing_event.purchase_order_number = agreed.purchase_order_number)
           AND {_NOT_STOPPED}
     ) AS taken
     ORDER BY agreed.limit_account_id
@@ -70,6 +74,8 @@ _BACKFILL_ENTRIES: Final = text(f"""
     JOIN billing_event ON billing_event.contract_id = account.contract_id
      AND (account.contract_line_id IS NULL
           OR billing_event.contract_line_id = account.contract_line_id)
+     AND (account.purchase_order_number IS NULL
+          OR billing_event.purchase_order_number = account.purchase_order_number)
      AND {_NOT_STOPPED}
     JOIN position USING (billing_event_id)
     CROSS JOIN LATERAL (
@@ -100,7 +106,7 @@ _KNOWN: Final = text("""
 
 # In one order for all, so that two batches over the same limits wait and do not deadlock.
 _LOCK: Final = text("""
-    SELECT limit_account_id, contract_id, contract_line_id,
+    SELECT limit_account_id, contract_id, contract_line_id, purchase_order_number,
            enforced - reserved - committed AS room
     FROM limit_account WHERE contract_id = ANY(CAST(:contract_ids AS uuid[]))
     ORDER BY limit_account_id FOR UPDATE
@@ -150,7 +156,13 @@ async def lock(tx: AsyncConnection, contract_ids: Collection[ContractId]) -> Lim
     await tx.execute(_PASS_GATES, {"class": _GATE_CLASS, "gates": gates})
     rows = await tx.execute(_LOCK, {"contract_ids": list(contract_ids)})
     return LimitBook(
-        Account(row.limit_account_id, row.contract_id, row.contract_line_id, row.room)
+        Account(
+            row.limit_account_id,
+            row.contract_id,
+            row.contract_line_id,
+            row.room,
+            row.purchase_order_number,
+        )
         for row in rows
     )
 
@@ -204,6 +216,7 @@ async def put_limits(
             "contract_id": [limit.contract_id for limit in limits],
             "contract_line_id": [limit.contract_line_id for limit in limits],
             "legal_entity_id": [limit.legal_entity_id for limit in limits],
+            "purchase_order_number": [limit.purchase_order_number for limit in limits],
             "contract_version": [limit.contract_version for limit in limits],
             "currency": [limit.agreed.currency for limit in limits],
             "amount": [limit.agreed.amount for limit in limits],

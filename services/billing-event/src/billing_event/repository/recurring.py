@@ -9,9 +9,9 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event import tables
-from billing_event.domain.recurring import RecurringPeriod
+from billing_event.domain.agreement import Agreement
+from billing_event.domain.recurring import ChargedPeriod, RecurringPeriod
 from billing_event.domain.source import ContractId
-from billing_event.domain.terms import ContractTerms
 from throughline_core.money import Money
 from throughline_core.period import Period
 
@@ -21,19 +21,28 @@ _PLAN: Final = tables.insert_of(
         contract_version = EXCLUDED.contract_version, service_from = EXCLUDED.service_from,
         service_to = EXCLUDED.service_to, due_on = EXCLUDED.due_on, amount = EXCLUDED.amount,
         description = EXCLUDED.description, explanation = EXCLUDED.explanation
-    WHERE recurring_period.contract_version < EXCLUDED.contract_version
-      AND NOT EXISTS (SELECT FROM source_item
+    WHERE NOT EXISTS (SELECT FROM source_item
                       WHERE source_item_id = recurring_period.recurring_period_id)""",
 )
 
 _DROP_PLANNED: Final = text("""
     DELETE FROM recurring_period
-    USING unnest(CAST(:contract_ids AS uuid[]), CAST(:versions AS integer[]))
-          AS terms (contract_id, version)
-    WHERE recurring_period.contract_id = terms.contract_id
-      AND recurring_period.contract_version < terms.version
+    WHERE contract_id = ANY(CAST(:contract_ids AS uuid[]))
+      AND recurring_period_id <> ALL(CAST(:planned AS uuid[]))
       AND NOT EXISTS (SELECT FROM source_item
                       WHERE source_item_id = recurring_period.recurring_period_id)
+""")
+
+_CHARGED: Final = text("""
+    SELECT period.recurring_period_id, period.contract_id, period.contract_line_id,
+           period.service_from, period.service_to, item.currency,
+           coalesce((SELECT price FROM source_step AS step
+                     WHERE step.source_item_id = item.source_item_id AND price IS NOT NULL
+                     ORDER BY version DESC LIMIT 1), item.price) AS price
+    FROM recurring_period AS period
+    JOIN source_item AS item ON item.source_item_id = period.recurring_period_id
+    WHERE period.contract_id = ANY(CAST(:contract_ids AS uuid[]))
+    ORDER BY period.service_from, period.recurring_period_id
 """)
 
 _DUE_PERIODS: Final = text("""
@@ -52,10 +61,14 @@ _ZONES: Final = text("SELECT DISTINCT time_zone FROM recurring_period")
 
 
 async def plan_periods(
-    tx: AsyncConnection, terms: Sequence[ContractTerms], periods: Sequence[RecurringPeriod]
+    tx: AsyncConnection, agreements: Sequence[Agreement], periods: Sequence[RecurringPeriod]
 ) -> None:
-    """Bring the billing calendar to the latest terms; what was charged stays as it was."""
-    zones = {each.contract_id: each.time_zone for each in terms}
+    """Bring the billing calendar to the terms as they are; what was charged stays as it was.
+
+    Whoever records terms does so alone, so the last plan is by all terms that have arrived.
+    """
+    newest = [each.newest for each in agreements]
+    zones = {each.contract_id: each.time_zone for each in newest}
     await tx.execute(
         _PLAN,
         {
@@ -75,7 +88,25 @@ async def plan_periods(
             "explanation": [period.explanation for period in periods],
         },
     )
-    await tx.execute(_DROP_PLANNED, _versions(terms))
+    planned = [period.recurring_period_id for period in periods]
+    await tx.execute(_DROP_PLANNED, {"contract_ids": list(zones), "planned": planned})
+
+
+async def load_charged(
+    tx: AsyncConnection, contract_ids: Collection[ContractId]
+) -> dict[ContractId, list[ChargedPeriod]]:
+    """Return the periods of contracts that were charged, each at the price agreed of it now."""
+    found: dict[ContractId, list[ChargedPeriod]] = {}
+    for row in await tx.execute(_CHARGED, {"contract_ids": list(contract_ids)}):
+        found.setdefault(row.contract_id, []).append(
+            ChargedPeriod(
+                row.recurring_period_id,
+                row.contract_line_id,
+                Period(row.service_from, row.service_to),
+                Money(row.price, row.currency),
+            )
+        )
+    return found
 
 
 async def load_zones(tx: AsyncConnection) -> list[str]:
@@ -119,10 +150,3 @@ def _period_from(row: Row[Any]) -> RecurringPeriod:
         row.description,
         row.explanation,
     )
-
-
-def _versions(terms: Sequence[ContractTerms]) -> dict[str, list[Any]]:
-    return {
-        "contract_ids": [each.contract_id for each in terms],
-        "versions": [each.contract_version for each in terms],
-    }

@@ -7,7 +7,6 @@ from sqlalchemy import Row as SqlRow
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing_event.domain.decision import Standing
 from billing_event.domain.hold import HoldReason, OpenHold
 from billing_event.domain.position import (
     BillingEventId,
@@ -25,6 +24,9 @@ from billing_event.domain.source import (
     SourceItemId,
     SourceRef,
 )
+from billing_event.domain.standing import Reversal, Standing
+from billing_event.domain.step import StepState
+from throughline_core.errors import StaleVersion
 from throughline_core.money import Money
 
 # Locked in one order by everybody, and before anything is read that the decision rests on.
@@ -39,20 +41,29 @@ _LOCK_HOLDS: Final = text("""
     ORDER BY hold_id FOR UPDATE
 """)
 _ITEMS: Final = text("""
-    SELECT source_item.*,
-           source_item.type <> 'milestone' OR acceptance.source_item_id IS NOT NULL AS is_accepted,
-           coalesce(last_step.refusal, '') AS refusal
-    FROM source_item LEFT JOIN acceptance USING (source_item_id)
+    SELECT source_item.*, last_step.state AS step_state, last_step.reason AS step_reason,
+           last_step.service_to AS step_service_to, last_step.recorded_by AS step_recorded_by,
+           priced.price AS step_price
+    FROM source_item
     LEFT JOIN LATERAL (
-        SELECT refusal FROM milestone_step
-        WHERE source_item.type = 'milestone'
-          AND milestone_step.source_item_id = source_item.source_item_id
-        ORDER BY milestone_version DESC LIMIT 1
+        SELECT * FROM source_step
+        WHERE source_item.type IN ('milestone', 'recurring')
+          AND source_step.source_item_id = source_item.source_item_id
+        ORDER BY version DESC LIMIT 1
     ) AS last_step ON true
-    WHERE source_item_id = ANY(CAST(:source_item_ids AS uuid[]))
+    LEFT JOIN LATERAL (
+        SELECT price FROM source_step
+        WHERE last_step.version IS NOT NULL AND price IS NOT NULL
+          AND source_step.source_item_id = source_item.source_item_id
+        ORDER BY version DESC LIMIT 1
+    ) AS priced ON true
+    WHERE source_item.source_item_id = ANY(CAST(:source_item_ids AS uuid[]))
 """)
 _ROWS: Final = text("""
-    SELECT billing_event.*, position.status, position.version, position.released_by
+    SELECT billing_event.*, position.status, position.version, position.released_by,
+           EXISTS (SELECT FROM billing_event AS taker
+                   WHERE taker.reverses_billing_event_id = billing_event.billing_event_id)
+               AS is_taken_back
     FROM billing_event JOIN position USING (billing_event_id)
     WHERE source_item_id = ANY(CAST(:source_item_ids AS uuid[]))
     ORDER BY source_item_id, part
@@ -60,20 +71,29 @@ _ROWS: Final = text("""
 
 # A thing is due again as soon as a fact it was judged by is newer than the judgement.
 _DUE: Final = text("""
-    WITH terms AS (
-        SELECT DISTINCT ON (contract_id) contract_id, epoch, bill_to_customer_id
-        FROM contract_terms ORDER BY contract_id, contract_version DESC
+    WITH due AS (
+        SELECT hold.source_item_id, hold.opened_at
+        FROM hold JOIN contract_state AS contract USING (contract_id)
+        LEFT JOIN customer_state AS customer
+          ON customer.customer_id = contract.bill_to_customer_id
+        WHERE hold.cleared_at IS NULL AND hold.reason NOT IN ('manual', 'source_changed')
+          AND (contract.epoch > hold.epoch
+               OR hold.reason IN ('credit_hold', 'tax_invalid') AND customer.epoch > hold.epoch
+               OR hold.reason IN ('missing_rate', 'missing_fx_rate')
+                  AND (SELECT max(epoch) FROM rate_card) > hold.epoch)
+        UNION ALL
+        -- What takes back a thing that has arrived since, and that nobody else took back.
+        SELECT hold.source_item_id, hold.opened_at
+        FROM hold JOIN source_item AS item USING (source_item_id)
+        JOIN source_item AS original ON original.source_item_id = item.reverses_source_item_id
+        WHERE hold.cleared_at IS NULL AND hold.reason = 'source_changed'
+          AND NOT EXISTS (
+              SELECT FROM billing_event AS row JOIN billing_event AS taker
+                ON taker.reverses_billing_event_id = row.billing_event_id
+              WHERE row.source_item_id = original.source_item_id)
     )
-    SELECT hold.source_item_id
-    FROM hold JOIN terms USING (contract_id)
-    LEFT JOIN customer_state AS customer ON customer.customer_id = terms.bill_to_customer_id
-    WHERE hold.cleared_at IS NULL AND hold.reason NOT IN ('manual', 'source_changed')
-      AND (terms.epoch > hold.epoch
-           OR hold.reason IN ('credit_hold', 'tax_invalid') AND customer.epoch > hold.epoch
-           OR hold.reason IN ('missing_rate', 'missing_fx_rate')
-              AND (SELECT max(epoch) FROM rate_card) > hold.epoch)
-    GROUP BY hold.source_item_id
-    ORDER BY min(hold.opened_at), hold.source_item_id LIMIT :limit
+    SELECT source_item_id FROM due
+    GROUP BY source_item_id ORDER BY min(opened_at), source_item_id LIMIT :limit
 """)
 
 _LIMITED: Final = text("""
@@ -85,11 +105,33 @@ _LIMITED: Final = text("""
 
 _WAITING_OF_CUSTOMERS: Final = text("""
     SELECT DISTINCT source_item_id
-    FROM contract_terms JOIN billing_event USING (contract_id)
+    FROM contract_state JOIN billing_event USING (contract_id)
     JOIN position USING (billing_event_id)
-    WHERE contract_terms.bill_to_customer_id = ANY(CAST(:customer_ids AS uuid[]))
+    WHERE contract_state.bill_to_customer_id = ANY(CAST(:customer_ids AS uuid[]))
       AND position.status = 'eligible'
     ORDER BY source_item_id LIMIT :limit
+""")
+
+_WAITING_OF_CONTRACTS: Final = text("""
+    SELECT DISTINCT source_item_id
+    FROM billing_event JOIN position USING (billing_event_id)
+    WHERE contract_id = ANY(CAST(:contract_ids AS uuid[])) AND position.status = 'eligible'
+    ORDER BY source_item_id LIMIT :limit
+""")
+
+_WAITING_REVERSALS: Final = text("""
+    SELECT item.source_item_id
+    FROM source_item AS item JOIN hold USING (source_item_id)
+    WHERE item.reverses_source_item_id = ANY(CAST(:source_item_ids AS uuid[]))
+      AND hold.cleared_at IS NULL
+    ORDER BY item.source_item_id
+""")
+
+_KNOWN_ITEMS: Final = text("""
+    SELECT source_item_id,
+           EXISTS (SELECT FROM covered_item
+                   WHERE covered_item.source_item_id = source_item.source_item_id) AS is_covered
+    FROM source_item WHERE source_item_id = ANY(CAST(:source_item_ids AS uuid[]))
 """)
 
 
@@ -165,9 +207,57 @@ async def waiting_of(
     return list((await tx.execute(_WAITING_OF_CUSTOMERS, values)).scalars())
 
 
+async def waiting_of_contracts(
+    tx: AsyncConnection, contract_ids: Collection[ContractId], *, limit: int
+) -> list[SourceItemId]:
+    """Return things of these contracts that have rows waiting for the checkpoint."""
+    values = {"contract_ids": list(contract_ids), "limit": limit}
+    return list((await tx.execute(_WAITING_OF_CONTRACTS, values)).scalars())
+
+
+async def waiting_reversals(
+    tx: AsyncConnection, source_item_ids: Collection[SourceItemId]
+) -> list[SourceItemId]:
+    """Return what waits to take these things back."""
+    ids = {"source_item_ids": list(source_item_ids)}
+    return list((await tx.execute(_WAITING_REVERSALS, ids)).scalars())
+
+
+async def lock_reversals(tx: AsyncConnection, items: Sequence[SourceItem]) -> list[Reversal]:
+    """Lock what these things take back, and return each with where its original stands.
+
+    Raises:
+        StaleVersion: an original is being rated at this moment.
+    """
+    originals = [item.reverses_item_id for item in items if item.reverses_item_id is not None]
+    own = [item.source_item_id for item in items]
+    standings = {
+        each.item.source_item_id: each for each in await lock_standings(tx, [*originals, *own])
+    }
+    arrived = {
+        row.source_item_id: row.is_covered
+        for row in await tx.execute(_KNOWN_ITEMS, {"source_item_ids": originals})
+    }
+    unrated = await load_items(tx, [each for each in arrived if each not in standings])
+    reversals = []
+    for item in items:
+        waits = standings.get(item.source_item_id)
+        if waits is not None and waits.rows:
+            continue
+        original = standings.get(item.reverses_item_id) if item.reverses_item_id else None
+        if original is None and item.reverses_item_id in unrated:
+            thing = unrated[item.reverses_item_id]
+            if thing.is_billable and not arrived[thing.source_item_id]:
+                raise StaleVersion(f"{thing.source_item_id} is being rated at this moment")
+            original = Standing(thing, ())
+        reversals.append(Reversal(item, waits.item_holds if waits else (), original))
+    return reversals
+
+
 def item_from(row: SqlRow[Any]) -> SourceItem:
-    """Return the approved thing of a row of `source_item` with `is_accepted` and `refusal`."""
+    """Return the approved thing of a row of `source_item` with the last word on it."""
     source = None
+    is_repriced = row.step_state == StepState.REPRICED
     if row.source_system is not None:
         source = SourceRef(row.source_system, row.source_object_type, row.source_object_id)
     return SourceItem(
@@ -186,16 +276,36 @@ def item_from(row: SqlRow[Any]) -> SourceItem:
         region=row.region,
         description=row.description,
         service_from=row.service_from,
-        service_to=row.service_to,
+        service_to=row.step_service_to or row.service_to,
         minutes=row.minutes,
-        price=None if row.price is None else Money(row.price, row.currency),
-        price_basis=row.price_basis,
+        price=_price_from(row),
+        price_basis=row.step_reason if is_repriced else row.price_basis,
         is_billable=row.is_billable,
-        is_accepted=row.is_accepted,
-        refusal=row.refusal,
-        approved_by=row.approved_by,
+        is_accepted=row.type != ItemType.MILESTONE or row.step_state == StepState.ACCEPTED,
+        refusal=_refusal_from(row),
+        approved_by=row.step_recorded_by or row.approved_by,
         source=source,
+        activity=row.activity,
+        reverses_item_id=row.reverses_source_item_id,
+        replaces_item_id=row.replaces_source_item_id,
+        receipt_price=(
+            None if row.receipt_price is None else Money(row.receipt_price, row.receipt_currency)
+        ),
     )
+
+
+def _price_from(row: SqlRow[Any]) -> Money | None:
+    if row.price is None:
+        return None
+    return Money(row.price if row.step_price is None else row.step_price, row.currency)
+
+
+def _refusal_from(row: SqlRow[Any]) -> str:
+    if row.step_state == StepState.REFUSED:
+        return f"the client refused the milestone: {row.step_reason}"
+    if row.step_state == StepState.WITHDRAWN:
+        return f"the client's acceptance was withdrawn: {row.step_reason}"
+    return ""
 
 
 def row_from(row: SqlRow[Any], item: SourceItem, holds: Sequence[OpenHold]) -> Row:
@@ -215,6 +325,8 @@ def row_from(row: SqlRow[Any], item: SourceItem, holds: Sequence[OpenHold]) -> R
         version=row.version,
         released_by=row.released_by or "",
         holds=tuple(holds),
+        reverses=row.reverses_billing_event_id,
+        is_taken_back=row.is_taken_back,
     )
 
 
@@ -234,4 +346,7 @@ def _rating_from(row: SqlRow[Any]) -> Rating:
         rate_card_id=row.rate_card_id,
         rate_card_version=row.rate_card_version,
         explanation=row.rate_explanation,
+        delivering_entity_id=row.delivering_entity_id,
+        multiplier=row.multiplier,
+        purchase_order_number=row.purchase_order_number,
     )

@@ -57,7 +57,7 @@ class RowWriter:
             message.holds.extend(REASONS.write(hold.reason) for hold in row.holds)
         message.source_item_id = str(item.source_item_id)
         message.delivering_legal_entity_id = str(
-            item.delivering_entity_id or rating.legal_entity_id
+            item.delivering_entity_id or rating.delivering_entity_id or rating.legal_entity_id
         )
         if item.project_id is not None:
             message.project_id = str(item.project_id)
@@ -79,6 +79,12 @@ class RowWriter:
             message.source.object_type = item.source.object_type
             message.source.object_id = item.source.object_id
         message.version = row.version
+        if row.reverses is not None:
+            message.reverses_billing_event_id = str(row.reverses)
+        if item.activity:
+            message.activity = item.activity
+        if item.replaces_item_id is not None:
+            message.replaces_source_item_id = str(item.replaces_item_id)
         return message
 
     def _template(self, rating: Rating) -> pb.BillingEvent:
@@ -107,6 +113,8 @@ def _write_rating(rating: Rating) -> pb.BillingEvent:
         rate_card_id=None if card_id is None else str(card_id),
         rate_card_version=rating.rate_card_version,
         rate_explanation=rating.explanation,
+        multiplier="" if rating.multiplier is None else write_decimal(rating.multiplier),
+        purchase_order_number=rating.purchase_order_number,
     )
 
 

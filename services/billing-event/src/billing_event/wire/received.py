@@ -1,58 +1,37 @@
-"""Messages into values: what other services announced, read field by field."""
+"""Messages into values: approved things and claims, as their services announced them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from decimal import Decimal
 from functools import lru_cache
 from typing import Final, TypeAlias
 
-from billing_event.domain.claim import Acceptance, Claim, MilestoneStep, allocation_id
+from google.protobuf.message import Message
+
+from billing_event.domain.claim import Claim, allocation_id
 from billing_event.domain.position import (
     BillingEventId,
 )
 from billing_event.domain.source import (
     ContractId,
     ContractLineId,
-    CustomerId,
     ItemType,
     LegalEntityId,
     SourceItem,
     SourceItemId,
     SourceRef,
 )
-from billing_event.domain.terms import (
-    BillingModel,
-    CardEntry,
-    ContractTerms,
-    CustomerState,
-    LineTerms,
-    RateCard,
-    TaxStatus,
-)
-from throughline.customer_contract.v1 import (
-    contract_pb2,
-    customer_pb2,
-    quote_pb2,
-    rate_card_pb2,
-)
+from billing_event.domain.step import SourceStep, StepState
 from throughline.invoice_payment.events.v1 import invoice_payment_events_pb2 as invoice_events
 from throughline.project_provisioning.events.v1 import (
     project_provisioning_events_pb2 as project_events,
 )
 from throughline.project_provisioning.v1 import project_pb2, work_pb2
 from throughline_core.money import RATE_PLACES
-from throughline_core.period import Period
-from throughline_core.quantity import RoundingMode, TimeRounding
 from throughline_runtime.fields import (
-    EnumMap,
     read_date,
     read_decimal,
-    read_enum,
-    read_instant,
     read_money,
     read_optional_date,
-    read_optional_decimal,
-    read_optional_money,
     read_optional_uuid,
     read_uuid,
 )
@@ -61,124 +40,21 @@ MilestoneEvent: TypeAlias = (
     project_events.MilestoneCompleted
     | project_events.MilestoneAccepted
     | project_events.MilestoneRejected
+    | project_events.MilestoneAcceptanceWithdrawn
 )
 
-_MODELS: Final = EnumMap(quote_pb2.BillingModel, BillingModel)
-_TAX_STATUSES: Final = EnumMap(customer_pb2.TaxStatus, TaxStatus)
-_ROUNDINGS: Final = EnumMap(contract_pb2.TimeRoundingMode, RoundingMode)
+_STATES: Final[Mapping[type[Message], StepState]] = {
+    project_events.MilestoneCompleted: StepState.COMPLETED,
+    project_events.MilestoneAccepted: StepState.ACCEPTED,
+    project_events.MilestoneRejected: StepState.REFUSED,
+    project_events.MilestoneAcceptanceWithdrawn: StepState.WITHDRAWN,
+}
 
 _DAY: Final = timedelta(days=1)
 
 # The same few projects, persons and days stand on thousands of entries.
 _read_known_uuid = lru_cache(maxsize=1 << 16)(read_uuid)
 _read_known_date = lru_cache(maxsize=1 << 12)(read_date)
-
-
-def read_terms(contract: contract_pb2.Contract) -> ContractTerms:
-    """Return what of a contract rating, limits and the billing calendar need."""
-    term = Period(
-        read_date("contract.start_on", contract.start_on),
-        read_date("contract.end_on", contract.end_on),
-    )
-    lines = [_read_line(line, term) for line in contract.lines]
-    return ContractTerms(
-        contract_id=ContractId(read_uuid("contract.contract_id", contract.contract_id)),
-        contract_version=contract.contract_version,
-        engagement_id=read_uuid("contract.engagement_id", contract.engagement_id),
-        correlation_id=read_uuid("contract.correlation_id", contract.correlation_id),
-        customer_id=CustomerId(read_uuid("contract.customer_id", contract.customer_id)),
-        bill_to_customer_id=CustomerId(
-            read_uuid("contract.bill_to_customer_id", contract.bill_to_customer_id)
-        ),
-        legal_entity_id=LegalEntityId(
-            read_uuid("contract.legal_entity_id", contract.legal_entity_id)
-        ),
-        currency=contract.currency,
-        time_zone=contract.time_zone,
-        time_rounding=TimeRounding(
-            contract.time_rounding_minutes,
-            read_enum("contract.time_rounding_mode", contract.time_rounding_mode, _ROUNDINGS),
-        ),
-        rate_card_id=read_optional_uuid("contract.rate_card_id", contract.rate_card_id),
-        not_to_exceed=read_optional_money(
-            "contract.not_to_exceed", contract.not_to_exceed, places=RATE_PLACES
-        ),
-        lines={line.contract_line_id: line for line in lines},
-    )
-
-
-def _read_line(line: contract_pb2.ContractLine, contract_term: Period) -> LineTerms:
-    terms = line.terms
-    term = Period(
-        read_optional_date("lines.terms.start_on", terms.start_on) or contract_term.start,
-        read_optional_date("lines.terms.end_on", terms.end_on) or contract_term.end,
-    )
-    return LineTerms(
-        contract_line_id=ContractLineId(read_uuid("lines.contract_line_id", line.contract_line_id)),
-        quote_line_id=read_uuid("lines.terms.quote_line_id", terms.quote_line_id),
-        billing_model=read_enum("lines.terms.billing_model", terms.billing_model, _MODELS),
-        description=terms.description,
-        tax_category=terms.tax_category,
-        term=term,
-        unit_price=read_money("lines.terms.unit_price", terms.unit_price, places=RATE_PLACES),
-        rates={
-            rate.role: read_money("lines.terms.rates", rate.hourly_rate, places=RATE_PLACES)
-            for rate in terms.rates
-        },
-        not_to_exceed=read_optional_money(
-            "lines.terms.not_to_exceed", terms.not_to_exceed, places=RATE_PLACES
-        ),
-        anchor_day=terms.anchor_day or term.start.day,
-        in_advance=terms.in_advance,
-        markup_percent=read_optional_decimal(
-            "lines.terms.markup_percent", terms.markup_percent, places=4
-        )
-        or Decimal(0),
-    )
-
-
-def read_card(card: rate_card_pb2.RateCard) -> RateCard:
-    """Return a version of a rate card, its entries by role."""
-    entries: dict[str, list[CardEntry]] = {}
-    for entry in card.entries:
-        entries.setdefault(entry.role, []).append(_read_entry(entry))
-    customer_id = read_optional_uuid("rate_card.customer_id", card.customer_id)
-    entity_id = read_optional_uuid("rate_card.legal_entity_id", card.legal_entity_id)
-    return RateCard(
-        rate_card_id=read_uuid("rate_card.rate_card_id", card.rate_card_id),
-        version=card.version,
-        code=card.code,
-        currency=card.currency,
-        legal_entity_id=LegalEntityId(entity_id) if entity_id else None,
-        customer_id=CustomerId(customer_id) if customer_id else None,
-        published_at=read_instant("rate_card.published_at", card.published_at),
-        entries=entries,
-    )
-
-
-def _read_entry(entry: rate_card_pb2.RateCardEntry) -> CardEntry:
-    return CardEntry(
-        role=entry.role,
-        level=entry.level or None,
-        region=entry.region or None,
-        person_id=read_optional_uuid("rate_card.entries.person_id", entry.person_id),
-        hourly_rate=read_money(
-            "rate_card.entries.hourly_rate", entry.hourly_rate, places=RATE_PLACES
-        ),
-        valid_from=read_date("rate_card.entries.valid_from", entry.valid_from),
-        valid_to=read_optional_date("rate_card.entries.valid_to", entry.valid_to),
-    )
-
-
-def read_customer(customer: customer_pb2.Customer) -> CustomerState:
-    """Return what of a customer decides about release."""
-    return CustomerState(
-        customer_id=CustomerId(read_uuid("customer.customer_id", customer.customer_id)),
-        version=customer.version,
-        is_on_credit_hold=customer.credit_hold,
-        credit_hold_reason=customer.credit_hold_reason,
-        tax_status=read_enum("customer.tax_status", customer.tax_status, _TAX_STATUSES),
-    )
 
 
 def read_time(event: project_events.TimeApproved) -> Iterator[SourceItem]:
@@ -211,6 +87,13 @@ def read_time(event: project_events.TimeApproved) -> Iterator[SourceItem]:
             refusal="",
             approved_by=event.approved_by,
             source=_read_source(entry),
+            activity=entry.activity,
+            reverses_item_id=_read_item_id(
+                "entries.reverses_time_entry_id", entry.reverses_time_entry_id
+            ),
+            replaces_item_id=_read_item_id(
+                "entries.replaces_time_entry_id", entry.replaces_time_entry_id
+            ),
         )
 
 
@@ -244,14 +127,29 @@ def read_expenses(event: project_events.ExpenseReportApproved) -> Iterator[Sourc
             refusal="",
             approved_by=event.approved_by,
             source=_read_source(line),
+            reverses_item_id=_read_item_id(
+                "lines.reverses_expense_line_id", line.reverses_expense_line_id
+            ),
+            receipt_price=(
+                read_money("lines.receipt_net_amount", line.receipt_net_amount)
+                if line.HasField("receipt_net_amount")
+                else None
+            ),
         )
 
 
-def read_milestone(
-    event: MilestoneEvent,
-) -> SourceItem:
-    """Return the milestone as a thing to bill, whichever of its events came first."""
-    milestone = event.milestone
+def read_milestones(event: MilestoneEvent) -> Iterator[tuple[SourceItem, SourceStep]]:
+    """Yield the milestone as a thing to bill with what is said of it, whichever event came first.
+
+    After an acceptance in part the rest follows as a milestone of its own that is complete.
+    """
+    yield _read_milestone(event.milestone, event), _read_step(event)
+    if isinstance(event, project_events.MilestoneAccepted) and event.HasField("rest"):
+        rest = project_events.MilestoneCompleted(milestone=event.rest)
+        yield _read_milestone(event.rest, event), _read_step(rest)
+
+
+def _read_milestone(milestone: project_pb2.Milestone, event: MilestoneEvent) -> SourceItem:
     day = read_date("milestone.completed_on", milestone.completed_on or milestone.accepted_on)
     return SourceItem(
         source_item_id=SourceItemId(read_uuid("milestone.milestone_id", milestone.milestone_id)),
@@ -276,38 +174,33 @@ def read_milestone(
         price=read_money("milestone.amount", milestone.amount),
         price_basis=f"agreed amount of milestone {milestone.key}",
         is_billable=True,
-        is_accepted=isinstance(event, project_events.MilestoneAccepted),
-        refusal=_read_refusal(event),
+        # Whether it is accepted is the last word of its steps, not of the event at hand.
+        is_accepted=False,
+        refusal="",
         approved_by="",
         source=None,
     )
 
 
-def read_step(
-    event: project_events.MilestoneCompleted | project_events.MilestoneRejected,
-) -> MilestoneStep:
-    """Return that the milestone was completed, or refused by the client."""
-    milestone = event.milestone
-    return MilestoneStep(
-        SourceItemId(read_uuid("milestone.milestone_id", milestone.milestone_id)),
-        milestone.version,
-        _read_refusal(event),
-    )
-
-
-def _read_refusal(event: MilestoneEvent) -> str:
-    if not isinstance(event, project_events.MilestoneRejected):
-        return ""
-    return event.reason or "no reason given"
-
-
-def read_acceptance(milestone: project_pb2.Milestone) -> Acceptance:
-    """Return the client's sign-off."""
-    return Acceptance(
-        SourceItemId(read_uuid("milestone.milestone_id", milestone.milestone_id)),
-        read_date("milestone.accepted_on", milestone.accepted_on),
-        milestone.accepted_by,
-        milestone.evidence_sha256,
+def _read_step(event: MilestoneEvent) -> SourceStep:
+    milestone, reason = event.milestone, ""
+    if isinstance(
+        event, project_events.MilestoneRejected | project_events.MilestoneAcceptanceWithdrawn
+    ):
+        reason = event.reason or "no reason given"
+    state = _STATES[type(event)]
+    is_accepted = state is StepState.ACCEPTED
+    accepted_on = milestone.accepted_on if is_accepted else ""
+    return SourceStep(
+        source_item_id=SourceItemId(read_uuid("milestone.milestone_id", milestone.milestone_id)),
+        version=milestone.version,
+        state=state,
+        price=read_money("milestone.amount", milestone.amount),
+        reason=reason,
+        accepted_on=read_optional_date("milestone.accepted_on", accepted_on),
+        accepted_by=milestone.accepted_by if is_accepted else "",
+        evidence_sha256=milestone.evidence_sha256 if is_accepted else "",
+        recorded_by=milestone.recorded_by if is_accepted else "",
     )
 
 
@@ -337,6 +230,11 @@ def _read_line_ids(
         ContractId(_read_known_uuid("contract_id", work.contract_id)),
         ContractLineId(_read_known_uuid("contract_line_id", work.contract_line_id)),
     )
+
+
+def _read_item_id(field: str, value: str) -> SourceItemId | None:
+    found = read_optional_uuid(field, value)
+    return None if found is None else SourceItemId(found)
 
 
 def _read_entity(work: work_pb2.TimeEntry | work_pb2.ExpenseLine) -> LegalEntityId:

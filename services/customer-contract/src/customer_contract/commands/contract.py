@@ -1,12 +1,14 @@
 """Commands on contracts."""
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from customer_contract.commands.contract_parties import require_parties
 from customer_contract.domain import contract as domain
-from customer_contract.domain import quote as quote_domain
+from customer_contract.domain import contract_state as state
+from customer_contract.domain import quote_decision
 from customer_contract.domain.contract_terms import (
     Amendment,
     BillingProfile,
@@ -15,15 +17,24 @@ from customer_contract.domain.contract_terms import (
 )
 from customer_contract.domain.values import ContractId, ContractLineId
 from customer_contract.domain.versions import require_version
+from customer_contract.repository import change_order as change_orders
 from customer_contract.repository import contract as contracts
-from customer_contract.repository import customer as customers
 from customer_contract.repository import quote as quotes
+from customer_contract.repository import quote_document as quote_documents
 from customer_contract.repository import rate_card as rate_cards
+from throughline_core.change import Change
+from throughline_core.errors import FailedPrecondition
 from throughline_core.money import Money
 from throughline_runtime.identity import require_entity
 
 Today = Callable[[str], date]
 """Tells the business date in a time zone."""
+
+
+class DocumentNotAttached(FailedPrecondition):
+    """The signed document is said to be attached to the quote, and is not."""
+
+    code = "contract.document_not_attached"
 
 
 async def update_draft(
@@ -33,17 +44,20 @@ async def update_draft(
     *,
     version: int,
     recorded: Amendment,
+    today: Today,
 ) -> Contract:
     """Replace the terms of a draft that the quote does not fix.
 
     Raises:
         ContractNotFound, EntityForbidden, StaleVersion: the contract.
         CustomerNotFound, RateCardNotFound, EntityForbidden: what the terms name.
-        NotDraft, LimitNotPositive, MixedCurrencies, CardCurrencyDiffers: see `domain.edit_draft`.
+        CustomerEnded: who receives invoices, or pays, is no customer any more.
+        NotDraft, LimitNotPositive, MixedCurrencies, CardCurrencyDiffers, and what else
+            `domain.edit_draft` refuses.
     """
     contract = await _get(tx, contract_id)
     require_version(contract.version, version)
-    await customers.get(tx, billing.bill_to_customer_id, field="bill_to_customer_id")
+    await require_parties(tx, billing, on=today(contract.time_zone))
     card_currency = None
     if billing.rate_card_id is not None:
         scope = (await rate_cards.get(tx, billing.rate_card_id)).scope
@@ -56,34 +70,74 @@ async def update_draft(
 
 
 async def sign(
-    tx: AsyncConnection, contract_id: ContractId, signature: Signature, *, today: Today
+    tx: AsyncConnection,
+    contract_id: ContractId,
+    signature: Signature,
+    *,
+    recorded: Amendment,
+    is_attached: bool,
+    is_activated: bool,
+    today: Today,
 ) -> Contract:
     """Record the customer's signature, accept the quote, and announce `ContractSigned`.
 
+    With `is_attached` the signed document has to be one of the quote's. With `is_activated` the
+    contract comes into force as well, at once or when its term begins.
+
     Raises:
         ContractNotFound, EntityForbidden, StaleVersion: the contract.
+        DocumentNotAttached: the quote has no document with this content.
         IllegalTransition: it is not a draft, or its quote is no longer approved.
-        DateInFuture: see `domain.sign`.
+        ValidityOver: the last day of its quote is gone.
+        DateInFuture: see `contract_state.sign`.
+        TermOver: see `contract_state.activate_on_signature`.
     """
     contract = await _get(tx, contract_id)
-    change = domain.sign(contract, signature, today=today(contract.time_zone))
+    day = today(contract.time_zone)
+    change = state.sign(contract, signature, recorded=recorded, today=day)
+    if is_attached:
+        await _require_attached(tx, contract, signature.document_sha256)
     quote = await quotes.get(tx, contract.quote_id, quote_version=contract.quote_version)
-    await quotes.save(tx, quote_domain.accept(quote))
+    await quotes.save(tx, quote_decision.accept(quote, today=day))
+    if not is_activated:
+        await contracts.save_signed(tx, change)
+        return change.state
+    activation = state.activate_on_signature(change.state, today=day, at=recorded.recorded_at)
+    if not activation.events:
+        await contracts.save_signed(tx, Change(activation.state, change.events))
+        return activation.state
     await contracts.save_signed(tx, change)
-    return change.state
+    await contracts.save(tx, activation)
+    return activation.state
 
 
 async def activate(
-    tx: AsyncConnection, contract_id: ContractId, *, on: date, today: Today
+    tx: AsyncConnection, contract_id: ContractId, *, on: date, today: Today, at: datetime
 ) -> Contract:
     """Put a signed contract into force and announce `ContractActivated`.
 
     Raises:
         ContractNotFound, EntityForbidden, StaleVersion: the contract.
-        IllegalTransition, TermNotStarted, TermOver, DateInFuture: see `domain.activate`.
+        IllegalTransition, TermNotStarted, TermOver, DateInFuture: see `contract_state.activate`.
     """
     contract = await _get(tx, contract_id)
-    change = domain.activate(contract, on=on, today=today(contract.time_zone))
+    change = state.activate(contract, on=on, today=today(contract.time_zone), at=at)
+    await contracts.save(tx, change)
+    return change.state
+
+
+async def activate_due(
+    tx: AsyncConnection, contract_id: ContractId, *, today: Today, at: datetime
+) -> Contract:
+    """Put a contract into force that was signed to do so by itself when its term begins.
+
+    Raises:
+        ContractNotFound, EntityForbidden, StaleVersion: the contract.
+        IllegalTransition, TermOver, DateInFuture: see `contract_state.activate`.
+    """
+    contract = await _get(tx, contract_id)
+    on = state.first_day_in_force(contract)
+    change = state.activate(contract, on=on, today=today(contract.time_zone), at=at)
     await contracts.save(tx, change)
     return change.state
 
@@ -117,18 +171,58 @@ async def change_limit(
 
 
 async def terminate(
-    tx: AsyncConnection, contract_id: ContractId, *, on: date, today: Today, reason: str
+    tx: AsyncConnection,
+    contract_id: ContractId,
+    *,
+    on: date,
+    today: Today,
+    reason: str,
+    at: datetime,
 ) -> Contract:
-    """End a signed or active contract early.
+    """End a signed or active contract early and announce `ContractTerminated`.
 
     Raises:
         ContractNotFound, EntityForbidden, StaleVersion: the contract.
-        IllegalTransition, EndsBeforeStart, TermOver, DateInFuture: see `domain.terminate`.
+        IllegalTransition, EndsBeforeStart, TermOver, DateInFuture: see `contract_state.terminate`.
     """
     contract = await _get(tx, contract_id)
-    change = domain.terminate(contract, on=on, today=today(contract.time_zone), reason=reason)
+    day = today(contract.time_zone)
+    change = state.terminate(contract, on=on, today=day, reason=reason, at=at)
     await contracts.save(tx, change)
     return change.state
+
+
+async def complete(
+    tx: AsyncConnection, contract_id: ContractId, *, on: date, today: Today, at: datetime
+) -> Contract:
+    """Record that everything agreed was done and announce `ContractCompleted`.
+
+    Raises:
+        ContractNotFound, EntityForbidden, StaleVersion: the contract.
+        IllegalTransition, ChangeOrdersOpen, EndsBeforeStart, DateInFuture: see
+            `contract_state.complete`.
+    """
+    contract = await _get(tx, contract_id)
+    change = state.complete(
+        contract,
+        on=on,
+        today=today(contract.time_zone),
+        open_change_orders=await change_orders.open_count(tx, contract_id),
+        at=at,
+    )
+    await contracts.save(tx, change)
+    return change.state
+
+
+async def _require_attached(tx: AsyncConnection, contract: Contract, sha256: str) -> None:
+    if not await quote_documents.is_attached(
+        tx, contract.quote_id, contract.quote_version, bytes.fromhex(sha256)
+    ):
+        raise DocumentNotAttached(
+            f"the quote of contract {contract.number} has no document with this hash",
+            field="document_sha256",
+            advice="attach the signed document to the quote first, or send the hash alone",
+        )
 
 
 async def _get(tx: AsyncConnection, contract_id: ContractId) -> Contract:

@@ -1,5 +1,9 @@
 """Commands on legal entities."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from customer_contract.domain import legal_entity as domain
@@ -7,7 +11,7 @@ from customer_contract.domain.legal_entity import EntityProfile, LegalEntity
 from customer_contract.domain.values import LegalEntityId
 from customer_contract.domain.versions import require_version
 from customer_contract.repository import legal_entity as repository
-from throughline_runtime.identity import require_entity, require_every_entity
+from throughline_runtime.identity import current_caller, require_entity, require_every_entity
 from throughline_runtime.ids import new_id
 
 
@@ -28,9 +32,16 @@ async def create(
 
 
 async def update(
-    tx: AsyncConnection, legal_entity_id: LegalEntityId, profile: EntityProfile, *, version: int
+    tx: AsyncConnection,
+    legal_entity_id: LegalEntityId,
+    profile: EntityProfile,
+    *,
+    version: int,
+    keeps_details: bool,
 ) -> LegalEntity:
     """Replace what may be edited and announce `LegalEntityRecorded`, if anything differs.
+
+    `keeps_details`: the profile says nothing about them, and what is known stays.
 
     Raises:
         LegalEntityNotFound, EntityForbidden, StaleVersion: the company.
@@ -39,7 +50,35 @@ async def update(
     require_entity(legal_entity_id)
     entity = await repository.get(tx, legal_entity_id)
     require_version(entity.version, version)
+    if keeps_details:
+        profile = replace(profile, details=entity.profile.details)
     change = domain.revise(entity, profile)
     if change.events:
-        await repository.save(tx, change)
+        await repository.save(tx, change, moved_by=current_caller().subject)
+    return change.state
+
+
+async def close_period(
+    tx: AsyncConnection,
+    legal_entity_id: LegalEntityId,
+    closed_through: date | None,
+    *,
+    reason: str,
+    version: int,
+    today: Callable[[str], date],
+) -> LegalEntity:
+    """Move the last closed day and announce `LegalEntityRecorded`, if it differs.
+
+    Raises:
+        LegalEntityNotFound, EntityForbidden, StaleVersion: the company.
+        PeriodNotOver, ReasonMissing: see `domain.close_period`.
+    """
+    require_entity(legal_entity_id)
+    entity = await repository.get(tx, legal_entity_id)
+    require_version(entity.version, version)
+    change = domain.close_period(
+        entity, closed_through, reason=reason, today=today(entity.profile.time_zone)
+    )
+    if change.events:
+        await repository.save(tx, change, moved_by=current_caller().subject)
     return change.state

@@ -5,18 +5,39 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
+from customer_contract.domain.line_terms import (
+    AmountNotPositive,
+    check_amounts,
+    check_revenue_method,
+    check_terms,
+)
 from customer_contract.domain.service_line import (
     WHOLE_PERCENT,
+    ActivityMultiplier,
     BillingModel,
+    Delivery,
+    Dimensions,
+    ExpensePolicy,
+    FixedFeeBilling,
     LineDefaults,
     LineRate,
     Milestone,
     ModelTerms,
+    Proration,
+    RetainerTerms,
+    RevenueMethod,
     ServiceLine,
-    check_terms,
+    UsageTerms,
     price,
+    usual_revenue_method,
+    usual_terms,
 )
-from customer_contract.domain.values import QuoteLineId, SourceRef, require_currency
+from customer_contract.domain.values import (
+    LegalEntityId,
+    QuoteLineId,
+    SourceRef,
+    require_currency,
+)
 from throughline_core.errors import InvalidArgument
 from throughline_core.money import Money
 from throughline_core.period import Period
@@ -34,12 +55,6 @@ class ModelDiffers(InvalidArgument):
     """The line contradicts the catalogue about how the service is billed."""
 
     code = "service_line.model_differs"
-
-
-class AmountNotPositive(InvalidArgument):
-    """A price below nought, or a rate or limit that is not above it."""
-
-    code = "service_line.amount_not_positive"
 
 
 class DiscountTooHigh(InvalidArgument):
@@ -68,7 +83,7 @@ class OutsideTerm(InvalidArgument):
 
 @dataclass(frozen=True, slots=True)
 class LineOffer:
-    """A line as it is asked for; None and empty terms are left to the catalogue."""
+    """A line as it is asked for; None, nought and empty terms are left to the catalogue."""
 
     service_code: str
     description: str | None
@@ -88,6 +103,19 @@ class LineOffer:
     in_advance: bool | None
     markup_percent: Decimal | None
     source: SourceRef | None
+    fixed_fee_billing: FixedFeeBilling | None = None
+    period_months: int = 0
+    proration: Proration | None = None
+    retainer: RetainerTerms | None = None
+    usage: UsageTerms | None = None
+    expense_policy: ExpensePolicy | None = None
+    multipliers: tuple[ActivityMultiplier, ...] = ()
+    delivering_legal_entity_id: LegalEntityId | None = None
+    region: str = ""
+    revenue_method: RevenueMethod | None = None
+    dimensions: Dimensions | None = None
+    cost_budget: Money | None = None
+    quote_line_id: QuoteLineId | None = None
 
 
 def complete(
@@ -107,8 +135,8 @@ def complete(
     Raises:
         LineIncomplete, ModelDiffers, OutsideTerm, DiscountTooHigh: the line.
         TotalMismatch, AmountNotPositive, AmountTooLarge: its amounts.
-        TermOfAnotherModel, TermsMissing, MilestoneShares, MilestoneKeyRepeated, RoleRepeated: its
-            terms.
+        TermOfAnotherModel, TermsMissing, MilestoneAmounts, RevenueMethodUnfit, and what else
+            `line_terms.check_terms` refuses: its terms.
         MixedCurrencies: an amount is not in `currency`.
     """
     _require_within(offer, term, field)
@@ -118,12 +146,9 @@ def complete(
         )
     billing_model = _model_of(offer, defaults, field)
     net_total = _net_total_of(offer, currency, field)
-    terms = _terms_of(offer, defaults)
+    terms = usual_terms(billing_model, _terms_of(offer, defaults))
     check_terms(billing_model, terms, field=field)
-    for index, rate in enumerate(terms.rates):
-        _require_positive(rate.hourly_rate, currency, field=f"{field}.rates[{index}].hourly_rate")
-    if terms.not_to_exceed is not None:
-        _require_positive(terms.not_to_exceed, currency, field=f"{field}.not_to_exceed")
+    check_amounts(terms, net_total, field=field)
     name, tax_category, template_code = (
         (defaults.name, defaults.tax_category, defaults.template_code)
         if defaults
@@ -145,6 +170,7 @@ def complete(
         end_on=offer.end_on,
         terms=replace(terms, milestones=price(terms.milestones, net_total)),
         source=offer.source,
+        delivery=_delivery_of(offer, defaults, billing_model, terms, currency, field),
     )
 
 
@@ -165,8 +191,9 @@ def _model_of(offer: LineOffer, defaults: LineDefaults | None, field: str) -> Bi
 
 def _terms_of(offer: LineOffer, defaults: LineDefaults | None) -> ModelTerms:
     usual = ModelTerms() if defaults is None else defaults.terms
+    by_progress = offer.fixed_fee_billing is FixedFeeBilling.PERCENT_COMPLETE
     return ModelTerms(
-        milestones=offer.milestones or usual.milestones,
+        milestones=offer.milestones or (() if by_progress else usual.milestones),
         rates=offer.rates,
         not_to_exceed=offer.not_to_exceed,
         anchor_day=usual.anchor_day if offer.anchor_day is None else offer.anchor_day,
@@ -174,18 +201,44 @@ def _terms_of(offer: LineOffer, defaults: LineDefaults | None) -> ModelTerms:
         markup_percent=(
             usual.markup_percent if offer.markup_percent is None else offer.markup_percent
         ),
+        fixed_fee_billing=offer.fixed_fee_billing or usual.fixed_fee_billing,
+        period_months=offer.period_months or usual.period_months,
+        proration=offer.proration or usual.proration,
+        retainer=offer.retainer or usual.retainer,
+        usage=offer.usage or usual.usage,
+        expense_policy=offer.expense_policy or usual.expense_policy,
+        multipliers=offer.multipliers or usual.multipliers,
+    )
+
+
+def _delivery_of(
+    offer: LineOffer,
+    defaults: LineDefaults | None,
+    billing_model: BillingModel,
+    terms: ModelTerms,
+    currency: str,
+    field: str,
+) -> Delivery:
+    method = (
+        offer.revenue_method
+        or (defaults and defaults.revenue_method)
+        or usual_revenue_method(billing_model, terms)
+    )
+    check_revenue_method(billing_model, terms, method, field=field)
+    require_budget(offer.cost_budget, currency, field=f"{field}.cost_budget")
+    usual = Dimensions() if defaults is None else defaults.dimensions
+    return Delivery(
+        legal_entity_id=offer.delivering_legal_entity_id,
+        region=offer.region,
+        revenue_method=method,
+        dimensions=offer.dimensions or usual,
+        cost_budget=offer.cost_budget,
     )
 
 
 def _net_total_of(offer: LineOffer, currency: str, field: str) -> Money:
-    require_currency(offer.unit_price, currency, field=f"{field}.unit_price")
+    require_price(offer.unit_price, currency, field=f"{field}.unit_price")
     require_currency(offer.net_total, currency, field=f"{field}.net_total")
-    if offer.unit_price < Money.zero(currency):
-        raise AmountNotPositive(
-            "a unit price is not below nought",
-            field=f"{field}.unit_price",
-            advice="lower the price of another line instead",
-        )
     net_total = (offer.unit_price * offer.quantity).rounded()
     require_printable(net_total, field=f"{field}.quantity")
     if offer.net_total is not None and offer.net_total != net_total:
@@ -207,10 +260,34 @@ def _require_within(offer: LineOffer, term: Period, field: str) -> None:
         )
 
 
-def _require_positive(amount: Money, currency: str, *, field: str) -> None:
-    require_currency(amount, currency, field=field)
-    if amount <= Money.zero(currency):
-        raise AmountNotPositive(f"{field} has to be above nought", field=field)
+def require_price(unit_price: Money, currency: str, *, field: str) -> None:
+    """Refuse a unit price below nought, or in another currency than the document.
+
+    Raises:
+        AmountNotPositive, MixedCurrencies.
+    """
+    require_currency(unit_price, currency, field=field)
+    if unit_price < Money.zero(currency):
+        raise AmountNotPositive(
+            "a unit price is not below nought",
+            field=field,
+            advice="lower the price of another line instead",
+        )
+
+
+def require_budget(budget: Money | None, currency: str, *, field: str) -> None:
+    """Refuse a budget below nought, or in another currency than the document; None passes.
+
+    Raises:
+        AmountNotPositive, MixedCurrencies.
+    """
+    require_currency(budget, currency, field=field)
+    if budget is not None and budget < Money.zero(currency):
+        raise AmountNotPositive(
+            "a budget is not below nought",
+            field=field,
+            advice="leave it out where nothing is planned",
+        )
 
 
 def require_printable(amount: Money, *, field: str) -> None:

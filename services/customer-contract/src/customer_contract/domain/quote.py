@@ -1,13 +1,14 @@
 """Quotes: versioned offers. An approved version is frozen; a revision is the next version."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Final
 from uuid import UUID
 
 from customer_contract.domain.line_offer import LineOffer, complete, require_printable
+from customer_contract.domain.price_policy import PricePolicy
+from customer_contract.domain.quote_review import UNREVIEWED, Review, judge
 from customer_contract.domain.service_line import LineDefaults, ServiceLine
 from customer_contract.domain.values import (
     CustomerId,
@@ -17,7 +18,6 @@ from customer_contract.domain.values import (
     SourceRef,
     require_known,
 )
-from throughline_core.change import Change
 from throughline_core.errors import (
     FailedPrecondition,
     InvalidArgument,
@@ -26,7 +26,6 @@ from throughline_core.errors import (
 )
 from throughline_core.money import Money
 from throughline_core.period import Period
-from throughline_core.transition import move
 
 
 class QuoteStatus(StrEnum):
@@ -39,31 +38,21 @@ class QuoteStatus(StrEnum):
     REJECTED = "rejected"
     EXPIRED = "expired"
     SUPERSEDED = "superseded"
+    WITHDRAWN = "withdrawn"
 
 
-TRANSITIONS: Final[Mapping[QuoteStatus, frozenset[QuoteStatus]]] = {
-    QuoteStatus.DRAFT: frozenset({QuoteStatus.IN_REVIEW, QuoteStatus.SUPERSEDED}),
-    QuoteStatus.IN_REVIEW: frozenset(
-        {
-            QuoteStatus.APPROVED,
-            QuoteStatus.REJECTED,
-            QuoteStatus.EXPIRED,
-            QuoteStatus.SUPERSEDED,
-        }
-    ),
-    QuoteStatus.APPROVED: frozenset(
-        {
-            QuoteStatus.ACCEPTED,
-            QuoteStatus.REJECTED,
-            QuoteStatus.EXPIRED,
-            QuoteStatus.SUPERSEDED,
-        }
-    ),
-    QuoteStatus.ACCEPTED: frozenset(),
-    QuoteStatus.REJECTED: frozenset({QuoteStatus.SUPERSEDED}),
-    QuoteStatus.EXPIRED: frozenset({QuoteStatus.SUPERSEDED}),
-    QuoteStatus.SUPERSEDED: frozenset(),
-}
+class RejectionCode(StrEnum):
+    """Why an offer was turned down or taken back, to count by."""
+
+    PRICE = "price"
+    DISCOUNT = "discount"
+    SCOPE = "scope"
+    TERMS = "terms"
+    CAPACITY = "capacity"
+    COMPETITOR = "competitor"
+    CUSTOMER_DECISION = "customer_decision"
+    MISTAKE = "mistake"
+    OTHER = "other"
 
 
 class TermEmpty(InvalidArgument):
@@ -78,16 +67,34 @@ class SourceRepeated(InvalidArgument):
     code = "quote.source_repeated"
 
 
-class ApprovedByProposer(PermissionDenied):
-    """Who wrote an offer does not approve it."""
-
-    code = "quote.approved_by_proposer"
-
-
 class ApprovalNotTrusted(PermissionDenied):
     """A person claims that another system approved; only its connector can say so."""
 
     code = "quote.approval_not_trusted"
+
+
+class AlreadyExpired(InvalidArgument):
+    """The offer's validity would be over before anybody could approve it."""
+
+    code = "quote.already_expired"
+
+
+class WrittenElsewhere(FailedPrecondition):
+    """Another system owns the offer: it is changed there."""
+
+    code = "quote.written_elsewhere"
+
+
+class LineNotOffered(InvalidArgument):
+    """A revision names a line that the version before does not have."""
+
+    code = "quote.line_not_found"
+
+
+class LineRepeated(InvalidArgument):
+    """Two lines of a revision go on from the same line."""
+
+    code = "quote.line_repeated"
 
 
 class ImportOutcome(StrEnum):
@@ -123,7 +130,10 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class QuoteTerms:
-    """An offer as asked for; `payment_terms_days` None takes the customer's."""
+    """An offer as asked for; `payment_terms_days` None takes the customer's.
+
+    `valid_until` is the last day it can be approved and signed on, None = it does not expire.
+    """
 
     customer_id: CustomerId
     legal_entity_id: LegalEntityId
@@ -133,6 +143,7 @@ class QuoteTerms:
     payment_terms_days: int | None
     purchase_order_number: str
     lines: tuple[LineOffer, ...]
+    valid_until: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +176,9 @@ class Quote:
     origin: QuoteOrigin
     approval: Approval | None = None
     rejection_reason: str = ""
+    rejection_code: RejectionCode | None = None
+    valid_until: date | None = None
+    review: Review = UNREVIEWED
 
     @property
     def net_total(self) -> Money:
@@ -176,6 +190,14 @@ class QuoteApproved:
     """A quote version was approved."""
 
     quote: Quote
+
+
+@dataclass(frozen=True, slots=True)
+class Pricing:
+    """What an offer's prices are judged by; no policy = there is none in force."""
+
+    policy: PricePolicy | None
+    catalogue_floors: Mapping[str, Sequence[Money]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +218,11 @@ def propose(
     catalogue: Mapping[str, LineDefaults],
     customer_payment_terms_days: int,
     line_id: Callable[[int], QuoteLineId],
+    pricing: Pricing,
 ) -> Quote:
     """Return the offer, complete and waiting for approval; `line_id` names the line at an index.
+
+    It is judged by the price policy in force, and keeps what that says.
 
     Raises:
         TermEmpty: the term ends before it begins.
@@ -224,9 +249,8 @@ def propose(
         )
         for index, offer in enumerate(terms.lines)
     )
-    require_printable(
-        Money.total((line.net_total for line in lines), terms.currency), field="terms.lines"
-    )
+    total = Money.total((line.net_total for line in lines), terms.currency)
+    require_printable(total, field="terms.lines")
     payment_terms_days = terms.payment_terms_days
     return Quote(
         quote_id=identity.quote_id,
@@ -246,50 +270,58 @@ def propose(
         lines=lines,
         correlation_id=identity.correlation_id,
         origin=origin,
+        valid_until=terms.valid_until,
+        review=judge(lines, total, pricing.policy, pricing.catalogue_floors),
     )
 
 
-def approve(quote: Quote, approval: Approval) -> Change[Quote, QuoteApproved]:
-    """Freeze the offer.
+def require_in_time(terms: QuoteTerms, *, today: date) -> None:
+    """Refuse an offer whose last day is before `today`.
 
     Raises:
-        ApprovedByProposer: the approver wrote it.
-        IllegalTransition: it does not wait for approval.
+        AlreadyExpired: it is.
     """
-    if approval.by == quote.origin.proposed_by:
-        raise ApprovedByProposer(
-            f"quote {quote.number} was written by the same person",
-            advice="let somebody else approve it",
+    if terms.valid_until is not None and terms.valid_until < today:
+        raise AlreadyExpired(
+            f"the offer would be valid until {terms.valid_until}, today is {today}",
+            field="terms.valid_until",
+            advice="send a day from today on, or none",
         )
-    approved = replace(_move(quote, QuoteStatus.APPROVED), approval=approval)
-    return Change(approved, (QuoteApproved(approved),))
 
 
-def reject(quote: Quote, *, reason: str) -> Quote:
-    """Turn the offer down; a contract drafted from it can no longer be signed.
+def require_ours(quote: Quote) -> None:
+    """Refuse to revise an offer that another system owns.
 
     Raises:
-        IllegalTransition: it was accepted, or is out of date already.
+        WrittenElsewhere: it does.
     """
-    return replace(_move(quote, QuoteStatus.REJECTED), rejection_reason=reason)
+    source = quote.origin.source
+    if source is not None:
+        raise WrittenElsewhere(
+            f"quote {quote.number} comes from {source.system}",
+            advice="change it there and have it imported",
+        )
 
 
-def accept(quote: Quote) -> Quote:
-    """Note that the customer signed what was offered.
+def require_known_lines(former: Sequence[ServiceLine], offers: Sequence[LineOffer]) -> None:
+    """Refuse offers that go on from lines the version before does not have, or twice from one.
 
     Raises:
-        IllegalTransition: the version is not approved, or has been replaced since.
+        LineNotOffered, LineRepeated.
     """
-    return _move(quote, QuoteStatus.ACCEPTED)
-
-
-def supersede(quote: Quote) -> Quote:
-    """Make room for the next version.
-
-    Raises:
-        IllegalTransition: the offer was accepted, or has been replaced already.
-    """
-    return _move(quote, QuoteStatus.SUPERSEDED)
+    known = {line.quote_line_id for line in former}
+    for index, offer in enumerate(offers):
+        line_id, field = offer.quote_line_id, f"terms.lines[{index}].quote_line_id"
+        if line_id is None:
+            continue
+        if line_id not in known:
+            raise LineNotOffered(
+                f"the version before has no line {line_id}",
+                field=field,
+                advice="leave the id out for a new line",
+            )
+        if any(line_id == earlier.quote_line_id for earlier in offers[:index]):
+            raise LineRepeated("two lines go on from one", field=field)
 
 
 def require_latest(quote: Quote, quote_version: int) -> None:
@@ -331,8 +363,3 @@ def require_distinct_sources(offers: Sequence[LineOffer]) -> None:
         raise SourceRepeated(
             "two lines name the same source", field="terms.lines", advice="send each line once"
         )
-
-
-def _move(quote: Quote, target: QuoteStatus) -> Quote:
-    status = move(f"quote {quote.number}", quote.status, target, TRANSITIONS)
-    return replace(quote, status=status, version=quote.version + 1)

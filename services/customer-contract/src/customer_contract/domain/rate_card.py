@@ -1,4 +1,4 @@
-"""Rate cards: what an hour costs, for whom and when, and which of several rates holds."""
+"""Rate cards: what an hour costs, for whom and when, as proposed and as published."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -7,7 +7,7 @@ from datetime import date, datetime
 from enum import IntEnum
 from itertools import pairwise
 
-from customer_contract.domain.service_line import ServiceLine
+from customer_contract.domain.service_line import ActivityMultiplier
 from customer_contract.domain.values import (
     CustomerId,
     LegalEntityId,
@@ -17,7 +17,7 @@ from customer_contract.domain.values import (
     require_known,
 )
 from throughline_core.change import Change
-from throughline_core.errors import FailedPrecondition, InvalidArgument, NotFound
+from throughline_core.errors import FailedPrecondition, InvalidArgument
 from throughline_core.money import Money
 
 
@@ -45,10 +45,22 @@ class ScopeChanged(FailedPrecondition):
     code = "rate_card.scope_changed"
 
 
-class NoRate(NotFound):
-    """Nothing that was agreed or published says what this hour costs."""
+class MultiplierRepeated(InvalidArgument):
+    """An activity has two factors on one card."""
 
-    code = "rate_card.no_rate"
+    code = "rate_card.multiplier_repeated"
+
+
+class CardUnchanged(FailedPrecondition):
+    """The version in force says the same."""
+
+    code = "rate_card.unchanged"
+
+
+class NotProposed(FailedPrecondition):
+    """Nobody has proposed the card with this content."""
+
+    code = "rate_card.not_proposed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +96,26 @@ class CardScope:
 
 
 @dataclass(frozen=True, slots=True)
+class CardContent:
+    """What a version of the card with this code says."""
+
+    code: str
+    name: str
+    scope: CardScope
+    entries: tuple[RateEntry, ...]
+    multipliers: tuple[ActivityMultiplier, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CardDraft:
+    """The version that is to follow the one in force, not published yet."""
+
+    rate_card_id: RateCardId
+    version: int
+    content: CardContent
+
+
+@dataclass(frozen=True, slots=True)
 class RateCard:
     """A published version, frozen; `published_at` is when it was recorded."""
 
@@ -94,6 +126,13 @@ class RateCard:
     scope: CardScope
     entries: tuple[RateEntry, ...]
     published_at: datetime
+    multipliers: tuple[ActivityMultiplier, ...] = ()
+    proposed_by: str = ""
+    published_by: str = ""
+
+    @property
+    def content(self) -> CardContent:
+        return CardContent(self.code, self.name, self.scope, self.entries, self.multipliers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,33 +142,49 @@ class RateCardPublished:
     card: RateCard
 
 
-def publish(
-    latest: RateCard | None,
-    *,
-    rate_card_id: RateCardId,
-    code: str,
-    name: str,
-    scope: CardScope,
-    entries: Sequence[RateEntry],
-    at: datetime,
-) -> Change[RateCard, RateCardPublished]:
-    """Make the version that follows `latest`, or the first one.
+def draft(latest: RateCard | None, content: CardContent, *, rate_card_id: RateCardId) -> CardDraft:
+    """Return the version that would follow `latest`, or the first one.
 
     Raises:
         ScopeChanged: the currency or the owner differs from the earlier versions'.
         OverlappingEntries, EmptyPeriod, RateNotPositive, MixedCurrencies: the rates.
+        MultiplierRepeated: the factors.
         UnknownCurrency: the currency is no ISO 4217 code.
+        CardUnchanged: it says what `latest` says.
     """
-    require_known(scope.currency, field="currency")
-    if latest is not None and latest.scope != scope:
+    require_known(content.scope.currency, field="currency")
+    if latest is not None and latest.scope != content.scope:
         raise ScopeChanged(
-            f"card {code} has had another currency or owner since its first version",
-            advice="publish it under another code",
+            f"card {content.code} has had another currency or owner since its first version",
+            advice="propose it under another code",
         )
-    _check_entries(entries, scope.currency)
-    version = 1 if latest is None else latest.version + 1
-    card = RateCard(rate_card_id, version, code, name, scope, tuple(entries), at)
-    return Change(card, (RateCardPublished(card),))
+    _check_entries(content.entries, content.scope.currency)
+    activities = [multiplier.activity for multiplier in content.multipliers]
+    if len(set(activities)) != len(activities):
+        raise MultiplierRepeated("an activity has one factor on a card", field="multipliers")
+    if latest is not None and latest.content == content:
+        raise CardUnchanged(f"version {latest.version} of {content.code} says the same already")
+    return CardDraft(rate_card_id, 1 if latest is None else latest.version + 1, content)
+
+
+def publish(
+    card: CardDraft, *, proposed_by: str, published_by: str, at: datetime
+) -> Change[RateCard, RateCardPublished]:
+    """Put a drafted version into force."""
+    content = card.content
+    published = RateCard(
+        rate_card_id=card.rate_card_id,
+        version=card.version,
+        code=content.code,
+        name=content.name,
+        scope=content.scope,
+        entries=content.entries,
+        published_at=at,
+        multipliers=content.multipliers,
+        proposed_by=proposed_by,
+        published_by=published_by,
+    )
+    return Change(published, (RateCardPublished(published),))
 
 
 def _check_entries(entries: Sequence[RateEntry], currency: str) -> None:
@@ -175,54 +230,6 @@ class Deal:
     rate_card_id: RateCardId | None
 
 
-@dataclass(frozen=True, slots=True)
-class Hour:
-    """An hour to be priced; None stands for nobody in particular, no level, no region."""
-
-    work_date: date
-    role: str
-    level: str | None = None
-    region: str | None = None
-    person_id: PersonId | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ResolvedRate:
-    """The price of an hour, how it was found, and the card; None when the line names the rate."""
-
-    hourly_rate: Money
-    path: str
-    card: RateCard | None
-
-
-def resolve(hour: Hour, line: ServiceLine, deal: Deal, cards: Iterable[RateCard]) -> ResolvedRate:
-    """Return the rate that holds, by the first match of the agreed order.
-
-    The line's own rate for the role; then the contract's card, the customer's, the entity's, the
-    firm's. Among cards of one owner the one published last is asked first. On a card a person's
-    rate goes before anybody's, then one for the level, then one for the region.
-
-    Raises:
-        NoRate: nothing matches.
-    """
-    for rate in line.terms.rates:
-        if rate.role == hour.role:
-            return ResolvedRate(
-                rate.hourly_rate,
-                f"role {hour.role}, as agreed on contract line {line.position}",
-                None,
-            )
-    for owner, card in _in_order(cards, deal):
-        entry = _best(card.entries, hour)
-        if entry is not None:
-            return ResolvedRate(entry.hourly_rate, _path(owner, card, entry.key), card)
-    raise NoRate(
-        f"no rate for role {hour.role} on {hour.work_date}",
-        field="role",
-        advice="agree a rate on the contract line, or publish a card with the role",
-    )
-
-
 def in_scope(card: RateCard, deal: Deal) -> Owner | None:
     """Return whose card it is to this deal, None when it has no say."""
     scope = card.scope
@@ -237,40 +244,9 @@ def in_scope(card: RateCard, deal: Deal) -> Owner | None:
     return Owner.FIRM if scope.legal_entity_id is None else Owner.ENTITY
 
 
-def _in_order(cards: Iterable[RateCard], deal: Deal) -> list[tuple[Owner, RateCard]]:
+def in_order(cards: Iterable[RateCard], deal: Deal) -> list[tuple[Owner, RateCard]]:
+    """Return the cards that have a say, in the order in which they are asked."""
     owned = [(owner, card) for card in cards if (owner := in_scope(card, deal)) is not None]
     # The id decides between two cards of one instant, so that everybody finds the same rate.
     owned.sort(key=lambda pair: (pair[1].published_at, pair[1].rate_card_id), reverse=True)
     return sorted(owned, key=lambda pair: pair[0])
-
-
-def _best(entries: Iterable[RateEntry], hour: Hour) -> RateEntry | None:
-    matching = [entry for entry in entries if _matches(entry, hour)]
-    return max(matching, key=lambda entry: _rank(entry.key), default=None)
-
-
-def _matches(entry: RateEntry, hour: Hour) -> bool:
-    key = entry.key
-    return (
-        key.role == hour.role
-        and key.level in {None, hour.level}
-        and key.region in {None, hour.region}
-        and key.person_id in {None, hour.person_id}
-        and entry.holds_on(hour.work_date)
-    )
-
-
-def _rank(key: RateKey) -> tuple[bool, bool, bool]:
-    return (key.person_id is not None, key.level is not None, key.region is not None)
-
-
-def _path(owner: Owner, card: RateCard, key: RateKey) -> str:
-    parts = [f"role {key.role}"]
-    if key.level is not None:
-        parts.append(f"level {key.level}")
-    if key.region is not None:
-        parts.append(f"region {key.region}")
-    if key.person_id is not None:
-        parts.append("the person's own rate")
-    parts.append(f"on the {owner.name.lower()}'s card {card.code} version {card.version}")
-    return ", ".join(parts)

@@ -1,14 +1,13 @@
-"""Service lines: what is sold, under which billing model, complete and consistent."""
+"""Service lines: what is sold, under which billing model and on which terms."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from customer_contract.domain.values import QuoteLineId, SourceRef
-from throughline_core.errors import InvalidArgument
+from customer_contract.domain.values import LegalEntityId, PersonId, QuoteLineId, SourceRef
 from throughline_core.money import Money
 
 WHOLE_PERCENT: Final = Decimal(100)
@@ -25,77 +24,164 @@ class BillingModel(StrEnum):
     USAGE = "usage"
 
 
-LIMITED_MODELS: Final = frozenset({BillingModel.TIME_AND_MATERIALS, BillingModel.PASS_THROUGH})
+LIMITED_MODELS: Final = frozenset(
+    {
+        BillingModel.TIME_AND_MATERIALS,
+        BillingModel.PASS_THROUGH,
+        BillingModel.RETAINER,
+        BillingModel.USAGE,
+    }
+)
 """Models whose amount is open until the work is done, so that a not-to-exceed means something."""
 
-_TERMS_OF: Final[Mapping[BillingModel, frozenset[str]]] = {
-    BillingModel.TIME_AND_MATERIALS: frozenset({"rates", "not_to_exceed"}),
-    BillingModel.FIXED_FEE: frozenset({"milestones"}),
-    BillingModel.RECURRING: frozenset({"anchor_day", "in_advance"}),
-    BillingModel.PASS_THROUGH: frozenset({"markup_percent", "not_to_exceed"}),
-    BillingModel.RETAINER: frozenset(),
-    BillingModel.USAGE: frozenset(),
-}
-_NEEDED_TERM_OF: Final[Mapping[BillingModel, str]] = {
-    BillingModel.FIXED_FEE: "milestones",
-    BillingModel.RECURRING: "anchor_day",
-    BillingModel.PASS_THROUGH: "markup_percent",
-}
+
+class RevenueMethod(StrEnum):
+    """When a line's revenue is recognised."""
+
+    AS_DELIVERED = "as_delivered"
+    PERCENT_COMPLETE = "percent_complete"
+    ON_ACCEPTANCE = "on_acceptance"
+    RATABLE = "ratable"
 
 
-class TermOfAnotherModel(InvalidArgument):
-    """The line carries a term its billing model has no use for."""
+class FixedFeeBilling(StrEnum):
+    """How a fixed fee becomes billable."""
 
-    code = "service_line.term_of_another_model"
-
-
-class TermsMissing(InvalidArgument):
-    """The billing model cannot be billed without this term."""
-
-    code = "service_line.terms_missing"
+    MILESTONES = "milestones"
+    PERCENT_COMPLETE = "percent_complete"
 
 
-class MilestoneShares(InvalidArgument):
-    """The shares of a line's milestones do not sum to 100 percent."""
+class Proration(StrEnum):
+    """How a part of a period is charged."""
 
-    code = "service_line.milestone_shares"
-
-
-class MilestoneKeyRepeated(InvalidArgument):
-    """Two milestones of a line have one key."""
-
-    code = "service_line.milestone_key_repeated"
+    ACTUAL_DAYS = "actual_days"
+    THIRTY_DAYS = "thirty_days"
+    NONE = "none"
 
 
-class RoleRepeated(InvalidArgument):
-    """A line names two rates for one role."""
+class RetainerRollOver(StrEnum):
+    """What happens to the unused part of a retainer when its period ends."""
 
-    code = "service_line.role_repeated"
+    NONE = "none"
+    CARRY = "carry"
+
+
+class RetainerOverage(StrEnum):
+    """What happens to work beyond a retainer's balance."""
+
+    BILL = "bill"
+    HOLD = "hold"
+
+
+class UsageAggregation(StrEnum):
+    """How the readings of a period become one billed quantity."""
+
+    SUM = "sum"
+    MAX = "max"
+    LAST = "last"
 
 
 @dataclass(frozen=True, slots=True)
 class Milestone:
-    """A part of a fixed fee; `amount` is None on a plan that has no total yet."""
+    """A part of a fixed fee, agreed as a share or as an amount.
+
+    `share_percent` is None where an amount was agreed; `amount` is None on a plan that has no
+    total yet.
+    """
 
     key: str
     name: str
-    share_percent: Decimal
+    share_percent: Decimal | None
     due_on: date | None
     amount: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LineRate:
-    """The agreed price of a role's hour; `planned_hours` is nought when open."""
+    """The agreed price of a role's hour; `planned_hours` is nought when open.
+
+    With a person it is that person's rate, which goes before the role's.
+    """
 
     role: str
     hourly_rate: Money
     planned_hours: Decimal
+    person_id: PersonId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetainerTerms:
+    """A block for each period: of `hours`, or without them of the line's unit price.
+
+    `roll_over_limit_percent` is of a period's block, None = all of it; what is carried on expires
+    after so many periods, 0 = at the end of the contract. Without an overage rate the agreed
+    rates price what exceeds the balance.
+    """
+
+    period_months: int
+    hours: Decimal | None
+    roll_over: RetainerRollOver
+    roll_over_limit_percent: Decimal | None
+    expires_after_periods: int
+    overage: RetainerOverage
+    overage_rate: Money | None
+
+
+@dataclass(frozen=True, slots=True)
+class UsageTier:
+    """The price of the units up to `up_to`, counted from the first; None on the last tier."""
+
+    up_to: Decimal | None
+    unit_price: Money
+
+
+@dataclass(frozen=True, slots=True)
+class UsageTerms:
+    """Metered units, billed after each period of so many months beyond what is included."""
+
+    meter: str
+    period_months: int
+    aggregation: UsageAggregation
+    included_quantity: Decimal
+    tiers: tuple[UsageTier, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExpenseRule:
+    """The rule for one category: a cap for a person and day, a markup of its own."""
+
+    category: str
+    daily_cap: Money | None
+    markup_percent: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpensePolicy:
+    """Which expenses are taken; no rules = all of them. Without `receipt_from` all need one."""
+
+    rules: tuple[ExpenseRule, ...]
+    receipt_from: Money | None
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityMultiplier:
+    """What an hour of a special activity costs in terms of the ordinary rate."""
+
+    activity: str
+    factor: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Dimensions:
+    """Where an amount belongs in the books; empty = nowhere in particular."""
+
+    department: str = ""
+    practice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelTerms:
-    """The terms that only some billing models have; `anchor_day` is 0 for none."""
+    """The terms that only some billing models have; `anchor_day`, `period_months` 0 for none."""
 
     milestones: tuple[Milestone, ...] = ()
     rates: tuple[LineRate, ...] = ()
@@ -103,6 +189,13 @@ class ModelTerms:
     anchor_day: int = 0
     in_advance: bool = False
     markup_percent: Decimal | None = None
+    fixed_fee_billing: FixedFeeBilling | None = None
+    period_months: int = 0
+    proration: Proration | None = None
+    retainer: RetainerTerms | None = None
+    usage: UsageTerms | None = None
+    expense_policy: ExpensePolicy | None = None
+    multipliers: tuple[ActivityMultiplier, ...] = ()
 
     @property
     def given(self) -> frozenset[str]:
@@ -114,8 +207,29 @@ class ModelTerms:
             "anchor_day": self.anchor_day != 0,
             "in_advance": self.in_advance,
             "markup_percent": self.markup_percent is not None,
+            "fixed_fee_billing": self.fixed_fee_billing is not None,
+            "period_months": self.period_months != 0,
+            "proration": self.proration is not None,
+            "retainer": self.retainer is not None,
+            "usage": self.usage is not None,
+            "expense_policy": self.expense_policy is not None,
+            "multipliers": bool(self.multipliers),
         }
         return frozenset(name for name, given in is_given.items() if given)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Who delivers a line and how the firm accounts for it, whatever its billing model.
+
+    No legal entity = the one that sells; an empty region makes no difference.
+    """
+
+    legal_entity_id: LegalEntityId | None = None
+    region: str = ""
+    revenue_method: RevenueMethod = RevenueMethod.AS_DELIVERED
+    dimensions: Dimensions = Dimensions()
+    cost_budget: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,78 +251,71 @@ class ServiceLine:
     end_on: date | None
     terms: ModelTerms
     source: SourceRef | None
+    delivery: Delivery = Delivery()
 
 
 @dataclass(frozen=True, slots=True)
 class LineDefaults:
-    """What the catalogue says of a service code: a line takes over what it leaves out."""
+    """What the catalogue says of a service code: a line takes over what it leaves out.
+
+    Without a revenue method the one usual for the billing model is taken.
+    """
 
     name: str
     billing_model: BillingModel
     tax_category: str
     template_code: str
     terms: ModelTerms
+    revenue_method: RevenueMethod | None = None
+    dimensions: Dimensions = Dimensions()
 
 
-def check_terms(
-    billing_model: BillingModel, terms: ModelTerms, *, field: str, is_default: bool = False
-) -> None:
-    """Refuse terms that do not make sense under the billing model.
+_USUAL_METHOD: Final = {
+    BillingModel.TIME_AND_MATERIALS: RevenueMethod.AS_DELIVERED,
+    BillingModel.RECURRING: RevenueMethod.RATABLE,
+    BillingModel.PASS_THROUGH: RevenueMethod.AS_DELIVERED,
+    BillingModel.RETAINER: RevenueMethod.AS_DELIVERED,
+    BillingModel.USAGE: RevenueMethod.AS_DELIVERED,
+}
 
-    The catalogue's defaults may leave the milestones of a fixed fee to its lines.
 
-    Raises:
-        TermOfAnotherModel, TermsMissing, MilestoneShares, MilestoneKeyRepeated, RoleRepeated.
-    """
-    foreign = terms.given - _TERMS_OF[billing_model]
-    if foreign:
-        name = min(foreign)
-        raise TermOfAnotherModel(
-            f"{name} means nothing on a line billed as {billing_model}",
-            field=_path(field, name),
-            advice="leave it out, or choose the billing model it belongs to",
-        )
-    needed = _NEEDED_TERM_OF.get(billing_model)
-    left_open = {"milestones"} if is_default else set()
-    if needed is not None and needed not in terms.given | left_open:
-        raise TermsMissing(
-            f"a line billed as {billing_model} needs {needed}",
-            field=_path(field, needed),
-            advice="send it, or put a default into the catalogue",
-        )
-    _check_milestones(terms.milestones, _path(field, "milestones"))
-    roles = [rate.role for rate in terms.rates]
-    if len(set(roles)) != len(roles):
-        raise RoleRepeated(
-            "a role has one rate on a line",
-            field=_path(field, "rates"),
-            advice="use a rate card where levels or regions have rates of their own",
-        )
+def usual_terms(billing_model: BillingModel, terms: ModelTerms) -> ModelTerms:
+    """Return the terms with what is usual under the model where they leave it open."""
+    match billing_model:
+        case BillingModel.FIXED_FEE:
+            billing = terms.fixed_fee_billing or FixedFeeBilling.MILESTONES
+            return replace(terms, fixed_fee_billing=billing)
+        case BillingModel.RECURRING:
+            return replace(
+                terms,
+                period_months=terms.period_months or 1,
+                proration=terms.proration or Proration.ACTUAL_DAYS,
+            )
+        case BillingModel.RETAINER:
+            return replace(terms, proration=terms.proration or Proration.ACTUAL_DAYS)
+        case _:
+            return terms
+
+
+def usual_revenue_method(billing_model: BillingModel, terms: ModelTerms) -> RevenueMethod:
+    """Return when revenue is usually recognised under the model."""
+    if billing_model is not BillingModel.FIXED_FEE:
+        return _USUAL_METHOD[billing_model]
+    if terms.fixed_fee_billing is FixedFeeBilling.PERCENT_COMPLETE:
+        return RevenueMethod.PERCENT_COMPLETE
+    return RevenueMethod.ON_ACCEPTANCE
 
 
 def price(milestones: Sequence[Milestone], net_total: Money) -> tuple[Milestone, ...]:
-    """Return the milestones with their amounts, which sum to `net_total`."""
-    if not milestones:
-        return ()
-    amounts = net_total.split([milestone.share_percent for milestone in milestones])
+    """Return the milestones with their amounts, which sum to `net_total`.
+
+    Those agreed as amounts keep them; `line_terms.check_terms` has seen that a plan is one or the
+    other.
+    """
+    shares = [one.share_percent for one in milestones if one.share_percent is not None]
+    if not shares:
+        return tuple(milestones)
     return tuple(
         replace(milestone, amount=amount)
-        for milestone, amount in zip(milestones, amounts, strict=True)
+        for milestone, amount in zip(milestones, net_total.split(shares), strict=True)
     )
-
-
-def _check_milestones(milestones: Sequence[Milestone], field: str) -> None:
-    keys = [milestone.key for milestone in milestones]
-    if len(set(keys)) != len(keys):
-        raise MilestoneKeyRepeated("each milestone of a line has a key of its own", field=field)
-    shares = sum((milestone.share_percent for milestone in milestones), Decimal(0))
-    if milestones and shares != WHOLE_PERCENT:
-        raise MilestoneShares(
-            f"the milestones' shares sum to {shares:f} percent",
-            field=field,
-            advice="let the shares of a line sum to 100",
-        )
-
-
-def _path(field: str, name: str) -> str:
-    return f"{field}.{name}" if field else name

@@ -1,6 +1,6 @@
 """Judges tax registrations by the form and checksum of their country, without asking anybody."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -8,6 +8,8 @@ from typing import Final
 
 from stdnum import get_cc_module
 from stdnum.eu import vat as eu_vat
+
+from throughline_core.errors import InvalidArgument
 
 
 class TaxStatus(StrEnum):
@@ -25,6 +27,32 @@ class TaxRegistration:
 
     tax_id: str | None
     status: TaxStatus
+
+
+class RegistrationRepeated(InvalidArgument):
+    """Two registrations of a party are for one jurisdiction."""
+
+    code = "tax_registration.repeated"
+
+
+class RegistrationIncomplete(InvalidArgument):
+    """A registration has no number, or one although it says that there is no nexus."""
+
+    code = "tax_registration.incomplete"
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A registration for tax in a country or, where it names one, in a state or province of it.
+
+    With `no_nexus` it is the decision that there is none to have, and has no number.
+    """
+
+    country: str
+    region: str
+    tax_id: str
+    status: TaxStatus = TaxStatus.NOT_REQUIRED
+    no_nexus: bool = False
 
 
 # stdnum lists Northern Ireland among them; addresses there are in GB.
@@ -50,9 +78,48 @@ def judge(country: str, tax_id: str | None) -> TaxRegistration:
     if is_valid is not None:
         status = TaxStatus.VALID if is_valid(compact) else TaxStatus.INVALID
     else:
-        is_foreign = eu_vat.is_valid(compact)
+        is_foreign = bool(country) and eu_vat.is_valid(compact)
         status = TaxStatus.INVALID if is_foreign else TaxStatus.NOT_REQUIRED
     return TaxRegistration(compact, status)
+
+
+def judge_all(registrations: Iterable[Registration], *, field: str) -> tuple[Registration, ...]:
+    """Return the registrations in compact form, each with what its country's check says.
+
+    States and provinces have no form that is known: theirs are kept as they are, without a verdict.
+
+    Raises:
+        RegistrationRepeated: two are for one jurisdiction.
+        RegistrationIncomplete: one has not exactly one of a number and `no_nexus`.
+    """
+    judged: dict[tuple[str, str], Registration] = {}
+    for index, one in enumerate(registrations):
+        if (one.country, one.region) in judged:
+            raise RegistrationRepeated(
+                f"there are two registrations for {one.country} {one.region}".rstrip(),
+                field=f"{field}[{index}]",
+                advice="send one for each country and region",
+            )
+        if one.no_nexus == bool(one.tax_id):
+            raise RegistrationIncomplete(
+                f"the entry for {one.country} {one.region}".rstrip() + " has to be either",
+                field=f"{field}[{index}].tax_id",
+                advice="send the number, or no_nexus where there is no registration to have",
+            )
+        found = judge("" if one.region else one.country, one.tax_id)
+        judged[one.country, one.region] = Registration(
+            one.country,
+            one.region,
+            found.tax_id or "",
+            TaxStatus.NOT_REQUIRED if one.no_nexus else found.status,
+            one.no_nexus,
+        )
+    return tuple(judged.values())
+
+
+def is_in_european_union(country: str) -> bool:
+    """Whether the country's businesses are registered for the Union's value added tax."""
+    return country in _EUROPEAN_UNION
 
 
 def _judge_european(country: str, compact: str) -> TaxRegistration:
@@ -66,5 +133,5 @@ def _judge_european(country: str, compact: str) -> TaxRegistration:
 
 @cache
 def _form_of(country: str) -> Callable[[str], bool] | None:
-    module = get_cc_module(country.lower(), _OTHER_FORMS.get(country, "vat"))
-    return None if module is None else module.is_valid
+    module = country and get_cc_module(country.lower(), _OTHER_FORMS.get(country, "vat"))
+    return module.is_valid if module else None

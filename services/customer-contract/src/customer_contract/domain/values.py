@@ -1,6 +1,6 @@
 """Identifiers and small values that several aggregates share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NewType
 from uuid import UUID
 
@@ -14,7 +14,11 @@ QuoteId = NewType("QuoteId", UUID)
 QuoteLineId = NewType("QuoteLineId", UUID)
 ContractId = NewType("ContractId", UUID)
 ContractLineId = NewType("ContractLineId", UUID)
+ChangeOrderId = NewType("ChangeOrderId", UUID)
 PersonId = NewType("PersonId", UUID)
+ProposalId = NewType("ProposalId", UUID)
+PricePolicyId = NewType("PricePolicyId", UUID)
+CostRateCardId = NewType("CostRateCardId", UUID)
 
 # Sales tax is a matter of the state or province there.
 _COUNTRIES_TAXED_BY_REGION: Final = frozenset({"US", "CA"})
@@ -44,11 +48,18 @@ class SourceRef:
     system: str
     object_type: str
     object_id: str
+    # How new it is there; which object it is does not depend on it.
+    object_version: str = field(default="", compare=False)
 
     @property
     def parts(self) -> tuple[str, str, str]:
         """What an id derived from the source is made of."""
         return (self.system, self.object_type, self.object_id)
+
+
+def is_taxed_by_region(country: str) -> bool:
+    """Whether sales tax is a matter of each state or province of the country."""
+    return country in _COUNTRIES_TAXED_BY_REGION
 
 
 def require_region(address: PostalAddress) -> None:
@@ -57,7 +68,7 @@ def require_region(address: PostalAddress) -> None:
     Raises:
         RegionMissing: a United States or Canadian address names no state or province.
     """
-    if address.country in _COUNTRIES_TAXED_BY_REGION and not address.region:
+    if is_taxed_by_region(address.country) and not address.region:
         raise RegionMissing(
             f"an address in {address.country} needs a state or province",
             field="address.region",

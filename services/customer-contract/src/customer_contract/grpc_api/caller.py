@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from customer_contract.domain.contract_terms import Amendment
+from customer_contract.domain.proposal import Act
 from customer_contract.domain.quote import Proposer
 from throughline_runtime.identity import Caller, current_caller
 
@@ -21,3 +22,8 @@ def read_proposer() -> Proposer:
 def read_amendment(at: datetime, *, reason: str = "") -> Amendment:
     """Return how terms written by the caller at `at` came to be."""
     return Amendment(current_caller().subject, at, reason=reason)
+
+
+def read_act(at: datetime, comment: str = "") -> Act:
+    """Return what the caller does at `at`, as it goes on record."""
+    return Act(current_caller().subject, at, comment)

@@ -3,6 +3,7 @@
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from customer_contract.commands import catalogue as commands
+from customer_contract.grpc_api.caller import read_act
 from customer_contract.queries import price_lists as queries
 from customer_contract.repository import catalogue as repository
 from customer_contract.wire.catalogue import read_defaults, write_entry
@@ -21,14 +22,18 @@ class CatalogueServicer(CatalogueServiceServicer):
 
     def __init__(self, context: Context) -> None:
         self._engine = context.engine
+        self._clock = context.clock
 
     async def PutService(
         self, request: pb.PutServiceRequest, context: object
     ) -> pb.PutServiceResponse:
         defaults = read_defaults(request)
+        act = read_act(self._clock.now())
 
         async def handle(tx: AsyncConnection) -> pb.PutServiceResponse:
-            entry = await commands.put(tx, request.code, defaults, retired=request.retired)
+            entry = await commands.put(
+                tx, request.code, defaults, retired=request.retired, by=act.by, at=act.at
+            )
             return pb.PutServiceResponse(service=write_entry(entry))
 
         return await once(self._engine, request, pb.PutServiceResponse, handle)
@@ -39,6 +44,14 @@ class CatalogueServicer(CatalogueServiceServicer):
         async with read(self._engine) as tx:
             entry = await repository.get(tx, request.code)
         return pb.GetServiceResponse(service=write_entry(entry))
+
+    async def ListServiceVersions(
+        self, request: pb.ListServiceVersionsRequest, context: object
+    ) -> pb.ListServiceVersionsResponse:
+        page = read_page(request)
+        async with read(self._engine) as tx:
+            services, token = await queries.service_versions(tx, page, code=request.code)
+        return pb.ListServiceVersionsResponse(services=services, next_page_token=token)
 
     async def ListServices(
         self, request: pb.ListServicesRequest, context: object

@@ -5,7 +5,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from customer_contract.commands import contract as commands
 from customer_contract.domain.contract_terms import Signature
 from customer_contract.domain.values import ContractId, ContractLineId
+from customer_contract.grpc_api import readiness
 from customer_contract.grpc_api.caller import read_amendment
+from customer_contract.grpc_api.cost_figures import for_caller
 from customer_contract.queries import contracts as queries
 from customer_contract.repository import contract as repository
 from customer_contract.wire.contract import (
@@ -20,13 +22,13 @@ from throughline_runtime.context import Context
 from throughline_runtime.database import read
 from throughline_runtime.fields import (
     read_date,
+    read_instant,
     read_optional_date,
     read_optional_enum,
     read_optional_money,
     read_optional_uuid,
     read_uuid,
 )
-from throughline_runtime.identity import require_entity
 from throughline_runtime.once import once
 from throughline_runtime.page import read_page
 
@@ -35,6 +37,7 @@ class ContractServicer(ContractServiceServicer):
     """The signed terms."""
 
     def __init__(self, context: Context) -> None:
+        self._context = context
         self._engine = context.engine
         self._clock = context.clock
 
@@ -43,11 +46,18 @@ class ContractServicer(ContractServiceServicer):
     ) -> pb.GetContractResponse:
         contract_id = _read_contract_id(request.contract_id)
         as_of = read_optional_date("as_of", request.as_of)
+        known_at = (
+            read_instant("known_at", request.known_at) if request.HasField("known_at") else None
+        )
         async with read(self._engine) as tx:
             contract = await queries.contract_at(
-                tx, contract_id, contract_version=request.contract_version or None, as_of=as_of
+                tx,
+                contract_id,
+                contract_version=request.contract_version or None,
+                as_of=as_of,
+                known_at=known_at,
             )
-        return pb.GetContractResponse(contract=write_contract(contract))
+        return for_caller(pb.GetContractResponse(contract=write_contract(contract)))
 
     async def ListContracts(
         self, request: pb.ListContractsRequest, context: object
@@ -65,15 +75,14 @@ class ContractServicer(ContractServiceServicer):
                 status=status,
                 number=request.number,
             )
-        return pb.ListContractsResponse(contracts=contracts, next_page_token=token)
+        return for_caller(pb.ListContractsResponse(contracts=contracts, next_page_token=token))
 
     async def ListContractVersions(
         self, request: pb.ListContractVersionsRequest, context: object
     ) -> pb.ListContractVersionsResponse:
         contract_id = _read_contract_id(request.contract_id)
         async with read(self._engine) as tx:
-            contract = await repository.get(tx, contract_id)
-            require_entity(contract.legal_entity_id)
+            await queries.visible(tx, contract_id)
             versions = await repository.versions(tx, contract_id)
         return pb.ListContractVersionsResponse(
             versions=[write_version(number, amendment) for number, amendment in versions]
@@ -88,7 +97,12 @@ class ContractServicer(ContractServiceServicer):
 
         async def handle(tx: AsyncConnection) -> pb.UpdateDraftContractResponse:
             contract = await commands.update_draft(
-                tx, contract_id, billing, version=request.version, recorded=recorded
+                tx,
+                contract_id,
+                billing,
+                version=request.version,
+                recorded=recorded,
+                today=self._clock.today,
             )
             return pb.UpdateDraftContractResponse(contract=write_contract(contract))
 
@@ -102,8 +116,18 @@ class ContractServicer(ContractServiceServicer):
             request.document_sha256, request.signatory, read_date("signed_on", request.signed_on)
         )
 
+        recorded = read_amendment(self._clock.now())
+
         async def handle(tx: AsyncConnection) -> pb.SignContractResponse:
-            contract = await commands.sign(tx, contract_id, signature, today=self._clock.today)
+            contract = await commands.sign(
+                tx,
+                contract_id,
+                signature,
+                recorded=recorded,
+                is_attached=request.document_attached,
+                is_activated=request.activate,
+                today=self._clock.today,
+            )
             return pb.SignContractResponse(contract=write_contract(contract))
 
         return await once(self._engine, request, pb.SignContractResponse, handle)
@@ -115,7 +139,9 @@ class ContractServicer(ContractServiceServicer):
         on = read_date("activate_on", request.activate_on)
 
         async def handle(tx: AsyncConnection) -> pb.ActivateContractResponse:
-            contract = await commands.activate(tx, contract_id, on=on, today=self._clock.today)
+            contract = await commands.activate(
+                tx, contract_id, on=on, today=self._clock.today, at=self._clock.now()
+            )
             return pb.ActivateContractResponse(contract=write_contract(contract))
 
         return await once(self._engine, request, pb.ActivateContractResponse, handle)
@@ -149,18 +175,47 @@ class ContractServicer(ContractServiceServicer):
 
         async def handle(tx: AsyncConnection) -> pb.TerminateContractResponse:
             contract = await commands.terminate(
-                tx, contract_id, on=on, today=self._clock.today, reason=request.reason
+                tx,
+                contract_id,
+                on=on,
+                today=self._clock.today,
+                reason=request.reason,
+                at=self._clock.now(),
             )
             return pb.TerminateContractResponse(contract=write_contract(contract))
 
         return await once(self._engine, request, pb.TerminateContractResponse, handle)
 
+    async def CompleteContract(
+        self, request: pb.CompleteContractRequest, context: object
+    ) -> pb.CompleteContractResponse:
+        contract_id = _read_contract_id(request.contract_id)
+        on = read_date("complete_on", request.complete_on)
+
+        async def handle(tx: AsyncConnection) -> pb.CompleteContractResponse:
+            contract = await commands.complete(
+                tx, contract_id, on=on, today=self._clock.today, at=self._clock.now()
+            )
+            return pb.CompleteContractResponse(contract=write_contract(contract))
+
+        return await once(self._engine, request, pb.CompleteContractResponse, handle)
+
     async def CheckReadiness(
         self, request: pb.CheckReadinessRequest, context: object
     ) -> pb.CheckReadinessResponse:
         contract_id = _read_contract_id(request.contract_id)
-        async with read(self._engine) as tx:
-            return await queries.readiness(tx, contract_id, today=self._clock.today)
+        return await readiness.check(self._context, contract_id)
+
+    async def CheckReadinessBatch(
+        self, request: pb.CheckReadinessBatchRequest, context: object
+    ) -> pb.CheckReadinessBatchResponse:
+        contract_ids = [
+            ContractId(read_uuid(f"contract_ids[{index}]", value))
+            for index, value in enumerate(request.contract_ids)
+        ]
+        return pb.CheckReadinessBatchResponse(
+            contracts=await readiness.check_all(self._context, contract_ids)
+        )
 
 
 def _read_contract_id(value: str) -> ContractId:

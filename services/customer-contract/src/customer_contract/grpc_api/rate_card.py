@@ -6,15 +6,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from customer_contract.commands import rate_card as commands
 from customer_contract.domain.values import ContractLineId, RateCardId
+from customer_contract.grpc_api.caller import read_act
 from customer_contract.queries import price_lists as queries
-from customer_contract.repository import rate_card as repository
-from customer_contract.wire.rate_card import read_entries, read_hour, read_scope, write_rate_card
+from customer_contract.wire.rate_card import (
+    read_content,
+    read_hour,
+    write_rate_card,
+    write_retroactive,
+)
 from throughline.customer_contract.v1 import rate_card_service_pb2 as pb
 from throughline.customer_contract.v1.rate_card_service_pb2_grpc import RateCardServiceServicer
 from throughline_runtime.context import Context
 from throughline_runtime.database import read
 from throughline_runtime.fields import read_optional_instant, read_optional_uuid, read_uuid
-from throughline_runtime.identity import require_entity
 from throughline_runtime.once import once
 from throughline_runtime.page import read_page
 
@@ -31,15 +35,17 @@ class RateCardServicer(RateCardServiceServicer):
     async def PublishRateCard(
         self, request: pb.PublishRateCardRequest, context: object
     ) -> pb.PublishRateCardResponse:
-        scope = read_scope(request)
-        entries = read_entries(request.entries)
-        at = self._clock.now()
+        content = read_content(request)
+        act = read_act(self._clock.now())
 
         async def handle(tx: AsyncConnection) -> pb.PublishRateCardResponse:
-            card = await commands.publish(
-                tx, code=request.code, name=request.name, scope=scope, entries=entries, at=at
+            published = await commands.publish_as_proposed(
+                tx, content, act, today=self._clock.today
             )
-            return pb.PublishRateCardResponse(rate_card=write_rate_card(card))
+            return pb.PublishRateCardResponse(
+                rate_card=write_rate_card(published.card),
+                retroactive=write_retroactive(published.retroactive),
+            )
 
         return await once(self._engine, request, pb.PublishRateCardResponse, handle)
 
@@ -48,9 +54,7 @@ class RateCardServicer(RateCardServiceServicer):
     ) -> pb.GetRateCardResponse:
         rate_card_id = RateCardId(read_uuid("rate_card_id", request.rate_card_id))
         async with read(self._engine) as tx:
-            card = await repository.get(tx, rate_card_id, version=request.version or None)
-        if card.scope.legal_entity_id is not None:
-            require_entity(card.scope.legal_entity_id)
+            card = await queries.visible_card(tx, rate_card_id, version=request.version or None)
         return pb.GetRateCardResponse(rate_card=write_rate_card(card))
 
     async def ListRateCards(
@@ -69,6 +73,27 @@ class RateCardServicer(RateCardServiceServicer):
                 customer_id=customer,
             )
         return pb.ListRateCardsResponse(rate_cards=cards, next_page_token=token)
+
+    async def ListRateCardVersions(
+        self, request: pb.ListRateCardVersionsRequest, context: object
+    ) -> pb.ListRateCardVersionsResponse:
+        page = read_page(request, max=_CARDS_A_PAGE_MAX)
+        rate_card_id = RateCardId(read_uuid("rate_card_id", request.rate_card_id))
+        async with read(self._engine) as tx:
+            cards, token = await queries.rate_card_versions(tx, page, rate_card_id=rate_card_id)
+        return pb.ListRateCardVersionsResponse(rate_cards=cards, next_page_token=token)
+
+    async def CompareRateCardVersions(
+        self, request: pb.CompareRateCardVersionsRequest, context: object
+    ) -> pb.CompareRateCardVersionsResponse:
+        rate_card_id = RateCardId(read_uuid("rate_card_id", request.rate_card_id))
+        async with read(self._engine) as tx:
+            return await queries.compared_cards(
+                tx,
+                rate_card_id,
+                from_version=request.from_version,
+                to_version=request.to_version,
+            )
 
     async def ResolveRate(
         self, request: pb.ResolveRateRequest, context: object

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select
 
 from throughline_runtime.fields import read_uuid
 from throughline_runtime.identity import visible_entities
-from throughline_runtime.page import Page, next_token
+from throughline_runtime.page import MalformedPage, Page, next_token
 
 # A reply holds at most 4 MiB; a single quote or card stays far below.
 _PAGE_BYTES_MAX: Final = 3 * 1024 * 1024
@@ -19,6 +19,45 @@ M = TypeVar("M", bound=Message)
 
 def after_id(page: Page) -> UUID | None:
     return None if page.after is None else read_uuid("page_token", page.after[0])
+
+
+def after_number(page: Page) -> int | None:
+    """Return the number the page goes on from.
+
+    Raises:
+        MalformedPage: the token holds none.
+    """
+    return None if page.after is None else _number(page.after[0])
+
+
+def after_numbers(page: Page) -> tuple[int, int] | None:
+    """Return the two numbers the page goes on from; see `after_number`."""
+    return None if page.after is None else (_number(page.after[0]), _number(page.after[1]))
+
+
+def after_digest(page: Page) -> tuple[int, bytes] | None:
+    """Return the number and the digest the page goes on from; see `after_number`."""
+    if page.after is None:
+        return None
+    try:
+        return _number(page.after[0]), bytes.fromhex(page.after[1])
+    except ValueError as error:
+        raise _malformed() from error
+
+
+def _number(key: str) -> int:
+    try:
+        return int(key)
+    except ValueError as error:
+        raise _malformed() from error
+
+
+def _malformed() -> MalformedPage:
+    return MalformedPage(
+        "page_token is not one this list gave out",
+        field="page_token",
+        advice="send next_page_token of the page before, or none to begin anew",
+    )
 
 
 def page_of(query: Select[Any], key: ColumnElement[Any], after: object, page: Page) -> Select[Any]:
@@ -50,4 +89,5 @@ def cut(messages: list[M], keys: Sequence[object], page: Page) -> tuple[list[M],
         kept += 1
     if kept == len(messages):
         return messages, ""
-    return messages[:kept], next_token(keys[kept - 1])
+    last = keys[kept - 1]
+    return messages[:kept], next_token(*(last if isinstance(last, tuple) else (last,)))

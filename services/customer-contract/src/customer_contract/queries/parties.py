@@ -1,5 +1,7 @@
 """Lists of legal entities and customers."""
 
+from uuid import UUID
+
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -39,11 +41,25 @@ async def customers(
     tax_status: TaxStatus | None,
     country: str,
     name_prefix: str,
+    parent_customer_id: UUID | None,
+    on_credit_hold: bool,
+    not_ended: bool,
 ) -> tuple[list[customer_pb2.Customer], str]:
     """Return the customers by id, and the token of the next page."""
     table = tables.customer
     query = page_of(select(table), table.c.customer_id, after_id(page), page)
-    query = filtered(query, {table.c.tax_status: tax_status, table.c.country: country})
+    query = filtered(
+        query,
+        {
+            table.c.tax_status: tax_status,
+            table.c.country: country,
+            table.c.parent_customer_id: parent_customer_id,
+        },
+    )
+    if on_credit_hold:
+        query = query.where(table.c.credit_hold_reason.is_not(None))
+    if not_ended:
+        query = query.where(table.c.ended_on.is_(None))
     if name_prefix:
         name = func.lower(table.c.name)
         query = query.where(name.startswith(name_prefix.lower(), autoescape=True))

@@ -1,6 +1,7 @@
 """The service catalogue."""
 
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Row, select, update
@@ -8,11 +9,23 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from customer_contract import tables
-from customer_contract.domain.catalogue import CatalogueEntry
-from customer_contract.domain.service_line import BillingModel, LineDefaults, ModelTerms
-from customer_contract.repository.service_line import milestones_from, write_milestones
+from customer_contract.domain.catalogue import CatalogueEntry, amounts_of
+from customer_contract.domain.service_line import (
+    BillingModel,
+    Dimensions,
+    LineDefaults,
+    ModelTerms,
+    RevenueMethod,
+)
+from customer_contract.repository.line_terms import (
+    milestones_from,
+    terms_from,
+    write_milestones,
+    write_terms,
+)
 from throughline_core.errors import NotFound, StaleVersion
 from throughline_core.ids import derived_id
+from throughline_core.money import Money
 from throughline_runtime import audit
 
 
@@ -61,7 +74,7 @@ async def add(tx: AsyncConnection, entry: CatalogueEntry) -> None:
     )
     if written.rowcount != 1:
         raise StaleVersion(f"service {entry.code} was made by another writer")
-    _touch(tx, entry)
+    await _keep_version(tx, entry)
 
 
 async def save(tx: AsyncConnection, entry: CatalogueEntry) -> None:
@@ -78,14 +91,17 @@ async def save(tx: AsyncConnection, entry: CatalogueEntry) -> None:
     )
     if written.rowcount != 1:
         raise StaleVersion(f"service {entry.code} is not at {entry.version - 1}")
-    _touch(tx, entry)
+    await _keep_version(tx, entry)
 
 
-def _touch(tx: AsyncConnection, entry: CatalogueEntry) -> None:
+async def _keep_version(tx: AsyncConnection, entry: CatalogueEntry) -> None:
+    values = {"code": entry.code, **_state_columns(entry)}
+    await tx.execute(insert(tables.catalogue_version).values(values))
     audit.touch(tx, derived_id("service", entry.code))
 
 
 def entry_from(row: Row[Any]) -> CatalogueEntry:
+    method = row.revenue_method
     return CatalogueEntry(
         code=row.code,
         version=row.version,
@@ -99,23 +115,42 @@ def entry_from(row: Row[Any]) -> CatalogueEntry:
                 anchor_day=row.anchor_day,
                 in_advance=row.in_advance,
                 markup_percent=row.markup_percent,
+                **terms_from(row.terms, row.terms_currency or ""),
             ),
+            revenue_method=None if method is None else RevenueMethod(method),
+            dimensions=Dimensions(row.department, row.practice),
         ),
         retired=row.retired,
+        floor_prices=tuple(
+            Money(Decimal(amount), currency) for amount, currency in row.floor_prices
+        ),
+        proposed_by=row.proposed_by,
+        published_by=row.published_by,
+        published_at=row.published_at,
     )
 
 
 def _state_columns(entry: CatalogueEntry) -> dict[str, object]:
-    defaults = entry.defaults
+    defaults, terms = entry.defaults, entry.defaults.terms
+    amounts = amounts_of(terms)
     return {
         "version": entry.version,
         "name": defaults.name,
         "billing_model": defaults.billing_model,
         "tax_category": defaults.tax_category,
         "template_code": defaults.template_code,
-        "milestones": write_milestones(defaults.terms.milestones),
-        "anchor_day": defaults.terms.anchor_day,
-        "in_advance": defaults.terms.in_advance,
-        "markup_percent": defaults.terms.markup_percent,
+        "milestones": write_milestones(terms.milestones),
+        "anchor_day": terms.anchor_day,
+        "in_advance": terms.in_advance,
+        "markup_percent": terms.markup_percent,
         "retired": entry.retired,
+        "terms": write_terms(terms),
+        "terms_currency": amounts[0].currency if amounts else None,
+        "revenue_method": defaults.revenue_method,
+        "department": defaults.dimensions.department,
+        "practice": defaults.dimensions.practice,
+        "floor_prices": [[f"{one.amount:f}", one.currency] for one in entry.floor_prices],
+        "proposed_by": entry.proposed_by,
+        "published_by": entry.published_by,
+        "published_at": entry.published_at,
     }

@@ -1,44 +1,44 @@
 """Contracts: where each deal stands, and every version of its terms."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, delete, select, text, tuple_, update
+from sqlalchemy import (
+    ARRAY,
+    Integer,
+    Row,
+    Select,
+    Uuid,
+    and_,
+    bindparam,
+    delete,
+    func,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from customer_contract import tables
-from customer_contract.domain.contract import ContractEvent, NoTermsYet
+from customer_contract.domain.contract_events import ContractEvent
 from customer_contract.domain.contract_limit import LineNotFound
-from customer_contract.domain.contract_terms import (
-    Amendment,
-    BillingProfile,
-    Contract,
-    ContractLine,
-    ContractStatus,
-    InvoiceGrouping,
-    LineDetail,
-    Signature,
+from customer_contract.domain.contract_state import NoTermsYet
+from customer_contract.domain.contract_terms import Amendment, Contract
+from customer_contract.domain.values import ContractId, ContractLineId
+from customer_contract.repository.contract_rows import (
+    amendment_from,
+    contract_from,
+    line_columns,
+    state_columns,
+    terms_columns,
+    terms_parameters,
 )
-from customer_contract.domain.values import (
-    ContractId,
-    ContractLineId,
-    CustomerId,
-    LegalEntityId,
-    QuoteId,
-)
-from customer_contract.repository.service_line import (
-    insert_lines_sql,
-    insert_sql,
-    line_from,
-    line_values,
-)
+from customer_contract.repository.service_line import insert_lines_sql, insert_sql
 from customer_contract.wire import contract as wire
 from throughline_core.change import Change
 from throughline_core.errors import NotFound, StaleVersion
-from throughline_core.money import Money
-from throughline_core.quantity import RoundingMode, TimeRounding
 from throughline_runtime import audit, outbox
 
 _LINES: Final = insert_lines_sql(
@@ -55,6 +55,14 @@ _ADD: Final = text(f"""
 """)
 _ADD_TERMS: Final = text(f"WITH terms AS ({insert_sql(tables.contract_terms)}) {_LINES}")
 _ADD_LINES: Final = text(_LINES)
+# Days are the contract's, whose zone the database knows as well as we do.
+_DUE: Final = text("""
+    SELECT contract_id FROM contract JOIN contract_terms USING (contract_id, contract_version)
+    WHERE activate_when_due
+      AND GREATEST(start_on, signed_on) <= (CAST(:now AS timestamptz) AT TIME ZONE time_zone)::date
+    ORDER BY start_on, contract_id
+    LIMIT :at_most
+""")
 
 
 class ContractNotFound(NotFound):
@@ -83,7 +91,7 @@ async def get(tx: AsyncConnection, contract_id: ContractId) -> Contract:
 
 async def find(tx: AsyncConnection, contract_id: ContractId) -> Contract | None:
     """Return the contract as it stands, None where there is none."""
-    contracts = await load(tx, current().where(tables.contract.c.contract_id == contract_id))
+    contracts = await load(tx, _CURRENT, {"contract_id": contract_id})
     return contracts[0] if contracts else None
 
 
@@ -107,18 +115,45 @@ async def get_version(
     return contracts[0]
 
 
-async def get_on(tx: AsyncConnection, contract_id: ContractId, day: date) -> Contract:
-    """Return the contract as it stands, with the terms in force on `day`.
+async def get_on(
+    tx: AsyncConnection, contract_id: ContractId, day: date, *, known_at: datetime | None = None
+) -> Contract:
+    """Return the contract as it stands, with the terms that hold for `day`.
+
+    With `known_at` those recorded by then; None is everything recorded by now.
 
     Raises:
-        NoTermsYet: nothing was signed by then, or there is no contract.
+        NoTermsYet: no signed terms hold for that day, or there is no contract.
     """
     terms = tables.contract_terms
     query = _of_any_version(contract_id).where(terms.c.effective_on <= day)
+    if known_at is not None:
+        query = query.where(terms.c.recorded_at <= known_at)
     contracts = await load(tx, query.order_by(terms.c.contract_version.desc()).limit(1))
     if not contracts:
-        raise NoTermsYet(f"contract {contract_id} had no signed terms on {day}", field="as_of")
+        raise NoTermsYet(f"contract {contract_id} had no signed terms for {day}", field="as_of")
     return contracts[0]
+
+
+async def history(tx: AsyncConnection, contract_id: ContractId) -> tuple[Contract, ...]:
+    """Return the contract as it stands with each version of its terms, oldest first.
+
+    Raises:
+        ContractNotFound: there is none.
+    """
+    query = _of_any_version(contract_id).order_by(tables.contract_terms.c.contract_version)
+    versions = await load(tx, query)
+    if not versions:
+        raise ContractNotFound(f"there is no contract {contract_id}", field="contract_id")
+    return tuple(versions)
+
+
+async def due_for_activation(
+    tx: AsyncConnection, now: datetime, *, at_most: int
+) -> Sequence[ContractId]:
+    """Return signed contracts that come into force by themselves and whose term has begun."""
+    rows = await tx.execute(_DUE, {"now": now, "at_most": at_most})
+    return [ContractId(contract_id) for contract_id in rows.scalars()]
 
 
 async def get_by_line(
@@ -170,22 +205,55 @@ def _joined() -> Select[Any]:
     )
 
 
-async def load(tx: AsyncConnection, query: Select[Any]) -> list[Contract]:
+# Statements of the hot path are made once: to make one costs more than to run it.
+_CURRENT: Final = current().where(tables.contract.c.contract_id == bindparam("contract_id"))
+_WANTED: Final = (
+    func.unnest(
+        bindparam("contract_ids", type_=ARRAY(Uuid)),
+        bindparam("contract_versions", type_=ARRAY(Integer)),
+    )
+    .table_valued("contract_id", "contract_version", name="wanted")
+    .render_derived()
+)
+_LINES_OF: Final = (
+    select(tables.contract_line)
+    .join(
+        _WANTED,
+        and_(
+            _WANTED.c.contract_id == tables.contract_line.c.contract_id,
+            _WANTED.c.contract_version == tables.contract_line.c.contract_version,
+        ),
+    )
+    .order_by(tables.contract_line.c.contract_id, tables.contract_line.c.position)
+)
+_SAVE_STATE: Final = update(tables.contract).where(
+    tables.contract.c.contract_id == bindparam("of_contract"),
+    tables.contract.c.version == bindparam("replaced"),
+)
+_SAVE_TERMS: Final = update(tables.contract_terms).where(
+    tables.contract_terms.c.contract_id == bindparam("of_contract"),
+    tables.contract_terms.c.contract_version == bindparam("of_version"),
+)
+
+
+async def load(
+    tx: AsyncConnection, query: Select[Any], values: Mapping[str, object] | None = None
+) -> list[Contract]:
     """Return the contracts a query made from `current` yields, in its order, with their lines."""
-    rows = (await tx.execute(query)).all()
+    rows = (await tx.execute(query, values)).all()
     if not rows:
         return []
-    table = tables.contract_line
-    keys = [(row.contract_id, row.contract_version) for row in rows]
     lines = await tx.execute(
-        select(table)
-        .where(tuple_(table.c.contract_id, table.c.contract_version).in_(keys))
-        .order_by(table.c.contract_id, table.c.position)
+        _LINES_OF,
+        {
+            "contract_ids": [row.contract_id for row in rows],
+            "contract_versions": [row.contract_version for row in rows],
+        },
     )
-    by_contract: defaultdict[ContractId, list[Row[Any]]] = defaultdict(list)
+    by_version: defaultdict[tuple[ContractId, int], list[Row[Any]]] = defaultdict(list)
     for line in lines:
-        by_contract[line.contract_id].append(line)
-    return [_contract_from(row, by_contract[row.contract_id]) for row in rows]
+        by_version[line.contract_id, line.contract_version].append(line)
+    return [contract_from(row, by_version[row.contract_id, row.contract_version]) for row in rows]
 
 
 async def add(tx: AsyncConnection, contract: Contract) -> None:
@@ -201,9 +269,9 @@ async def add(tx: AsyncConnection, contract: Contract) -> None:
             "engagement_id": contract.engagement_id,
             "correlation_id": contract.correlation_id,
             "quote_id": contract.quote_id,
-            **_state_columns(contract),
-            **_terms_columns(contract),
-            **_line_columns(contract),
+            **state_columns(contract),
+            **terms_parameters(contract),
+            **line_columns(contract),
         },
     )
     if written.rowcount != len(contract.lines):
@@ -239,7 +307,7 @@ async def save_amended(tx: AsyncConnection, change: Change[Contract, ContractEve
         StaleVersion: see `save`.
     """
     await _save_state(tx, change.state)
-    values = {**_terms_columns(change.state), **_line_columns(change.state)}
+    values = {**terms_parameters(change.state), **line_columns(change.state)}
     await tx.execute(_ADD_TERMS, values)
     await outbox.append(tx, map(wire.write_event, change.events))
 
@@ -259,7 +327,7 @@ async def save_draft(tx: AsyncConnection, contract: Contract) -> None:
             line.c.contract_version == contract.contract_version,
         )
     )
-    await tx.execute(_ADD_LINES, _line_columns(contract))
+    await tx.execute(_ADD_LINES, line_columns(contract))
 
 
 async def versions(tx: AsyncConnection, contract_id: ContractId) -> list[tuple[int, Amendment]]:
@@ -267,131 +335,17 @@ async def versions(tx: AsyncConnection, contract_id: ContractId) -> list[tuple[i
     terms = tables.contract_terms
     query = select(terms).where(terms.c.contract_id == contract_id)
     rows = await tx.execute(query.order_by(terms.c.contract_version))
-    return [(row.contract_version, _amendment_from(row)) for row in rows]
+    return [(row.contract_version, amendment_from(row)) for row in rows]
 
 
 async def _save_state(tx: AsyncConnection, contract: Contract) -> None:
-    table = tables.contract
-    written = await tx.execute(
-        update(table)
-        .where(table.c.contract_id == contract.contract_id)
-        .where(table.c.version == contract.version - 1)
-        .values(_state_columns(contract))
-    )
+    moved = {"of_contract": contract.contract_id, "replaced": contract.version - 1}
+    written = await tx.execute(_SAVE_STATE, {**moved, **state_columns(contract)})
     if written.rowcount != 1:
         raise StaleVersion(f"contract {contract.number} is not at {contract.version - 1}")
     audit.touch(tx, contract.contract_id, engagement_id=contract.engagement_id)
 
 
 async def _save_terms(tx: AsyncConnection, contract: Contract) -> None:
-    table = tables.contract_terms
-    await tx.execute(
-        update(table)
-        .where(table.c.contract_id == contract.contract_id)
-        .where(table.c.contract_version == contract.contract_version)
-        .values(_terms_columns(contract))
-    )
-
-
-def _state_columns(contract: Contract) -> dict[str, object]:
-    signature = contract.signature
-    return {
-        "version": contract.version,
-        "contract_version": contract.contract_version,
-        "status": contract.status,
-        "quote_version": contract.quote_version,
-        "customer_id": contract.customer_id,
-        "legal_entity_id": contract.legal_entity_id,
-        "currency": contract.currency,
-        "time_zone": contract.time_zone,
-        "document_sha256": signature and signature.document_sha256,
-        "signatory": signature and signature.signatory,
-        "signed_on": signature and signature.signed_on,
-        "activated_on": contract.activated_on,
-        "terminated_on": contract.terminated_on,
-        "termination_reason": contract.termination_reason,
-    }
-
-
-def _terms_columns(contract: Contract) -> dict[str, object]:
-    billing, amendment = contract.billing, contract.amendment
-    return {
-        "contract_id": contract.contract_id,
-        "contract_version": contract.contract_version,
-        "start_on": contract.start_on,
-        "end_on": contract.end_on,
-        "bill_to_customer_id": billing.bill_to_customer_id,
-        "payment_terms_days": billing.payment_terms_days,
-        "purchase_order_number": billing.purchase_order_number,
-        "not_to_exceed": billing.not_to_exceed and billing.not_to_exceed.amount,
-        "invoice_grouping": billing.invoice_grouping,
-        "line_detail": billing.line_detail,
-        "time_rounding_minutes": billing.time_rounding.increment_minutes,
-        "time_rounding_mode": billing.time_rounding.mode,
-        "rate_card_id": billing.rate_card_id,
-        "effective_on": amendment.effective_on,
-        "reason": amendment.reason,
-        "recorded_by": amendment.recorded_by,
-        "recorded_at": amendment.recorded_at,
-    }
-
-
-def _line_columns(contract: Contract) -> dict[str, object]:
-    return {
-        "contract_id": contract.contract_id,
-        "contract_version": contract.contract_version,
-        "line_contract_line_id": [line.contract_line_id for line in contract.lines],
-        **line_values([line.terms for line in contract.lines]),
-    }
-
-
-def _contract_from(row: Row[Any], lines: Iterable[Row[Any]]) -> Contract:
-    return Contract(
-        contract_id=ContractId(row.contract_id),
-        version=row.version,
-        contract_version=row.contract_version,
-        number=row.number,
-        status=ContractStatus(row.status),
-        engagement_id=row.engagement_id,
-        correlation_id=row.correlation_id,
-        quote_id=QuoteId(row.quote_id),
-        quote_version=row.quote_version,
-        customer_id=CustomerId(row.customer_id),
-        legal_entity_id=LegalEntityId(row.legal_entity_id),
-        currency=row.currency,
-        time_zone=row.time_zone,
-        start_on=row.start_on,
-        end_on=row.end_on,
-        lines=tuple(
-            ContractLine(ContractLineId(line.contract_line_id), line_from(line, row.currency))
-            for line in lines
-        ),
-        billing=_billing_from(row),
-        amendment=_amendment_from(row),
-        signature=(
-            None
-            if row.signed_on is None
-            else Signature(row.document_sha256, row.signatory, row.signed_on)
-        ),
-        activated_on=row.activated_on,
-        terminated_on=row.terminated_on,
-        termination_reason=row.termination_reason,
-    )
-
-
-def _billing_from(row: Row[Any]) -> BillingProfile:
-    limit = row.not_to_exceed
-    return BillingProfile(
-        bill_to_customer_id=CustomerId(row.bill_to_customer_id),
-        payment_terms_days=row.payment_terms_days,
-        purchase_order_number=row.purchase_order_number,
-        not_to_exceed=None if limit is None else Money(limit, row.currency),
-        invoice_grouping=InvoiceGrouping(row.invoice_grouping),
-        line_detail=LineDetail(row.line_detail),
-        time_rounding=TimeRounding(row.time_rounding_minutes, RoundingMode(row.time_rounding_mode)),
-        rate_card_id=row.rate_card_id,
-    )
-
-
-def _amendment_from(row: Row[Any]) -> Amendment:
-    return Amendment(row.recorded_by, row.recorded_at, row.effective_on, row.reason)
+    closed = {"of_contract": contract.contract_id, "of_version": contract.contract_version}
+    await tx.execute(_SAVE_TERMS, {**closed, **terms_columns(contract)})

@@ -17,9 +17,15 @@ class Series(StrEnum):
     CUSTOMER = "customer"
     QUOTE = "quote"
     CONTRACT = "contract"
+    CHANGE_ORDER = "change_order"
 
 
-_PREFIX: Final = {Series.CUSTOMER: "C", Series.QUOTE: "Q", Series.CONTRACT: "CT"}
+_PREFIX: Final = {
+    Series.CUSTOMER: "C",
+    Series.QUOTE: "Q",
+    Series.CONTRACT: "CT",
+    Series.CHANGE_ORDER: "CO",
+}
 
 
 async def take(tx: AsyncConnection, series: Series) -> str:

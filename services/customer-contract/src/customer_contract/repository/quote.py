@@ -1,25 +1,44 @@
 """Quotes: versions of offers with their lines."""
 
+import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, select, text, tuple_, update
+from sqlalchemy import (
+    ARRAY,
+    Integer,
+    Row,
+    Select,
+    Uuid,
+    and_,
+    bindparam,
+    false,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from customer_contract import tables
+from customer_contract.domain.customer import Customer
 from customer_contract.domain.quote import (
     Approval,
     Quote,
     QuoteApproved,
     QuoteOrigin,
     QuoteStatus,
+    RejectionCode,
 )
 from customer_contract.domain.values import CustomerId, LegalEntityId, QuoteId
 from customer_contract.repository.columns import source_columns, source_from
-from customer_contract.repository.customer import CustomerNotFound
+from customer_contract.repository.customer import CustomerNotFound, customer_from
 from customer_contract.repository.legal_entity import LegalEntityNotFound
+from customer_contract.repository.quote_review import awaiting, review_from, write_review
 from customer_contract.repository.service_line import (
     insert_lines_sql,
     insert_sql,
@@ -29,6 +48,9 @@ from customer_contract.repository.service_line import (
 from customer_contract.wire import quote as wire
 from throughline_core.errors import NotFound, StaleVersion
 from throughline_runtime import audit, outbox
+from throughline_runtime.database import Contended
+
+_WAITING: Final = frozenset({QuoteStatus.DRAFT, QuoteStatus.IN_REVIEW})
 
 _ADD: Final = text(f"""
     WITH written AS (
@@ -38,20 +60,64 @@ _ADD: Final = text(f"""
     WHERE EXISTS (SELECT FROM written)
 """)
 
-_PARTIES: Final = text("""
-    SELECT
-        (SELECT payment_terms_days FROM customer WHERE customer_id = :customer_id)
-            AS payment_terms_days,
-        (SELECT time_zone FROM legal_entity WHERE legal_entity_id = :legal_entity_id)
-            AS time_zone
+# Statements of the hot path are made once: to make one costs more than to run it.
+_LATEST: Final = select(tables.quote).where(
+    tables.quote.c.quote_id == bindparam("quote_id"), tables.quote.c.is_latest
+)
+_VERSION: Final = select(tables.quote).where(
+    tables.quote.c.quote_id == bindparam("quote_id"),
+    tables.quote.c.quote_version == bindparam("quote_version"),
+)
+_WANTED: Final = (
+    func.unnest(
+        bindparam("quote_ids", type_=ARRAY(Uuid)), bindparam("quote_versions", type_=ARRAY(Integer))
+    )
+    .table_valued("quote_id", "quote_version", name="wanted")
+    .render_derived()
+)
+_LINES: Final = (
+    select(tables.quote_line)
+    .join(
+        _WANTED,
+        and_(
+            _WANTED.c.quote_id == tables.quote_line.c.quote_id,
+            _WANTED.c.quote_version == tables.quote_line.c.quote_version,
+        ),
+    )
+    .order_by(
+        tables.quote_line.c.quote_id,
+        tables.quote_line.c.quote_version,
+        tables.quote_line.c.position,
+    )
+)
+_PARTIES: Final = (
+    select(tables.customer, tables.legal_entity.c.time_zone.label("entity_time_zone"))
+    .outerjoin(
+        tables.legal_entity,
+        tables.legal_entity.c.legal_entity_id == bindparam("entity"),
+    )
+    .where(tables.customer.c.customer_id == bindparam("customer"))
+)
+_SAVE: Final = update(tables.quote).where(
+    tables.quote.c.quote_id == bindparam("of_quote"),
+    tables.quote.c.quote_version == bindparam("of_version"),
+    tables.quote.c.version == bindparam("replaced"),
+)
+
+_EXPIRE: Final = text("""
+    UPDATE quote SET status = 'expired', awaiting_role = NULL, version = expired.version
+    FROM unnest(CAST(:quote_ids AS uuid[]), CAST(:quote_versions AS integer[]),
+                CAST(:versions AS bigint[])) AS expired (quote_id, quote_version, version)
+    WHERE quote.quote_id = expired.quote_id AND quote.quote_version = expired.quote_version
+      AND quote.version = expired.version - 1
 """)
 
 
 @dataclass(frozen=True, slots=True)
 class Parties:
-    """What an offer takes over from its customer and its selling legal entity."""
+    """Who deals: the customer, and the time zone of the selling legal entity."""
 
-    payment_terms_days: int
+    customer: Customer
     time_zone: str
 
 
@@ -78,23 +144,26 @@ async def find(
     tx: AsyncConnection, quote_id: QuoteId, *, quote_version: int | None = None
 ) -> Quote | None:
     """Return a version of the quote, the latest unless told, None where there is none."""
-    table = tables.quote
-    chosen = table.c.is_latest if quote_version is None else table.c.quote_version == quote_version
-    quotes = await load(tx, select(table).where(table.c.quote_id == quote_id, chosen))
+    if quote_version is None:
+        quotes = await load(tx, _LATEST, {"quote_id": quote_id})
+    else:
+        quotes = await load(tx, _VERSION, {"quote_id": quote_id, "quote_version": quote_version})
     return quotes[0] if quotes else None
 
 
-async def load(tx: AsyncConnection, query: Select[Any]) -> list[Quote]:
+async def load(
+    tx: AsyncConnection, query: Select[Any], values: Mapping[str, object] | None = None
+) -> list[Quote]:
     """Return the quotes the query over `tables.quote` yields, in its order, with their lines."""
-    rows = (await tx.execute(query)).all()
+    rows = (await tx.execute(query, values)).all()
     if not rows:
         return []
-    table = tables.quote_line
-    keys = [(row.quote_id, row.quote_version) for row in rows]
     lines = await tx.execute(
-        select(table)
-        .where(tuple_(table.c.quote_id, table.c.quote_version).in_(keys))
-        .order_by(table.c.quote_id, table.c.quote_version, table.c.position)
+        _LINES,
+        {
+            "quote_ids": [row.quote_id for row in rows],
+            "quote_versions": [row.quote_version for row in rows],
+        },
     )
     by_quote: defaultdict[tuple[QuoteId, int], list[Row[Any]]] = defaultdict(list)
     for line in lines:
@@ -107,10 +176,11 @@ async def add(tx: AsyncConnection, quote: Quote, *, events: Sequence[QuoteApprov
 
     Raises:
         QuoteTooLarge: it does not fit into an event.
-        StaleVersion: another writer made this version first.
+        Contended: another writer made this version first; `once` runs the command again.
     """
     if not events:
         wire.require_publishable(quote)
+    state = _state_columns(quote)
     written = await tx.execute(
         _ADD,
         {
@@ -128,13 +198,16 @@ async def add(tx: AsyncConnection, quote: Quote, *, events: Sequence[QuoteApprov
             "correlation_id": quote.correlation_id,
             "proposed_by": quote.origin.proposed_by,
             "content_sha256": quote.origin.content_sha256,
+            "valid_until": quote.valid_until,
             **source_columns(quote.origin.source),
-            **_state_columns(quote),
+            **state,
+            "review": json.dumps(state["review"]),
             **line_values(quote.lines),
         },
     )
     if written.rowcount != len(quote.lines):
-        raise StaleVersion(f"quote {quote.number} has got version {quote.quote_version} meanwhile")
+        # Run again, the command sees what the other writer brought in, and decides on that.
+        raise Contended(f"quote {quote.number} has got version {quote.quote_version} meanwhile")
     audit.touch(tx, quote.quote_id)
     await outbox.append(tx, map(wire.write_event, events))
 
@@ -142,20 +215,20 @@ async def add(tx: AsyncConnection, quote: Quote, *, events: Sequence[QuoteApprov
 async def parties(
     tx: AsyncConnection, customer_id: CustomerId, legal_entity_id: LegalEntityId
 ) -> Parties:
-    """Return what an offer takes over from the two that deal.
+    """Return the two that deal.
 
     Raises:
         CustomerNotFound, LegalEntityNotFound: one does not exist.
     """
-    keys = {"customer_id": customer_id, "legal_entity_id": legal_entity_id}
-    row = (await tx.execute(_PARTIES, keys)).one()
-    if row.payment_terms_days is None:
+    named = {"customer": customer_id, "entity": legal_entity_id}
+    row = (await tx.execute(_PARTIES, named)).one_or_none()
+    if row is None:
         raise CustomerNotFound(f"there is no customer {customer_id}", field="terms.customer_id")
-    if row.time_zone is None:
+    if row.entity_time_zone is None:
         raise LegalEntityNotFound(
             f"there is no legal entity {legal_entity_id}", field="terms.legal_entity_id"
         )
-    return Parties(row.payment_terms_days, row.time_zone)
+    return Parties(customer_from(row), row.entity_time_zone)
 
 
 async def save(
@@ -170,17 +243,64 @@ async def save(
     Raises:
         StaleVersion: the stored row is not exactly one version behind.
     """
-    table = tables.quote
     written = await tx.execute(
-        update(table)
-        .where(table.c.quote_id == quote.quote_id, table.c.quote_version == quote.quote_version)
-        .where(table.c.version == quote.version - 1)
-        .values(is_latest=is_latest, **_state_columns(quote))
+        _SAVE,
+        {
+            "of_quote": quote.quote_id,
+            "of_version": quote.quote_version,
+            "replaced": quote.version - 1,
+            "is_latest": is_latest,
+            **_state_columns(quote),
+        },
     )
     if written.rowcount != 1:
         raise StaleVersion(f"quote {quote.number} is not at {quote.version - 1}")
     audit.touch(tx, quote.quote_id)
     await outbox.append(tx, map(wire.write_event, events))
+
+
+async def due_to_expire(
+    tx: AsyncConnection, today: Mapping[str, date], *, limit: int
+) -> list[Quote]:
+    """Return offers whose last day is gone in their entity's zone, kept from other writers.
+
+    `today` is the business date in each zone that a legal entity has.
+    """
+    quote, entity = tables.quote, tables.legal_entity
+    is_over = or_(
+        false(),
+        *(
+            (entity.c.time_zone == zone) & (quote.c.valid_until < day)
+            for zone, day in today.items()
+        ),
+    )
+    query = (
+        select(quote)
+        .join(entity, entity.c.legal_entity_id == quote.c.legal_entity_id)
+        .where(quote.c.is_latest, quote.c.status.in_(["in_review", "approved"]), is_over)
+        .order_by(quote.c.valid_until, quote.c.quote_id)
+        .limit(limit)
+        .with_for_update(of=quote, skip_locked=True)
+    )
+    return await load(tx, query)
+
+
+async def save_expired(tx: AsyncConnection, quotes: Sequence[Quote]) -> None:
+    """Write that these offers expired, all at once; they are locked by `due_to_expire`."""
+    await tx.execute(
+        _EXPIRE,
+        {
+            "quote_ids": [quote.quote_id for quote in quotes],
+            "quote_versions": [quote.quote_version for quote in quotes],
+            "versions": [quote.version for quote in quotes],
+        },
+    )
+    audit.touch(tx, *(quote.quote_id for quote in quotes))
+
+
+async def time_zones(tx: AsyncConnection) -> Sequence[str]:
+    """Return the time zones of the legal entities."""
+    return (await tx.execute(select(tables.legal_entity.c.time_zone).distinct())).scalars().all()
 
 
 def _state_columns(quote: Quote) -> dict[str, object]:
@@ -191,6 +311,10 @@ def _state_columns(quote: Quote) -> dict[str, object]:
         "approved_by": None if approval is None else approval.by,
         "approved_at": None if approval is None else approval.at,
         "rejection_reason": quote.rejection_reason,
+        "rejection_code": quote.rejection_code,
+        "review": write_review(quote.review),
+        "awaiting_role": awaiting(quote.review) if quote.status in _WAITING else None,
+        "is_breaching": bool(quote.review.open_breaches),
     }
 
 
@@ -213,4 +337,7 @@ def _quote_from(row: Row[Any], lines: Iterable[Row[Any]]) -> Quote:
         origin=QuoteOrigin(row.proposed_by, source_from(row), row.content_sha256),
         approval=(None if row.approved_by is None else Approval(row.approved_by, row.approved_at)),
         rejection_reason=row.rejection_reason,
+        rejection_code=None if row.rejection_code is None else RejectionCode(row.rejection_code),
+        valid_until=row.valid_until,
+        review=review_from(row.review),
     )

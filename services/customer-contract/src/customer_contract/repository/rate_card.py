@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from sqlalchemy import Row, Select, select, text, tuple_
@@ -18,6 +19,7 @@ from customer_contract.domain.rate_card import (
     RateEntry,
     RateKey,
 )
+from customer_contract.domain.service_line import ActivityMultiplier
 from customer_contract.domain.values import RateCardId
 from customer_contract.wire import rate_card as wire
 from throughline_core.change import Change
@@ -115,17 +117,13 @@ async def load(tx: AsyncConnection, query: Select[Any]) -> list[RateCard]:
     return [_card_from(row, by_card[row.rate_card_id, row.version]) for row in rows]
 
 
-async def add(
-    tx: AsyncConnection, change: Change[RateCard, RateCardPublished], *, published_by: str
-) -> None:
+async def add(tx: AsyncConnection, change: Change[RateCard, RateCardPublished]) -> None:
     """Write a published version with its rates and queue its events.
 
     Raises:
-        RateCardTooLarge: it does not fit into an event.
         StaleVersion: another writer published this version first.
     """
     card = change.state
-    wire.require_publishable(card)
     written = await tx.execute(
         insert(tables.rate_card)
         .values(
@@ -137,7 +135,9 @@ async def add(
             legal_entity_id=card.scope.legal_entity_id,
             customer_id=card.scope.customer_id,
             published_at=card.published_at,
-            published_by=published_by,
+            published_by=card.published_by,
+            proposed_by=card.proposed_by,
+            multipliers=[[one.activity, f"{one.factor:f}"] for one in card.multipliers],
         )
         .on_conflict_do_nothing()
     )
@@ -177,4 +177,9 @@ def _card_from(row: Row[Any], entries: Sequence[Row[Any]]) -> RateCard:
             for entry in entries
         ),
         published_at=row.published_at,
+        multipliers=tuple(
+            ActivityMultiplier(activity, Decimal(factor)) for activity, factor in row.multipliers
+        ),
+        proposed_by=row.proposed_by,
+        published_by=row.published_by,
     )

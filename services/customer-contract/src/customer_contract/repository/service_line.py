@@ -1,26 +1,27 @@
 """Service lines as rows: the columns that quote lines and contract lines share."""
 
 import json
-from collections.abc import Mapping, Sequence
-from datetime import date
-from decimal import Decimal
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import Row, Table
 from sqlalchemy.dialects import postgresql
 
 from customer_contract import tables
-from customer_contract.domain.service_line import (
-    BillingModel,
-    LineRate,
-    Milestone,
-    ModelTerms,
-    ServiceLine,
-)
+from customer_contract.domain.service_line import BillingModel, ModelTerms, ServiceLine
 from customer_contract.domain.values import QuoteLineId
 from customer_contract.repository.columns import source_columns, source_from
+from customer_contract.repository.line_terms import (
+    delivery_from,
+    milestones_from,
+    rates_from,
+    terms_from,
+    write_delivery,
+    write_milestones,
+    write_rates,
+    write_terms,
+)
 from throughline_core.money import Money
-from throughline_runtime.fields import write_date
 
 _COLUMNS: Final = [
     column.name
@@ -80,11 +81,13 @@ def _columns(line: ServiceLine) -> dict[str, object]:
         "start_on": line.start_on,
         "end_on": line.end_on,
         "milestones": json.dumps(write_milestones(terms.milestones)),
-        "rates": json.dumps(_write_rates(terms.rates)),
+        "rates": json.dumps(write_rates(terms.rates)),
         "not_to_exceed": terms.not_to_exceed and terms.not_to_exceed.amount,
         "anchor_day": terms.anchor_day,
         "in_advance": terms.in_advance,
         "markup_percent": terms.markup_percent,
+        "terms": json.dumps(write_terms(terms)),
+        "delivery": json.dumps(write_delivery(line.delivery)),
         **source_columns(line.source),
     }
 
@@ -106,64 +109,15 @@ def line_from(row: Row[Any], currency: str) -> ServiceLine:
         end_on=row.end_on,
         terms=ModelTerms(
             milestones=milestones_from(row.milestones, currency),
-            rates=_rates_from(row.rates, currency),
+            rates=rates_from(row.rates, currency),
             not_to_exceed=(
                 None if row.not_to_exceed is None else Money(row.not_to_exceed, currency)
             ),
             anchor_day=row.anchor_day,
             in_advance=row.in_advance,
             markup_percent=row.markup_percent,
+            **terms_from(row.terms, currency),
         ),
         source=source_from(row),
-    )
-
-
-def write_milestones(milestones: Sequence[Milestone]) -> list[dict[str, str | None]]:
-    return [
-        {
-            "key": milestone.key,
-            "name": milestone.name,
-            "share_percent": format(milestone.share_percent, "f"),
-            "due_on": write_date(milestone.due_on) or None,
-            "amount": None if milestone.amount is None else format(milestone.amount.amount, "f"),
-        }
-        for milestone in milestones
-    ]
-
-
-def milestones_from(
-    items: Sequence[Mapping[str, Any]], currency: str | None
-) -> tuple[Milestone, ...]:
-    """Return the milestones; without a currency they are a plan that has no amounts."""
-    return tuple(
-        Milestone(
-            key=item["key"],
-            name=item["name"],
-            share_percent=Decimal(item["share_percent"]),
-            due_on=None if item["due_on"] is None else date.fromisoformat(item["due_on"]),
-            amount=None if currency is None else Money(Decimal(item["amount"]), currency),
-        )
-        for item in items
-    )
-
-
-def _write_rates(rates: Sequence[LineRate]) -> list[dict[str, str]]:
-    return [
-        {
-            "role": rate.role,
-            "hourly_rate": format(rate.hourly_rate.amount, "f"),
-            "planned_hours": format(rate.planned_hours, "f"),
-        }
-        for rate in rates
-    ]
-
-
-def _rates_from(items: Sequence[Mapping[str, str]], currency: str) -> tuple[LineRate, ...]:
-    return tuple(
-        LineRate(
-            item["role"],
-            Money(Decimal(item["hourly_rate"]), currency),
-            Decimal(item["planned_hours"]),
-        )
-        for item in items
+        delivery=delivery_from(row.delivery, currency),
     )

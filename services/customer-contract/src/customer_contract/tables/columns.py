@@ -54,4 +54,6 @@ def service_line() -> list[Column[Any]]:
         Column("in_advance", Boolean, nullable=False),
         Column("markup_percent", Numeric(7, 4)),
         *source(),
+        Column("terms", JSONB, nullable=False),
+        Column("delivery", JSONB, nullable=False),
     ]

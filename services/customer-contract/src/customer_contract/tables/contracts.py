@@ -4,6 +4,7 @@ from typing import Final
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Date,
     DateTime,
@@ -16,7 +17,9 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from customer_contract.tables.columns import metadata, service_line, text_column
 
@@ -42,9 +45,14 @@ contract: Final = Table(
     Column("activated_on", Date),
     Column("terminated_on", Date),
     text_column("termination_reason"),
+    Column("completed_on", Date),
+    Column("activate_when_due", Boolean, nullable=False),
+    Column("activated_at", DateTime(timezone=True)),
+    Column("ended_at", DateTime(timezone=True)),
     ForeignKeyConstraint(["quote_id", "quote_version"], ["quote.quote_id", "quote.quote_version"]),
     Index("contract_by_customer", "customer_id", "contract_id"),
     Index("contract_by_status", "status", "contract_id"),
+    Index("contract_activated_when_due", "contract_id", postgresql_where=text("activate_when_due")),
 )
 
 contract_terms: Final = Table(
@@ -67,6 +75,12 @@ contract_terms: Final = Table(
     text_column("reason"),
     text_column("recorded_by"),
     Column("recorded_at", DateTime(timezone=True), nullable=False),
+    Column("purchase_orders", JSONB, nullable=False),
+    Column("payers", JSONB, nullable=False),
+    Column("holdback_percent", Numeric(7, 4)),
+    Column("holdback_due_on", Date),
+    text_column("rerating_policy"),
+    Column("change_order_id", Uuid, ForeignKey("change_order.change_order_id")),
 )
 
 contract_line: Final = Table(
@@ -77,6 +91,8 @@ contract_line: Final = Table(
     Column("contract_line_id", Uuid, primary_key=True),
     Column("quote_line_id", Uuid, nullable=False),
     *service_line(),
+    Column("ended_on", Date),
+    Column("added_by_change_order_id", Uuid, ForeignKey("change_order.change_order_id")),
     UniqueConstraint("contract_id", "contract_version", "position"),
     ForeignKeyConstraint(
         ["contract_id", "contract_version"],

@@ -3,13 +3,18 @@
 from typing import Final
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
+    Numeric,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -17,6 +22,7 @@ from sqlalchemy import (
     func,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from customer_contract.tables.columns import address, metadata, source, text_column
 
@@ -42,6 +48,12 @@ legal_entity: Final = Table(
     text_column("iban", nullable=True),
     text_column("bic", nullable=True),
     text_column("billing_email"),
+    text_column("holiday_country"),
+    text_column("holiday_subdivision"),
+    Column("working_days", ARRAY(SmallInteger), nullable=False),
+    Column("tax_registrations", JSONB, nullable=False),
+    Column("fiscal_year_start_month", SmallInteger, nullable=False),
+    Column("closed_through", Date),
 )
 
 customer: Final = Table(
@@ -60,6 +72,17 @@ customer: Final = Table(
     text_column("billing_email"),
     text_column("credit_hold_reason", nullable=True),
     *source(),
+    Column("payer_customer_id", Uuid, ForeignKey("customer.customer_id")),
+    Column("bill_to_customer_id", Uuid, ForeignKey("customer.customer_id")),
+    Column("contacts", JSONB, nullable=False),
+    Column("tax_registrations", JSONB, nullable=False),
+    Column("exemption_certificates", JSONB, nullable=False),
+    Column("credit_limit", Numeric(18, 4)),
+    text_column("credit_limit_currency", nullable=True),
+    Column("ended_on", Date),
+    text_column("changed_in"),
+    text_column("source_version", nullable=True),
+    Column("source_content_sha256", LargeBinary),
     UniqueConstraint("source_system", "source_type", "source_id"),
     Index("customer_by_tax_id", "tax_id"),
     Index("customer_by_parent", "parent_customer_id"),

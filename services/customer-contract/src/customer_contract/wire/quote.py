@@ -1,5 +1,6 @@
 """Messages of quotes."""
 
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Final
 
@@ -10,9 +11,12 @@ from customer_contract.domain.quote import (
     QuoteApproved,
     QuoteStatus,
     QuoteTerms,
+    RejectionCode,
 )
+from customer_contract.domain.quote_difference import QuoteDifference
 from customer_contract.domain.values import CustomerId, LegalEntityId
 from customer_contract.wire.service_line import read_offer, write_service_line
+from customer_contract.wire.term_change import TERM_CHANGE_KIND
 from customer_contract.wire.values import write_source
 from throughline.customer_contract.events.v1 import customer_contract_events_pb2 as events_pb
 from throughline.customer_contract.v1 import quote_pb2 as pb
@@ -23,14 +27,17 @@ from throughline_runtime.fields import (
     EnumMap,
     read_date,
     read_instant,
+    read_optional_date,
     read_uuid,
     write_date,
+    write_id,
     write_instant,
     write_money,
 )
 from throughline_runtime.outbox import PAYLOAD_BYTES_MAX
 
 QUOTE_STATUS: Final = EnumMap(pb.QuoteStatus, QuoteStatus)
+REJECTION_CODE: Final = EnumMap(pb.QuoteRejectionReason, RejectionCode)
 IMPORT_OUTCOME: Final = EnumMap(service_pb.ImportOutcome, ImportOutcome)
 
 # What a contract adds to its quote fits into the rest of an event.
@@ -58,6 +65,7 @@ def read_terms(message: service_pb.QuoteTerms) -> QuoteTerms:
         lines=tuple(
             read_offer(f"terms.lines[{index}]", line) for index, line in enumerate(message.lines)
         ),
+        valid_until=read_optional_date("terms.valid_until", message.valid_until),
     )
 
 
@@ -100,7 +108,29 @@ def write_quote(quote: Quote) -> pb.Quote:
         purchase_order_number=quote.purchase_order_number,
         proposed_by=quote.origin.proposed_by,
         rejection_reason=quote.rejection_reason,
+        valid_until=write_date(quote.valid_until) or None,
+        rejection_code=(
+            REJECTION_CODE.write(quote.rejection_code)
+            if quote.rejection_code
+            else pb.QUOTE_REJECTION_REASON_UNSPECIFIED
+        ),
     )
+
+
+def write_differences(
+    differences: Iterable[QuoteDifference],
+) -> list[service_pb.QuoteDifference]:
+    return [
+        service_pb.QuoteDifference(
+            kind=TERM_CHANGE_KIND.write(one.kind),
+            quote_line_id=write_id(one.quote_line_id) or None,
+            position=one.position,
+            term=one.term,
+            old_value=one.old_value,
+            new_value=one.new_value,
+        )
+        for one in differences
+    ]
 
 
 def require_publishable(quote: Quote) -> pb.Quote:

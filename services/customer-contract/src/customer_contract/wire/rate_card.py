@@ -1,19 +1,27 @@
 """Messages of rate cards."""
 
 from collections.abc import Iterable
+from datetime import date
 from typing import Final
 
 from customer_contract.domain.rate_card import (
+    CardContent,
+    CardDraft,
     CardScope,
-    Hour,
     RateCard,
     RateCardPublished,
     RateEntry,
     RateKey,
-    ResolvedRate,
 )
-from customer_contract.domain.values import CustomerId, LegalEntityId, PersonId
+from customer_contract.domain.rate_difference import RateDifference
+from customer_contract.domain.rate_resolution import Hour, ResolvedRate
+from customer_contract.domain.term_change import TermChange, TermChangeKind
+from customer_contract.domain.values import CustomerId, LegalEntityId, PersonId, RateCardId
+from customer_contract.wire.line_terms import read_multipliers, write_multipliers
+from customer_contract.wire.term_change import TERM_CHANGE_KIND, kind_of, write_changes
 from throughline.customer_contract.events.v1 import customer_contract_events_pb2 as events_pb
+from throughline.customer_contract.v1 import contract_pb2 as contract_pb
+from throughline.customer_contract.v1 import proposal_service_pb2 as proposal_pb
 from throughline.customer_contract.v1 import rate_card_pb2 as pb
 from throughline.customer_contract.v1 import rate_card_service_pb2 as service_pb
 from throughline_core.errors import InvalidArgument
@@ -24,15 +32,18 @@ from throughline_runtime.fields import (
     read_money,
     read_optional_date,
     read_optional_uuid,
+    read_uuid,
     write_date,
+    write_decimal,
     write_id,
     write_instant,
     write_money,
+    write_optional_money,
 )
 from throughline_runtime.outbox import PAYLOAD_BYTES_MAX
 
-# The rest of an event is its envelope.
-_CARD_BYTES_MAX: Final = PAYLOAD_BYTES_MAX - 1024
+# The rest of an event is its envelope, and who published the card.
+_CARD_BYTES_MAX: Final = PAYLOAD_BYTES_MAX - 2048
 
 
 class RateCardTooLarge(InvalidArgument):
@@ -41,15 +52,29 @@ class RateCardTooLarge(InvalidArgument):
     code = "rate_card.too_large"
 
 
-def read_scope(request: service_pb.PublishRateCardRequest) -> CardScope:
-    """Return whose card is published, and in which currency."""
+def read_content(
+    request: service_pb.PublishRateCardRequest | proposal_pb.ProposeRateCardRequest | pb.RateCard,
+) -> CardContent:
+    """Return the card as sent, or as it was kept."""
     entity = read_optional_uuid("legal_entity_id", request.legal_entity_id)
     customer = read_optional_uuid("customer_id", request.customer_id)
-    return CardScope(
-        request.currency,
-        None if entity is None else LegalEntityId(entity),
-        None if customer is None else CustomerId(customer),
+    return CardContent(
+        code=request.code,
+        name=request.name,
+        scope=CardScope(
+            request.currency,
+            None if entity is None else LegalEntityId(entity),
+            None if customer is None else CustomerId(customer),
+        ),
+        entries=read_entries(request.entries),
+        multipliers=read_multipliers("multipliers", request.multipliers),
     )
+
+
+def read_draft(message: pb.RateCard) -> CardDraft:
+    """Return the version as it was kept with its proposal."""
+    rate_card_id = RateCardId(read_uuid("rate_card_id", message.rate_card_id))
+    return CardDraft(rate_card_id, message.version, read_content(message))
 
 
 def read_entries(messages: Iterable[pb.RateCardEntry]) -> tuple[RateEntry, ...]:
@@ -78,6 +103,7 @@ def read_hour(request: service_pb.ResolveRateRequest) -> Hour:
         level=request.level or None,
         region=request.region or None,
         person_id=_read_person("person_id", request.person_id),
+        activity=request.activity,
     )
 
 
@@ -86,15 +112,17 @@ def _read_person(field: str, value: str) -> PersonId | None:
     return None if person is None else PersonId(person)
 
 
-def write_rate_card(card: RateCard) -> pb.RateCard:
+def write_draft(card: CardDraft) -> pb.RateCard:
+    """Return the version without when and by whom it was published."""
+    content = card.content
     return pb.RateCard(
         rate_card_id=str(card.rate_card_id),
         version=card.version,
-        code=card.code,
-        name=card.name,
-        currency=card.scope.currency,
-        legal_entity_id=write_id(card.scope.legal_entity_id) or None,
-        customer_id=write_id(card.scope.customer_id) or None,
+        code=content.code,
+        name=content.name,
+        currency=content.scope.currency,
+        legal_entity_id=write_id(content.scope.legal_entity_id) or None,
+        customer_id=write_id(content.scope.customer_id) or None,
         entries=[
             pb.RateCardEntry(
                 role=entry.key.role,
@@ -105,10 +133,21 @@ def write_rate_card(card: RateCard) -> pb.RateCard:
                 valid_from=write_date(entry.valid_from),
                 valid_to=write_date(entry.valid_to) or None,
             )
-            for entry in card.entries
+            for entry in content.entries
         ],
-        published_at=write_instant(card.published_at),
+        multipliers=write_multipliers(content.multipliers),
     )
+
+
+def write_rate_card(card: RateCard) -> pb.RateCard:
+    message = write_draft(CardDraft(card.rate_card_id, card.version, card.content))
+    published = pb.RateCard(
+        published_at=write_instant(card.published_at),
+        proposed_by=card.proposed_by,
+        published_by=card.published_by,
+    )
+    message.MergeFrom(published)
+    return message
 
 
 def write_resolved(rate: ResolvedRate, contract_version: int) -> service_pb.ResolveRateResponse:
@@ -119,16 +158,89 @@ def write_resolved(rate: ResolvedRate, contract_version: int) -> service_pb.Reso
         rate_card_id=None if card is None else str(card.rate_card_id),
         rate_card_version=0 if card is None else card.version,
         contract_version=contract_version,
+        factor=write_decimal(rate.factor),
+        effective_rate=write_money(rate.effective_rate),
+        factor_path=rate.factor_path,
+        candidates=[
+            service_pb.RateCandidate(
+                hourly_rate=write_money(one.hourly_rate),
+                path=one.path,
+                rate_card_id=None if one.card is None else str(one.card.rate_card_id),
+                rate_card_version=0 if one.card is None else one.card.version,
+                valid_from=write_date(one.valid_from),
+                valid_to=write_date(one.valid_to),
+                reason=one.reason,
+            )
+            for one in rate.candidates
+        ],
     )
 
 
-def require_publishable(card: RateCard) -> None:
+def write_differences(differences: Iterable[RateDifference]) -> list[proposal_pb.RateDifference]:
+    return [_write_difference(one) for one in differences]
+
+
+def _write_difference(one: RateDifference) -> proposal_pb.RateDifference:
+    key, before, after = one.entry.key, one.before, one.after
+    kind = TermChangeKind.ALTERED
+    if before is None or after is None:
+        kind = TermChangeKind.ADDED if before is None else TermChangeKind.ENDED
+    return proposal_pb.RateDifference(
+        kind=TERM_CHANGE_KIND.write(kind),
+        role=key.role,
+        level=key.level,
+        region=key.region,
+        person_id=write_id(key.person_id) or None,
+        valid_from=write_date(one.entry.valid_from),
+        old_valid_to="" if before is None else write_date(before.valid_to),
+        new_valid_to="" if after is None else write_date(after.valid_to),
+        old_rate=write_optional_money(one.old_rate),
+        new_rate=None if after is None else write_money(after.hourly_rate),
+        percent="" if one.percent is None else f"{one.percent:f}",
+    )
+
+
+def write_card_terms(
+    before: CardContent | None, after: CardContent
+) -> list[contract_pb.TermChange]:
+    """Return what differs besides the rates, by the names of the API."""
+    old = {} if before is None else _terms(before)
+    new = _terms(after)
+    return write_changes(
+        TermChange(kind_of(old.get(term, ""), new.get(term, "")), None, term, *values)
+        for term in dict.fromkeys((*old, *new))
+        if (values := (old.get(term, ""), new.get(term, "")))[0] != values[1]
+    )
+
+
+def _terms(content: CardContent) -> dict[str, str]:
+    return {
+        "name": content.name,
+        **{
+            f"multipliers[{one.activity}].factor": write_decimal(one.factor)
+            for one in content.multipliers
+        },
+    }
+
+
+def write_retroactive(day: date | None) -> proposal_pb.RetroactiveWarning | None:
+    """Return the warning of a version that prices days gone by otherwise, None without one."""
+    if day is None:
+        return None
+    text = (
+        f"work from {day} on has another rate than before: what was approved since then has to be "
+        "rated again"
+    )
+    return proposal_pb.RetroactiveWarning(from_date=day.isoformat(), text=text)
+
+
+def require_publishable(card: CardDraft) -> None:
     """Refuse a card that is larger than an event can be.
 
     Raises:
         RateCardTooLarge: it is.
     """
-    size = write_rate_card(card).ByteSize()
+    size = write_draft(card).ByteSize()
     if size > _CARD_BYTES_MAX:
         raise RateCardTooLarge(
             f"the card takes {size} bytes, {_CARD_BYTES_MAX} are possible",

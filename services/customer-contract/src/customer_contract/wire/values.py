@@ -29,7 +29,7 @@ def read_source(message: source_pb2.SourceRef) -> SourceRef | None:
     """Return the source, None where it is absent."""
     if not message.system:
         return None
-    return SourceRef(message.system, message.object_type, message.object_id)
+    return SourceRef(message.system, message.object_type, message.object_id, message.object_version)
 
 
 def write_source(source: SourceRef | None) -> source_pb2.SourceRef | None:
@@ -37,5 +37,8 @@ def write_source(source: SourceRef | None) -> source_pb2.SourceRef | None:
     if source is None:
         return None
     return source_pb2.SourceRef(
-        system=source.system, object_type=source.object_type, object_id=source.object_id
+        system=source.system,
+        object_type=source.object_type,
+        object_id=source.object_id,
+        object_version=source.object_version,
     )

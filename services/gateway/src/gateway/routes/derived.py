@@ -8,7 +8,7 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway import openapi, reading, transcode
+from gateway import openapi, reading, rules, transcode
 from gateway.contract import RestMethod, message_class, rest_methods
 from gateway.edge import CALL_SECONDS, Edge, edge_of
 from gateway.openapi import Endpoint
@@ -58,6 +58,11 @@ def reader_of(method: RestMethod) -> Reader:
         flags = transcode.shape_of(method.request, (*method.taken, batch.name))
     flat = transcode.query_fields(method.request, method.taken)
     lists = frozenset(field.name for field in flat if field.is_repeated)
+    numbers = frozenset(
+        name
+        for name in method.path_fields
+        if method.request.fields_by_name[name].type in rules.INTEGER_RANGES
+    )
 
     async def read(edge: Edge, request: Request) -> dict[str, Any]:
         key = reading.idempotency_key(request) if method.is_command else ""
@@ -65,7 +70,9 @@ def reader_of(method: RestMethod) -> Reader:
             fields = await reading.read_body(edge, request, shape, batch=batch, flags=flags)
         else:
             fields = reading.read_query(request, shape, lists)
-        fields.update(reading.path_values(request, method.path_fields))
+        values = reading.path_values(request, method.path_fields)
+        fields.update(values)
+        fields.update((name, reading.path_number(name, values[name])) for name in numbers)
         if method.is_command:
             fields["request_id"] = key
         return fields

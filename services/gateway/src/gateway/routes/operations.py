@@ -1,4 +1,5 @@
-"""What operators see of all services as one: parked messages, exceptions, audit, control totals.
+"""What operators see of all services as one: parked messages, exceptions, audit, control totals,
+ownership rules.
 
 Each service answers for its own database; the gateway asks all of them at once, and every row says
 whose it is.
@@ -36,6 +37,7 @@ LISTS: Final = (
     ("parked", "ListParked", "parked"),
     ("exceptions", "ListExceptions", "exceptions"),
     ("audit", "ListAuditEntries", "entries"),
+    ("ownership-rules", "ListOwnershipRules", "rules"),
 )
 # Path, method, the field of the reply that holds the answers, and how long they may take.
 QUESTIONS: Final = (
@@ -47,6 +49,7 @@ COMMANDS: Final = (
     ("{service}/parked:discard", "DiscardParked"),
     ("{service}/exceptions:note", "NoteException"),
     ("{service}/outbox:republish", "RepublishEvents"),
+    ("{service}/ownership-rules:put", "PutOwnershipRule"),
 )
 
 _METHODS: Final = pb.DESCRIPTOR.services_by_name["OperationsService"].methods_by_name

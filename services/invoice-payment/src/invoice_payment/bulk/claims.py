@@ -17,12 +17,22 @@ from invoice_payment.domain.run import InvoiceRun
 from throughline_core.money import Money
 from throughline_core.period import Period
 
+# What takes back an item that did not arrive yet waits for it: the two may cancel.
 _OPEN_ITEM: Final = """
     FROM billable_item AS item
     WHERE item.legal_entity_id = :legal_entity_id AND item.billable_on <= :cut_off
       AND NOT EXISTS (
           SELECT FROM invoice_item AS claim
           WHERE claim.billing_event_id = item.billing_event_id AND claim.is_live)
+      AND NOT EXISTS (
+          SELECT FROM netted_item AS netted
+          WHERE netted.billing_event_id = item.billing_event_id)
+      AND NOT EXISTS (
+          SELECT FROM item_set_aside AS aside
+          WHERE aside.billing_event_id = item.billing_event_id AND aside.until > now())
+      AND (item.reverses_billing_event_id IS NULL OR EXISTS (
+          SELECT FROM billable_item AS original
+          WHERE original.billing_event_id = item.reverses_billing_event_id))
 """
 
 _COUNT_CONTRACTS: Final = text(f"""

@@ -17,7 +17,7 @@ _ADD_ITEMS: Final = text("""
         quote_line_id, engagement_id, correlation_id, bill_to_customer_id, legal_entity_id,
         project_id, person_id, person_name, role, description, service_from, service_to,
         billable_on, quantity, unit, unit_rate, currency, amount, recognised_amount, tax_category,
-        released_at)
+        released_at, reverses_billing_event_id)
     SELECT * FROM unnest(
         CAST(:billing_event_ids AS uuid[]), CAST(:batch_ids AS uuid[]),
         CAST(:source_item_ids AS uuid[]), CAST(:types AS text[]), CAST(:kinds AS text[]),
@@ -31,8 +31,8 @@ _ADD_ITEMS: Final = text("""
         CAST(:quantities AS numeric[]), CAST(:units AS text[]), CAST(:unit_rates AS numeric[]),
         CAST(:currencies AS text[]), CAST(:amounts AS numeric[]),
         CAST(:recognised_amounts AS numeric[]), CAST(:tax_categories AS text[]),
-        CAST(:released_ats AS timestamptz[]))
-    ON CONFLICT DO NOTHING
+        CAST(:released_ats AS timestamptz[]), CAST(:reversed_ids AS uuid[]))
+    ON CONFLICT (billing_event_id) DO NOTHING
     RETURNING billing_event_id
 """)
 
@@ -88,6 +88,7 @@ async def add_items(tx: AsyncConnection, items: Sequence[BillableItem]) -> list[
             "recognised_amounts": [item.recognised.amount for item in distinct],
             "tax_categories": [item.tax_category for item in distinct],
             "released_ats": [item.released_at for item in distinct],
+            "reversed_ids": [item.reverses_billing_event_id for item in distinct],
         },
     )
     fresh = set(added.scalars())

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from invoice_payment import tables
-from invoice_payment.bulk import claims, drafts
+from invoice_payment.bulk import claims, drafts, netting
 from invoice_payment.bulk.claims import DocumentItems, OpenContract, Scope, Wait
 from invoice_payment.commands.invoice import approve_invoices, issue_invoices
 from invoice_payment.domain import run as domain
@@ -140,6 +140,7 @@ async def draft_contracts(
     """
     contract_ids = [contract.contract_id for contract in contracts]
     terms = await master.terms_of(tx, contract_ids, lock=True)
+    await netting.net(tx, contract_ids, at=at)
     documents = await claims.claim(tx, Scope.of(run), sorted(terms))
     shared = await _shared(tx, run, at=at)
     changes = await _decide(tx, shared, terms, documents)

@@ -29,7 +29,10 @@ class ItemKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BillableItem:
-    """A released billing event as it came, with everything an invoice needs of it."""
+    """A released billing event as it came, with everything an invoice needs of it.
+
+    `reverses_billing_event_id` is the item this one takes back, None on all others.
+    """
 
     billing_event_id: UUID
     batch_id: UUID
@@ -55,6 +58,7 @@ class BillableItem:
     amount: Money
     tax_category: str
     released_at: datetime
+    reverses_billing_event_id: UUID | None = None
 
     @property
     def recognised(self) -> Money:

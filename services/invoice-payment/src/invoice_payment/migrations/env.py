@@ -1,6 +1,6 @@
 """Runs the migrations of invoice-payment."""
 
-from invoice_payment.tables import METADATA
+from invoice_payment.tables import metadata
 from throughline_runtime.migrate import run_environment
 
-run_environment(METADATA)
+run_environment(metadata)

@@ -23,6 +23,8 @@ _BILLABLE_ITEMS: Final = """
     UNION ALL SELECT 'amount', currency, amount FROM total
     UNION ALL SELECT 'claimed_live_twice', '', count(*) FROM (
         SELECT FROM invoice_item WHERE is_live GROUP BY billing_event_id HAVING count(*) > 1
+        UNION ALL
+        SELECT FROM invoice_item JOIN netted_item USING (billing_event_id) WHERE is_live
     ) AS twice
     UNION ALL SELECT 'invoiced_items', '', coalesce(sum(items), 0) FROM invoiced
     UNION ALL SELECT 'invoiced_amount', total.currency, coalesce(invoiced.amount, 0)

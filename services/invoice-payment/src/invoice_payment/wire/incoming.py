@@ -149,6 +149,9 @@ def _read_item(
         amount=read_money("amount", row.amount, places=RATE_PLACES),
         tax_category=row.tax_category,
         released_at=released_at,
+        reverses_billing_event_id=read_optional_uuid(
+            "reverses_billing_event_id", row.reverses_billing_event_id
+        ),
     )
 
 

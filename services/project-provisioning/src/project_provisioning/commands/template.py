@@ -1,4 +1,6 @@
-"""Templates."""
+"""Templates: proposed by one person, decided on by another."""
+
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -7,14 +9,56 @@ from project_provisioning.domain.template import Template
 from project_provisioning.repository import template as repository
 
 
-async def put_template(tx: AsyncConnection, draft: Template) -> Template:
-    """Publish the draft as the template's next version.
+async def propose_template(tx: AsyncConnection, draft: Template) -> Template:
+    """Propose the draft as the template's next version.
 
     Raises:
-        TemplateMalformed: see `domain.template.publish`.
-        StaleVersion: another writer published a version first; safe to retry.
+        TemplateMalformed: see `domain.template.propose`.
+        StaleVersion: another writer proposed a version first; safe to retry.
     """
-    versions = await repository.latest_versions(tx, [draft.code])
-    template = domain.publish(draft, latest_version=versions.get(draft.code, 0))
+    latest = await repository.latest_version(tx, draft.code)
+    template = domain.propose(draft, latest_version=latest)
     await repository.add(tx, template)
     return template
+
+
+async def approve_template(
+    tx: AsyncConnection, code: str, version: int, *, by: str, at: datetime, comment: str
+) -> Template:
+    """Publish a proposed version.
+
+    Raises:
+        TemplateNotFound, IllegalTransition, OwnTemplate, TemplateSuperseded, StaleVersion.
+    """
+    template = await repository.get(tx, code, version)
+    published = (await repository.published_versions(tx, [code])).get(code, 0)
+    approved = domain.approve(template, by=by, at=at, comment=comment, published_version=published)
+    await repository.decide(tx, approved)
+    return approved
+
+
+async def reject_template(
+    tx: AsyncConnection, code: str, version: int, *, by: str, at: datetime, reason: str
+) -> Template:
+    """Turn a proposed version down.
+
+    Raises:
+        TemplateNotFound, IllegalTransition, OwnTemplate, StaleVersion.
+    """
+    template = await repository.get(tx, code, version)
+    rejected = domain.reject(template, by=by, at=at, comment=reason)
+    await repository.decide(tx, rejected)
+    return rejected
+
+
+async def withdraw_template(
+    tx: AsyncConnection, code: str, version: int, *, by: str, at: datetime
+) -> Template:
+    """Take an own proposal back.
+
+    Raises:
+        TemplateNotFound, IllegalTransition, NotOwnTemplate, StaleVersion.
+    """
+    withdrawn = domain.withdraw(await repository.get(tx, code, version), by=by, at=at)
+    await repository.decide(tx, withdrawn)
+    return withdrawn

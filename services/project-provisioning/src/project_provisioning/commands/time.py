@@ -1,17 +1,22 @@
 """Recording time: one entry or ten thousand, by the same rules and the same statements."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from project_provisioning import bulk
-from project_provisioning.bulk import Decision
+from project_provisioning.bulk import costing, time_facts
+from project_provisioning.bulk import time as bulk
+from project_provisioning.bulk.time import Decision
+from project_provisioning.commands import working_time
+from project_provisioning.commands.working_time import WeekKey
 from project_provisioning.domain import time_entry as domain
 from project_provisioning.domain.person import Sight
 from project_provisioning.domain.time_entry import EntryColumns, NotOwn, RowRefusal, Ruling, Sheets
+from project_provisioning.domain.time_rules import Finding
+from project_provisioning.domain.timesheet import Finding as SheetFinding
 from project_provisioning.domain.timesheet import Timesheet, require_open
 from project_provisioning.repository import time_entry as repository
 from project_provisioning.repository import timesheet as timesheet_repository
@@ -46,11 +51,16 @@ async def record_time(
         InvalidRequest: a row breaks a rule, and it is all or nothing; names every bad row.
         Contended: another writer was faster; safe to retry.
     """
-    days = [day[0] for day in domain.read_days(columns).values() if day is not None]
-    facts = await bulk.load_facts(
+    days = [day for day in domain.read_days(columns).values() if day is not None]
+    facts = await time_facts.load_facts(
         tx, columns, days, entities=sight.entities, own_subject=sight.own_subject
     )
     ruling = domain.judge(columns, facts)
+    warnings: Mapping[WeekKey, Sequence[Finding]] = {}
+    if facts.has_rules and ruling.entries:
+        judgement = await working_time.judge_entries(tx, ruling.entries, today=at.date())
+        domain.stop(ruling, judgement.stops)
+        warnings = judgement.warnings
     if ruling.refusals and not is_partial:
         raise InvalidRequest(_violations(ruling.refusals, field_pattern))
     if not ruling.entries:
@@ -62,6 +72,9 @@ async def record_time(
             decision.decision_id, entries, by=decision.by, at=decision.at
         )
         await outbox.append(tx, events)
+        await costing.record(tx, [entry.entry_id for entry in ruling.entries])
+        if warnings:
+            await timesheet_repository.put_findings(tx, _of_sheets(warnings, sheets))
     return ruling, sheets
 
 
@@ -91,6 +104,18 @@ def require_sight(sheet: Timesheet, sight: Sight) -> None:
             "this is the time of somebody else",
             advice="ask that person, or somebody of the PMO",
         )
+
+
+def _of_sheets(
+    warnings: Mapping[WeekKey, Sequence[Finding]], sheets: Sheets
+) -> Mapping[UUID, Sequence[SheetFinding]]:
+    return {
+        UUID(timesheet_id): [
+            SheetFinding(each.rule, each.text, each.work_date)
+            for each in warnings[UUID(person_id), week_start]
+        ]
+        for (person_id, _, week_start), timesheet_id in sheets.items()
+    }
 
 
 def _violations(refusals: Sequence[RowRefusal], field_pattern: str) -> list[Violation]:

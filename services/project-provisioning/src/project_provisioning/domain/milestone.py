@@ -1,4 +1,4 @@
-"""Milestones: completed by delivery, then accepted or rejected by the client."""
+"""Milestones: completed by delivery, then accepted or rejected by the client; see `acceptance`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -8,7 +8,12 @@ from typing import Final
 from uuid import UUID
 
 from throughline_core.change import Change
-from throughline_core.errors import FailedPrecondition, InvalidArgument, NotFound
+from throughline_core.errors import (
+    FailedPrecondition,
+    IllegalTransition,
+    InvalidArgument,
+    NotFound,
+)
 from throughline_core.money import Money
 from throughline_core.transition import move
 
@@ -26,7 +31,7 @@ TRANSITIONS: Final[Mapping[MilestoneStatus, frozenset[MilestoneStatus]]] = {
     MilestoneStatus.PLANNED: frozenset({MilestoneStatus.COMPLETED}),
     MilestoneStatus.COMPLETED: frozenset({MilestoneStatus.ACCEPTED, MilestoneStatus.REJECTED}),
     MilestoneStatus.REJECTED: frozenset({MilestoneStatus.COMPLETED}),
-    MilestoneStatus.ACCEPTED: frozenset(),
+    MilestoneStatus.ACCEPTED: frozenset({MilestoneStatus.COMPLETED}),
 }
 
 
@@ -42,22 +47,35 @@ class DayInFuture(InvalidArgument):
     code = "milestone.day_in_future"
 
 
-class AcceptedBeforeCompletion(FailedPrecondition):
-    """The client cannot accept what was not complete."""
+class NotCompleted(FailedPrecondition):
+    """Nothing awaits the client's acceptance."""
 
-    code = "milestone.accepted_before_completion"
-
-
-class WithoutEvidence(InvalidArgument):
-    """Nothing shows that the client accepted."""
-
-    code = "milestone.without_evidence"
+    code = "milestone.not_completed"
 
 
-class EvidenceDiffers(InvalidArgument):
-    """The hash is not that of the document sent with it."""
+class AlreadyAccepted(FailedPrecondition):
+    """The client has accepted it; its day is history."""
 
-    code = "milestone.evidence_differs"
+    code = "milestone.accepted"
+
+
+class RequestedBeforeCompletion(FailedPrecondition):
+    """The client cannot be asked to accept what was not complete."""
+
+    code = "milestone.requested_before_completion"
+
+
+class StepKind(StrEnum):
+    """What happened to a milestone."""
+
+    COMPLETED = "completed"
+    REQUESTED = "requested"
+    ACCEPTED = "accepted"
+    ACCEPTED_IN_PART = "accepted_in_part"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+    RESCHEDULED = "rescheduled"
+    SPLIT_OFF = "split_off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +101,25 @@ class Milestone:
     accepted_on: date | None = None
     accepted_by: str = ""
     evidence_sha256: str = ""
+    recorded_by: str = ""
+    acceptance_requested_on: date | None = None
+    split_from_milestone_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that happened to a milestone, and the state it left.
+
+    `happened_on` is the new day of one that was moved; `party` is who signed or was asked for the
+    client.
+    """
+
+    milestone: Milestone
+    kind: StepKind
+    happened_on: date
+    party: str = ""
+    document_sha256: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +131,10 @@ class MilestoneCompleted:
 
 @dataclass(frozen=True, slots=True)
 class MilestoneAccepted:
-    """The client accepted it in full."""
+    """The client accepted it; `rest` is what was not accepted, a milestone of its own."""
 
     milestone: Milestone
+    rest: Milestone | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,81 +145,109 @@ class MilestoneRejected:
     reason: str
 
 
-MilestoneEvent = MilestoneCompleted | MilestoneAccepted | MilestoneRejected
+@dataclass(frozen=True, slots=True)
+class AcceptanceWithdrawn:
+    """An acceptance was taken back before anything of it was billed."""
+
+    milestone: Milestone
+    reason: str
+
+
+MilestoneEvent = MilestoneCompleted | MilestoneAccepted | MilestoneRejected | AcceptanceWithdrawn
 
 
 @dataclass(frozen=True, slots=True)
-class Acceptance:
-    """The client's sign-off; `evidence_sha256` is the hash of the document that shows it."""
+class MilestoneChange(Change[Milestone, MilestoneEvent]):
+    """A decision on a milestone: its history grows by `steps`, one of them the rest's, if any."""
 
-    accepted_by: str
-    accepted_on: date
-    evidence_sha256: str
+    steps: tuple[Step, ...]
+    rest: Milestone | None = None
 
 
-def complete(milestone: Milestone, *, on: date, today: date) -> Change[Milestone, MilestoneEvent]:
+def complete(milestone: Milestone, *, on: date, today: date) -> MilestoneChange:
     """Say that the milestone was complete on `on`; `today` is a day in the contract's zone.
 
     Raises:
         IllegalTransition: it is neither planned nor rejected.
         DayInFuture: `on` is after `today`.
     """
-    completed = replace(_step(milestone, MilestoneStatus.COMPLETED), completed_on=on)
-    _refuse_future(on, today, "completed_on")
-    return Change(completed, (MilestoneCompleted(completed),))
+    if milestone.status is MilestoneStatus.ACCEPTED:
+        # The way back from an acceptance is its withdrawal.
+        raise IllegalTransition(f"milestone {milestone.key} is accepted")
+    completed = replace(
+        step_to(milestone, MilestoneStatus.COMPLETED), completed_on=on, acceptance_requested_on=None
+    )
+    refuse_future(on, today, "completed_on")
+    step = Step(completed, StepKind.COMPLETED, on)
+    return MilestoneChange(completed, (MilestoneCompleted(completed),), (step,))
 
 
-def accept(
-    milestone: Milestone, acceptance: Acceptance, *, today: date
-) -> Change[Milestone, MilestoneEvent]:
-    """Record the client's acceptance of the whole milestone.
+def request_acceptance(
+    milestone: Milestone, *, on: date, today: date, addressed_to: str, document_sha256: str
+) -> MilestoneChange:
+    """Note that the client was asked to accept; it may be asked again.
 
     Raises:
-        IllegalTransition: it is not completed.
-        DayInFuture: the client cannot have signed after `today`.
-        AcceptedBeforeCompletion: the client signed before the milestone was complete.
-        WithoutEvidence: there is no hash of a document.
+        NotCompleted: nothing awaits acceptance.
+        DayInFuture: `on` is after `today`.
+        RequestedBeforeCompletion: `on` is before the day it was complete.
     """
-    stepped = _step(milestone, MilestoneStatus.ACCEPTED)
-    _refuse_future(acceptance.accepted_on, today, "accepted_on")
+    if milestone.status is not MilestoneStatus.COMPLETED:
+        raise NotCompleted(
+            f"milestone {milestone.key} is {milestone.status}", advice="complete it first"
+        )
+    refuse_future(on, today, "requested_on")
     assert milestone.completed_on is not None
-    if acceptance.accepted_on < milestone.completed_on:
-        raise AcceptedBeforeCompletion(
+    if on < milestone.completed_on:
+        raise RequestedBeforeCompletion(
             f"milestone {milestone.key} was complete on {milestone.completed_on}",
-            field="accepted_on",
-            advice="send the day the client signed",
+            field="requested_on",
+            advice="send the day the client was asked",
         )
-    if not acceptance.evidence_sha256:
-        raise WithoutEvidence(
-            "an acceptance needs the document that shows it",
-            field="evidence",
-            advice="send the signed document, or the hash of the one kept elsewhere",
-        )
-    accepted = replace(
-        stepped,
-        accepted_by=acceptance.accepted_by,
-        accepted_on=acceptance.accepted_on,
-        evidence_sha256=acceptance.evidence_sha256,
-    )
-    return Change(accepted, (MilestoneAccepted(accepted),))
+    asked = replace(milestone, version=milestone.version + 1, acceptance_requested_on=on)
+    step = Step(asked, StepKind.REQUESTED, on, addressed_to, document_sha256)
+    return MilestoneChange(asked, (), (step,))
 
 
-def reject(milestone: Milestone, reason: str) -> Change[Milestone, MilestoneEvent]:
+def reject(milestone: Milestone, reason: str, *, today: date) -> MilestoneChange:
     """Record the client's refusal; the milestone may be completed again.
 
     Raises:
         IllegalTransition: it is not completed.
     """
-    rejected = _step(milestone, MilestoneStatus.REJECTED)
-    return Change(rejected, (MilestoneRejected(rejected, reason),))
+    rejected = step_to(milestone, MilestoneStatus.REJECTED)
+    step = Step(rejected, StepKind.REJECTED, today, reason=reason)
+    return MilestoneChange(rejected, (MilestoneRejected(rejected, reason),), (step,))
 
 
-def _step(milestone: Milestone, target: MilestoneStatus) -> Milestone:
+def reschedule(milestone: Milestone, due_on: date, reason: str) -> MilestoneChange:
+    """Move the day the milestone is planned to be complete.
+
+    Raises:
+        AlreadyAccepted: it is accepted.
+    """
+    if milestone.status is MilestoneStatus.ACCEPTED:
+        raise AlreadyAccepted(f"milestone {milestone.key} was accepted on {milestone.accepted_on}")
+    moved = replace(milestone, version=milestone.version + 1, due_on=due_on)
+    return MilestoneChange(moved, (), (Step(moved, StepKind.RESCHEDULED, due_on, reason=reason),))
+
+
+def step_to(milestone: Milestone, target: MilestoneStatus) -> Milestone:
+    """Return the milestone in its next state.
+
+    Raises:
+        IllegalTransition: it cannot get there from where it is.
+    """
     status = move(f"milestone {milestone.key}", milestone.status, target, TRANSITIONS)
     return replace(milestone, status=status, version=milestone.version + 1)
 
 
-def _refuse_future(day: date, today: date, field: str) -> None:
+def refuse_future(day: date, today: date, field: str) -> None:
+    """Refuse a day after `today`.
+
+    Raises:
+        DayInFuture: it is.
+    """
     if day > today:
         raise DayInFuture(
             f"{day} is after {today}", field=field, advice="send the day on which it happened"

@@ -36,7 +36,9 @@ class SubjectTaken(AlreadyExists):
 class Person:
     """A person; role, level and region choose the rate unless an entry says otherwise.
 
-    `subject` is the token subject the person signs in with, empty when the person does not.
+    Company, role, level and region are those of today; the employments say those of other days.
+    `employed_to` is the first day after the last of them, None while it goes on. `subject` is the
+    token subject the person signs in with, empty when the person does not.
     """
 
     person_id: UUID
@@ -48,6 +50,7 @@ class Person:
     region: str
     employed_from: date
     subject: str
+    employed_to: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,21 @@
-"""Projects: what is delivered under one contract by one legal entity, made whole or not at all."""
+"""Projects: what is delivered under one contract by one legal entity in one region."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
-from project_provisioning.domain.milestone import Milestone, MilestoneStatus
-from project_provisioning.domain.run import Run, SoldLine, Terms
-from project_provisioning.domain.template import BillingModel, Template
+from project_provisioning.domain.milestone import Milestone
+from project_provisioning.domain.template import BillingModel, BudgetKind
+from project_provisioning.domain.terms import Workstream
 from throughline_core.change import Change
 from throughline_core.errors import FailedPrecondition, NotFound
 from throughline_core.ids import derived_id
 from throughline_core.money import Money
 
-_NAME_LENGTH_MAX = 120
+CANCELLED: Final = "cancelled"
 
 
 class ProjectStatus(StrEnum):
@@ -43,9 +43,19 @@ class TaskClosed(FailedPrecondition):
     code = "task.closed"
 
 
+class ProjectInUse(FailedPrecondition):
+    """Something was recorded on the project, so it cannot be taken back."""
+
+    code = "provisioning_run.project_in_use"
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A piece of work people record time on; `billable` only under a line billed by time."""
+    """A piece of work people record time on; `billable` only under a line billed by time.
+
+    `[starts_on, ends_on)` is planned, as are the minutes; None = not planned. No time is taken for
+    days from `work_ends_on` on.
+    """
 
     task_id: UUID
     position: int
@@ -54,6 +64,13 @@ class Task:
     contract_line_id: UUID
     billable: bool
     closed: bool = False
+    parent_task_id: UUID | None = None
+    wbs_code: str = ""
+    starts_on: date | None = None
+    ends_on: date | None = None
+    planned_minutes: int | None = None
+    work_ends_on: date | None = None
+    predecessor_task_ids: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +84,38 @@ class RoleRequirement:
 
 
 @dataclass(frozen=True, slots=True)
+class LineBudget:
+    """What one line is planned to take: the project's currency, or hours."""
+
+    contract_line_id: UUID
+    kind: BudgetKind
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class ProjectLine:
-    """A contract line the project delivers: what expenses, budgets and plans refer to."""
+    """A contract line the project delivers: what expenses, budgets and plans refer to.
+
+    `template` is the version it was planned from, `code@version`; empty = not known any more.
+    """
 
     contract_line_id: UUID
     quote_line_id: UUID
     position: int
     billing_model: BillingModel
     net_total: Money
+    starts_on: date
+    ends_on: date
+    ended_on: date | None = None
+    template: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project with its plan. `budget` is the planned revenue before tax."""
+    """A project with its plan. `budget` is the planned revenue before tax.
+
+    No work is taken for days from `work_ends_on` on; None = the contract is in force.
+    """
 
     project_id: UUID
     version: int
@@ -101,6 +137,20 @@ class Project:
     tasks: tuple[Task, ...]
     milestones: tuple[Milestone, ...]
     role_requirements: tuple[RoleRequirement, ...]
+    selling_legal_entity_id: UUID
+    region: str = ""
+    master_project_id: UUID | None = None
+    contract_version: int = 1
+    manager_person_id: UUID | None = None
+    work_ends_on: date | None = None
+    closed_reason: str = ""
+    budgets: tuple[LineBudget, ...] = ()
+    requires_assignment: bool = False
+
+    @property
+    def workstream(self) -> Workstream:
+        """Who delivers it, and where."""
+        return Workstream(self.legal_entity_id, self.region)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,142 +161,51 @@ class ProjectActivated:
     run_id: UUID
 
 
-ProjectEvent = ProjectActivated
+@dataclass(frozen=True, slots=True)
+class ProjectChanged:
+    """The project's plan, terms or state changed."""
+
+    project: Project
+    change_order_id: UUID | None = None
 
 
-def project_id_of(terms: Terms) -> UUID:
-    """Return the one project of a contract and its delivering entity."""
-    return derived_id("project", terms.contract_id, terms.legal_entity_id)
+ProjectEvent = ProjectActivated | ProjectChanged
 
 
-def plan_project(
-    run: Run, templates: Mapping[str, Template], *, number: str, at: datetime
-) -> Change[Project, ProjectEvent]:
-    """Return the project that `run` makes of its contract with the pinned `templates`.
-
-    Ids are derived from the contract, its lines and the keys of tasks and milestones, so that
-    making it twice makes the same one. Milestone amounts sum to their line's net total.
-    """
-    terms = run.terms
-    project_id = project_id_of(terms)
-    lines = sorted(terms.lines, key=lambda line: line.position)
-    project = Project(
-        project_id=project_id,
-        version=1,
-        number=number,
-        name=_name(terms, lines),
-        status=ProjectStatus.ACTIVE,
-        contract_id=terms.contract_id,
-        engagement_id=terms.engagement_id,
-        correlation_id=terms.correlation_id,
-        customer_id=terms.customer_id,
-        legal_entity_id=terms.legal_entity_id,
-        time_zone=terms.time_zone,
-        starts_on=terms.starts_on,
-        ends_on=terms.ends_on,
-        budget=Money.total((line.net_total for line in lines), terms.currency),
-        activated_at=at,
-        templates=run.pinned_templates,
-        lines=tuple(map(_plan_line, lines)),
-        tasks=tuple(_plan_tasks(project_id, lines, templates)),
-        milestones=tuple(_plan_milestones(project_id, terms, lines)),
-        role_requirements=tuple(_plan_roles(lines, templates)),
-    )
-    return Change(project, (ProjectActivated(project, run.run_id),))
+def project_id_of(contract_id: UUID, workstream: Workstream) -> UUID:
+    """Return the one project of a contract, its delivering entity and its region."""
+    region = (workstream.region,) if workstream.region else ()
+    return derived_id("project", contract_id, workstream.legal_entity_id, *region)
 
 
-def close_task(project: Project, task_id: UUID) -> Change[Project, ProjectEvent]:
-    """Take no more time on a task of the project.
+def end_work(project: Project, on: date) -> Change[Project, ProjectEvent]:
+    """Take no more work for days from `on` on; what ended earlier stays as it is."""
+    if project.work_ends_on is not None and project.work_ends_on <= on:
+        return Change(project, ())
+    return changed(replace(project, work_ends_on=on))
+
+
+def take_back(project: Project, obstacles: tuple[str, ...]) -> Change[Project, ProjectEvent]:
+    """Close a project of a run that is cancelled; `obstacles` name what was recorded on it.
 
     Raises:
-        TaskNotFound: the project has no such task.
-        TaskClosed: it is closed already.
+        ProjectInUse: there are obstacles.
     """
-    task = next((task for task in project.tasks if task.task_id == task_id), None)
-    if task is None:
-        raise TaskNotFound(f"no task {task_id}", field="task_id", advice="check the id")
-    if task.closed:
-        raise TaskClosed(f"task {task.name} is closed already")
-    tasks = tuple(
-        replace(task, closed=task.closed or task.task_id == task_id) for task in project.tasks
-    )
-    return Change(replace(project, tasks=tasks, version=project.version + 1), ())
-
-
-def _name(terms: Terms, lines: list[SoldLine]) -> str:
-    """Return the contract's number and what was sold first."""
-    words = [terms.contract_number, *(line.description for line in lines[:1])]
-    return " ".join(words)[:_NAME_LENGTH_MAX]
-
-
-def _plan_line(line: SoldLine) -> ProjectLine:
-    return ProjectLine(
-        contract_line_id=line.contract_line_id,
-        quote_line_id=line.quote_line_id,
-        position=line.position,
-        billing_model=line.billing_model,
-        net_total=line.net_total,
-    )
-
-
-def _plan_tasks(
-    project_id: UUID, lines: list[SoldLine], templates: Mapping[str, Template]
-) -> Iterator[Task]:
-    planned = (
-        (line, phase, task)
-        for line in lines
-        for phase, task in templates[line.template_code].tasks()
-    )
-    for position, (line, phase, task) in enumerate(planned, start=1):
-        yield Task(
-            task_id=derived_id("task", project_id, line.contract_line_id, task.key),
-            position=position,
-            phase=phase.name,
-            name=task.name,
-            contract_line_id=line.contract_line_id,
-            billable=task.billable and line.billing_model is BillingModel.TIME_AND_MATERIALS,
+    if obstacles:
+        raise ProjectInUse(
+            f"project {project.number} has {', '.join(obstacles)}",
+            field="run_id",
+            advice="terminate the contract instead: what was recorded stays, and no more is taken",
         )
-
-
-def _plan_milestones(project_id: UUID, terms: Terms, lines: list[SoldLine]) -> Iterator[Milestone]:
-    planned = (
-        (line, part, amount)
-        for line in lines
-        if line.billing_model is BillingModel.FIXED_FEE
-        for part, amount in zip(
-            line.milestones,
-            line.net_total.split([part.share_percent for part in line.milestones]),
-            strict=True,
-        )
+    if project.status is ProjectStatus.CLOSED:
+        return Change(project, ())
+    closed = replace(project, status=ProjectStatus.CLOSED, closed_reason=CANCELLED)
+    return changed(
+        replace(closed, tasks=tuple(replace(task, closed=True) for task in project.tasks))
     )
-    for position, (line, part, amount) in enumerate(planned, start=1):
-        yield Milestone(
-            milestone_id=derived_id("milestone", project_id, line.contract_line_id, part.key),
-            version=1,
-            project_id=project_id,
-            contract_id=terms.contract_id,
-            contract_line_id=line.contract_line_id,
-            quote_line_id=line.quote_line_id,
-            engagement_id=terms.engagement_id,
-            correlation_id=terms.correlation_id,
-            legal_entity_id=terms.legal_entity_id,
-            position=position,
-            key=part.key,
-            name=part.name,
-            amount=amount,
-            status=MilestoneStatus.PLANNED,
-            due_on=part.due_on,
-        )
 
 
-def _plan_roles(
-    lines: list[SoldLine], templates: Mapping[str, Template]
-) -> Iterator[RoleRequirement]:
-    """Yield the hours agreed by role; where a line agreed none, those its template asks for."""
-    for line in lines:
-        hours = {sold.role: sold.planned_hours for sold in line.roles if sold.planned_hours > 0}
-        if not hours:
-            roles = templates[line.template_code].roles
-            hours = {role.role: role.hours_of(line.quantity) for role in roles}
-        for position, (role, planned_hours) in enumerate(hours.items(), start=1):
-            yield RoleRequirement(line.contract_line_id, position, role, planned_hours)
+def changed(project: Project, change_order_id: UUID | None = None) -> Change[Project, ProjectEvent]:
+    """Return the project, already altered, as its next version."""
+    following = replace(project, version=project.version + 1)
+    return Change(following, (ProjectChanged(following, change_order_id),))

@@ -1,23 +1,29 @@
-"""Provisioning runs: the way of one contract that came into force to one active project.
+"""Provisioning runs: the way of a contract's terms to active projects.
 
 A run is a state machine in a row. Each decision here is one step, saved in one transaction, so that
 a process that dies between two steps leaves a run that the next one takes up where it stands.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from project_provisioning.domain.template import BillingModel, Template
+from project_provisioning.domain.check import Check, unfit_codes
+from project_provisioning.domain.terms import Terms
 from throughline_core.change import Change
-from throughline_core.errors import IllegalTransition, NotFound
+from throughline_core.errors import FailedPrecondition, IllegalTransition, NotFound
 from throughline_core.ids import derived_id
-from throughline_core.money import Money
 from throughline_core.transition import move
+
+
+class RunKind(StrEnum):
+    """What a run does: a contract's first version is delivered, each later one amends that."""
+
+    DELIVERY = "delivery"
+    AMENDMENT = "amendment"
 
 
 class RunState(StrEnum):
@@ -34,21 +40,17 @@ class RunState(StrEnum):
 TRANSITIONS: Final[Mapping[RunState, frozenset[RunState]]] = {
     RunState.RECEIVED: frozenset({RunState.VALIDATING, RunState.CANCELLED}),
     RunState.VALIDATING: frozenset({RunState.PAUSED, RunState.PROVISIONING, RunState.CANCELLED}),
-    RunState.PAUSED: frozenset({RunState.VALIDATING, RunState.CANCELLED}),
+    RunState.PAUSED: frozenset({RunState.VALIDATING, RunState.PROVISIONING, RunState.CANCELLED}),
     RunState.PROVISIONING: frozenset({RunState.ACTIVATED, RunState.CANCELLED}),
-    RunState.ACTIVATED: frozenset(),
+    RunState.ACTIVATED: frozenset({RunState.CANCELLED}),
     RunState.CANCELLED: frozenset(),
 }
 
 UNDER_WAY: Final = (RunState.RECEIVED, RunState.VALIDATING, RunState.PROVISIONING)
 """States in which the next step is the service's own, not a person's."""
 
-PMO: Final = "pmo"
-SALES_OPERATIONS: Final = "sales_operations"
-
-TEMPLATE_MISSING: Final = "template.missing"
-TEMPLATE_UNFIT: Final = "template.billing_model_unsupported"
-MILESTONES_MISSING: Final = "contract_line.milestones_missing"
+OPEN: Final = (*UNDER_WAY, RunState.PAUSED)
+"""States from which a run may still make or change projects."""
 
 _WAIT_SECONDS_FIRST: Final = 0.5
 _WAIT_SECONDS_MAX: Final = 60.0
@@ -60,87 +62,35 @@ class RunNotFound(NotFound):
     code = "provisioning_run.not_found"
 
 
-@dataclass(frozen=True, slots=True)
-class SoldMilestone:
-    """A part of a fixed fee: its share of the line's net total, in percent."""
+class AmendmentFinal(FailedPrecondition):
+    """What a change order did to projects is undone by another change order."""
 
-    key: str
-    name: str
-    share_percent: Decimal
-    due_on: date | None
-
-
-@dataclass(frozen=True, slots=True)
-class SoldRole:
-    """A role whose rate was agreed on the line; hours are zero when they were left open."""
-
-    role: str
-    planned_hours: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class SoldLine:
-    """One contract line, as far as delivery needs it."""
-
-    contract_line_id: UUID
-    quote_line_id: UUID
-    position: int
-    description: str
-    billing_model: BillingModel
-    template_code: str
-    quantity: Decimal
-    net_total: Money
-    milestones: tuple[SoldMilestone, ...]
-    roles: tuple[SoldRole, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """The contract as it came into force. `[starts_on, ends_on)` is its term."""
-
-    contract_id: UUID
-    contract_number: str
-    engagement_id: UUID
-    correlation_id: UUID
-    customer_id: UUID
-    legal_entity_id: UUID
-    currency: str
-    time_zone: str
-    starts_on: date
-    ends_on: date
-    lines: tuple[SoldLine, ...]
-
-    @property
-    def template_codes(self) -> tuple[str, ...]:
-        """Codes of the templates its lines name, each once, sorted."""
-        return tuple(sorted({line.template_code for line in self.lines}))
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One condition a project needs; `owner` can mend it as `advice` says when it failed."""
-
-    code: str
-    passed: bool
-    owner: str
-    advice: str
+    code = "provisioning_run.amendment_final"
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One contract's way to a project. `pins` holds the template version chosen for each code."""
+    """The way of one version of a contract's terms to its projects.
+
+    `pins` holds the template version chosen for each code. `project_ids` are the projects it made
+    or changed, the master first.
+    """
 
     run_id: UUID
     version: int
+    kind: RunKind
     state: RunState
     terms: Terms
+    change_order_id: UUID | None
     pins: Mapping[str, int]
     checks: tuple[Check, ...]
     attempts: int
-    project_id: UUID | None
+    project_ids: tuple[UUID, ...]
     received_at: datetime
     changed_at: datetime
     cancellation_reason: str
+    next_check_at: datetime | None = None
+    """When a paused run is checked again by itself; None = never, or it is not paused."""
 
     @property
     def blocker(self) -> Check | None:
@@ -148,6 +98,11 @@ class Run:
         if self.state is not RunState.PAUSED:
             return None
         return next(check for check in self.checks if not check.passed)
+
+    @property
+    def project_id(self) -> UUID | None:
+        """The master project, once there is one."""
+        return self.project_ids[0] if self.project_ids else None
 
     @property
     def pinned_templates(self) -> tuple[str, ...]:
@@ -165,25 +120,37 @@ class RunPaused:
 
 @dataclass(frozen=True, slots=True)
 class RunResumed:
-    """A person had the checks made again."""
+    """The checks are made again, or pass by now."""
 
     run: Run
 
 
-RunEvent = RunPaused | RunResumed
+@dataclass(frozen=True, slots=True)
+class RunCancelled:
+    """The run was given up; what it had made is closed."""
+
+    run: Run
 
 
-def receive(terms: Terms, *, at: datetime) -> Run:
-    """Return the one run of a contract."""
+RunEvent = RunPaused | RunResumed | RunCancelled
+
+
+def receive(
+    terms: Terms, *, at: datetime, kind: RunKind, change_order_id: UUID | None = None
+) -> Run:
+    """Return the one run of a contract, or of a later version of its terms."""
+    version = () if kind is RunKind.DELIVERY else (terms.contract_version,)
     return Run(
-        run_id=derived_id("provisioning_run", terms.contract_id),
+        run_id=derived_id("provisioning_run", terms.contract_id, *version),
         version=1,
+        kind=kind,
         state=RunState.RECEIVED,
         terms=terms,
+        change_order_id=change_order_id,
         pins={},
         checks=(),
         attempts=0,
-        project_id=None,
+        project_ids=(),
         received_at=at,
         changed_at=at,
         cancellation_reason="",
@@ -202,32 +169,32 @@ def begin_validation(
     return Change(replace(validating, pins=_pin(validating, latest_versions)), ())
 
 
-def judge(
-    run: Run, peer_checks: Sequence[Check], templates: Mapping[str, Template], *, at: datetime
-) -> Change[Run, RunEvent]:
-    """Let the run go on when every check passed, else stop it at the first that failed.
+def judge(run: Run, checks: Sequence[Check], *, at: datetime) -> Change[Run, RunEvent]:
+    """Let a run go on when every check passed, else stop it at the first that failed.
 
-    `templates` holds the pinned versions by code. A template that failed loses its pin, so that the
-    version which mends it is found when the run is resumed.
+    A template that failed loses its pin, so that the version which mends it is found when the run
+    is checked again. A paused run that would stop at the same check stays as it is.
 
     Raises:
-        IllegalTransition: the run is not validating.
+        IllegalTransition: the run is neither validating nor paused.
     """
-    own = _template_checks(run.terms, templates)
-    checks = tuple(sorted((*peer_checks, *own.values()), key=lambda check: check.passed))
-    if all(check.passed for check in checks):
-        ready = _step(run, RunState.PROVISIONING, at)
-        return Change(replace(ready, checks=checks, attempts=0), ())
-    unfit = {
-        code for (code, rule), check in own.items() if rule == TEMPLATE_UNFIT and not check.passed
-    }
+    judged = tuple(sorted(checks, key=lambda check: check.passed))
+    if all(check.passed for check in judged):
+        ready = replace(_step(run, RunState.PROVISIONING, at), checks=judged, attempts=0)
+        return Change(ready, (RunResumed(ready),) if run.state is RunState.PAUSED else ())
+    if run.blocker == judged[0]:
+        return Change(run, ())
+    unfit = unfit_codes(run.terms, judged)
+    stopped = run if run.state is RunState.PAUSED else _step(run, RunState.PAUSED, at)
     paused = replace(
-        _step(run, RunState.PAUSED, at),
-        checks=checks,
+        stopped,
+        version=run.version + 1,
+        changed_at=at,
+        checks=judged,
         attempts=0,
         pins={code: version for code, version in run.pins.items() if code not in unfit},
     )
-    return Change(paused, (RunPaused(paused, checks[0]),))
+    return Change(paused, (RunPaused(paused, judged[0]),))
 
 
 def postpone(run: Run, *, at: datetime) -> Change[Run, RunEvent]:
@@ -248,6 +215,11 @@ def wait_seconds(attempts: int) -> float:
     return min(_WAIT_SECONDS_FIRST * 2.0 ** min(attempts, 16), _WAIT_SECONDS_MAX)
 
 
+def repin(run: Run, latest_versions: Mapping[str, int]) -> Run:
+    """Return a paused run with pins for the templates that were missing or unfit."""
+    return replace(run, pins=_pin(run, latest_versions))
+
+
 def resume(run: Run, latest_versions: Mapping[str, int], *, at: datetime) -> Change[Run, RunEvent]:
     """Have a paused run checked again; templates that did not fail keep their version.
 
@@ -258,58 +230,34 @@ def resume(run: Run, latest_versions: Mapping[str, int], *, at: datetime) -> Cha
         raise IllegalTransition(
             f"{_name(run)} is {run.state}", advice="only a paused run can be resumed"
         )
-    validating = _step(run, RunState.VALIDATING, at)
-    resumed = replace(validating, pins=_pin(validating, latest_versions))
+    resumed = repin(_step(run, RunState.VALIDATING, at), latest_versions)
     return Change(resumed, (RunResumed(resumed),))
 
 
-def complete(run: Run, project_id: UUID, *, at: datetime) -> Change[Run, RunEvent]:
-    """Note the project the run made.
+def complete(run: Run, project_ids: Sequence[UUID], *, at: datetime) -> Change[Run, RunEvent]:
+    """Note the projects the run made or changed, the master first.
 
     Raises:
         IllegalTransition: the run is not provisioning.
     """
-    return Change(replace(_step(run, RunState.ACTIVATED, at), project_id=project_id), ())
+    return Change(replace(_step(run, RunState.ACTIVATED, at), project_ids=tuple(project_ids)), ())
 
 
 def cancel(run: Run, reason: str, *, at: datetime) -> Change[Run, RunEvent]:
-    """Give the run up; as nothing was made before `activated`, nothing is undone.
+    """Give the run up. What an activated one made is closed in the same transaction.
 
     Raises:
-        IllegalTransition: the run is activated or cancelled already.
+        IllegalTransition: the run is cancelled already.
+        AmendmentFinal: it changed projects that were there before.
     """
-    cancelled = _step(run, RunState.CANCELLED, at)
-    return Change(replace(cancelled, cancellation_reason=reason), ())
-
-
-def _template_checks(
-    terms: Terms, templates: Mapping[str, Template]
-) -> dict[tuple[str, str], Check]:
-    """Return the service's own checks by template code and check code, one of each."""
-    checks: dict[tuple[str, str], Check] = {}
-    for line in terms.lines:
-        for check in _line_checks(line, templates.get(line.template_code)):
-            key = (line.template_code, check.code)
-            if key not in checks or not check.passed:
-                checks[key] = check
-    return checks
-
-
-def _line_checks(line: SoldLine, template: Template | None) -> Iterable[Check]:
-    yield Check(
-        TEMPLATE_MISSING,
-        template is not None,
-        PMO,
-        "" if template else f"publish delivery template {line.template_code}",
-    )
-    if template is not None:
-        serves = line.billing_model in template.billing_models
-        advice = f"publish a version of {line.template_code} that serves {line.billing_model}"
-        yield Check(TEMPLATE_UNFIT, serves, PMO, "" if serves else advice)
-    if line.billing_model is BillingModel.FIXED_FEE:
-        has_plan = sum(part.share_percent for part in line.milestones) == 100
-        advice = f"agree milestones that sum to 100 percent for line {line.position}"
-        yield Check(MILESTONES_MISSING, has_plan, SALES_OPERATIONS, "" if has_plan else advice)
+    if run.kind is RunKind.AMENDMENT and run.state is RunState.ACTIVATED:
+        raise AmendmentFinal(
+            f"{_name(run)} followed a change order that is in force",
+            field="run_id",
+            advice="agree another change order that takes it back",
+        )
+    cancelled = replace(_step(run, RunState.CANCELLED, at), cancellation_reason=reason)
+    return Change(cancelled, (RunCancelled(cancelled),))
 
 
 def _pin(run: Run, latest_versions: Mapping[str, int]) -> dict[str, int]:

@@ -10,10 +10,25 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, NamedTuple
 
+from project_provisioning.domain import time_refusal as refusal
+from project_provisioning.domain.time_facts import (
+    Content,
+    Facts,
+    Recorded,
+    Stretch,
+    Worker,
+    WorkTask,
+)
+from project_provisioning.domain.time_refusal import (
+    ACTIVITIES,
+    DAY_MINUTES_MAX,
+    MALFORMED,
+    RULE_BROKEN,
+    Broken,
+)
 from project_provisioning.domain.timesheet import week_start_of
 from throughline_core.errors import NotFound, PermissionDenied
 
-DAY_MINUTES_MAX: Final = 24 * 60
 NOTE_LENGTH_MAX: Final = 500
 ROLE_LENGTH_MAX: Final = 60
 LEVEL_LENGTH_MAX: Final = 40
@@ -66,63 +81,19 @@ class EntryColumns:
     billables: Sequence[bool | None]
     notes: Sequence[str]
     sources: Sequence[Source | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Worker:
-    """A person, with the minutes stored already for the days in question."""
-
-    person_id: str
-    name: str
-    legal_entity_id: str
-    role: str
-    level: str
-    region: str
-    employed_from: date
-    subject: str
-    day_minutes: Mapping[date, int]
-
-
-@dataclass(frozen=True, slots=True)
-class WorkTask:
-    """A task, with what its project and contract line put on each entry."""
-
-    task_id: str
-    project_id: str
-    contract_id: str
-    contract_line_id: str
-    engagement_id: str
-    billable: bool
-    closed: bool
-
-
-class Recorded(NamedTuple):
-    """What an entry says, as far as a second one from the same source has to agree."""
-
-    person_id: str
-    task_id: str
-    work_date: date
-    minutes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What is known: people and tasks by id as the rows spell it, stored entries by their id.
-
-    `own_subject` limits the caller to the time of the person who signs in so; None does not.
-    """
-
-    workers: Mapping[str, Worker]
-    tasks: Mapping[str, WorkTask]
-    recorded: Mapping[str, Recorded]
-    own_subject: str | None
+    activities: Sequence[str]
+    allowed_duplicates: Sequence[bool]
 
 
 class NewEntry(NamedTuple):
-    """An entry that keeps all rules, with everything it takes over from person and task."""
+    """An entry that keeps all rules, with everything it takes over from person and task.
+
+    A reversal has negative minutes.
+    """
 
     entry_id: str
     worker: Worker
+    stretch: Stretch
     task: WorkTask
     work_date: date
     week_start: date
@@ -133,6 +104,9 @@ class NewEntry(NamedTuple):
     billable: bool
     note: str
     source: Source | None
+    activity: str = ""
+    reverses: str | None = None
+    replaces: str | None = None
 
 
 class RowRefusal(NamedTuple):
@@ -154,57 +128,16 @@ class Ruling:
     refusals: list[RowRefusal] = field(default_factory=list)
 
 
-Sheets = Mapping[tuple[str, date], str]
-"""The sheet that took the entries of each person and week, by the Monday."""
+SheetKey = tuple[str, str, date]
+"""Person, company that employs in that part of the week, and Monday."""
 
-_Broken = tuple[str, str, str]
-"""Field, rule and words of a rule that a row breaks."""
+Sheets = Mapping[SheetKey, str]
+"""The sheet that took the entries of each person, company and week."""
 
 Day = tuple[date, date]
 """A work date and the Monday of its week."""
 
 _DATE_LENGTH: Final = 10
-_MALFORMED: Final = "time_entry.malformed"
-
-_PERSON_UNKNOWN: Final[_Broken] = (
-    "person_id",
-    "time_entry.person_unknown",
-    "no such person, or none you may record time for",
-)
-_TASK_UNKNOWN: Final[_Broken] = ("task_id", "time_entry.task_unknown", "no such task")
-_TASK_CLOSED: Final[_Broken] = ("task_id", "time_entry.task_closed", "the task is closed")
-_NOT_OWN: Final[_Broken] = ("person_id", NotOwn.code, "you may record your own time only")
-_DATE_MALFORMED: Final[_Broken] = (
-    "work_date",
-    _MALFORMED,
-    "send a calendar date such as 2026-09-07",
-)
-_BEFORE_EMPLOYMENT: Final[_Broken] = (
-    "work_date",
-    "time_entry.before_employment",
-    "the person was not employed yet",
-)
-_MINUTES: Final[_Broken] = (
-    "minutes",
-    "time_entry.minutes_out_of_range",
-    f"send 1 to {DAY_MINUTES_MAX} minutes",
-)
-_DAY_LIMIT: Final[_Broken] = (
-    "minutes",
-    "time_entry.day_limit",
-    "more than 24 hours for this person and day, with what is recorded already",
-)
-_TASK_NOT_BILLABLE: Final[_Broken] = (
-    "billable",
-    "time_entry.task_not_billable",
-    "time on this task is never billed",
-)
-_SOURCE_DIFFERS: Final[_Broken] = (
-    "source",
-    "time_entry.source_differs",
-    "recorded before with another person, task, date or duration: reverse it and send the new one"
-    " under an id of its own",
-)
 
 
 class _Row(NamedTuple):
@@ -221,6 +154,8 @@ class _Row(NamedTuple):
     billable: bool | None
     note: str
     source: Source | None
+    activity: str
+    allows_duplicate: bool
 
 
 def read_days(columns: EntryColumns) -> Mapping[str, Day | None]:
@@ -232,29 +167,98 @@ def judge(columns: EntryColumns, facts: Facts) -> Ruling:
     """Decide row by row, in order; the rows before it count towards a row's day limit."""
     ruling = Ruling()
     days = read_days(columns)
-    totals: dict[tuple[str, date], int] = {}
-    recorded = dict(facts.recorded)
+    known = _Known(facts)
     for index, row in enumerate(map(_Row._make, _rows(columns))):
         entry = _admit(row, facts, days)
         if not isinstance(entry, NewEntry):
             ruling.refusals.append(RowRefusal(index, *entry))
-            continue
-        said = Recorded(entry.worker.person_id, entry.task.task_id, entry.work_date, entry.minutes)
-        before = recorded.get(entry.entry_id) if entry.source is not None else None
-        key = (said.person_id, said.work_date)
-        total = totals.get(key, entry.worker.day_minutes.get(said.work_date, 0)) + said.minutes
-        if before == said:
+        elif known.has_same(entry):
             ruling.duplicates[index] = entry.entry_id
-        elif before is not None:
-            ruling.refusals.append(RowRefusal(index, *_SOURCE_DIFFERS))
-        elif total > DAY_MINUTES_MAX:
-            ruling.refusals.append(RowRefusal(index, *_DAY_LIMIT))
+        elif broken := known.conflict(entry, allows_duplicate=row.allows_duplicate):
+            ruling.refusals.append(RowRefusal(index, *broken))
         else:
-            totals[key] = total
-            recorded[entry.entry_id] = said
+            known.add(entry)
             ruling.entries.append(entry)
             ruling.places.append(index)
     return ruling
+
+
+def stop(ruling: Ruling, stops: Mapping[str, str]) -> None:
+    """Refuse entries that a working-time rule stops; `stops` has the words by the entry's id."""
+    kept_entries, kept_places = [], []
+    for entry, place in zip(ruling.entries, ruling.places, strict=True):
+        words = stops.get(entry.entry_id)
+        if words is None:
+            kept_entries.append(entry)
+            kept_places.append(place)
+        else:
+            ruling.refusals.append(RowRefusal(place, "work_date", RULE_BROKEN, words))
+    ruling.entries, ruling.places = kept_entries, kept_places
+    ruling.refusals.sort()
+
+
+class _Known:
+    """What is stored and what the rows before brought: the rest of the rules looks at both."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._recorded = dict(facts.recorded)
+        self._contents = dict(facts.contents)
+        self._totals: dict[tuple[str, date], int] = {}
+
+    def has_same(self, entry: NewEntry) -> bool:
+        """Whether the same source said the same before."""
+        if entry.source is None:
+            return False
+        return self._recorded.get(entry.entry_id) == _said(entry)
+
+    def conflict(self, entry: NewEntry, *, allows_duplicate: bool) -> Broken | None:
+        """Return the rule the entry breaks together with what is known."""
+        if entry.source is not None and entry.entry_id in self._recorded:
+            return refusal.SOURCE_DIFFERS
+        if not allows_duplicate and self._looks_known(entry):
+            return refusal.LOOKS_DUPLICATE
+        return refusal.DAY_LIMIT if self._total(entry) > DAY_MINUTES_MAX else None
+
+    def add(self, entry: NewEntry) -> None:
+        """Count an entry that is taken."""
+        said = _said(entry)
+        self._totals[said.person_id, said.work_date] = self._total(entry)
+        self._recorded[entry.entry_id] = said
+        content = content_of(entry)
+        systems = self._contents.get(content, frozenset())
+        self._contents[content] = systems | {_system(entry)}
+
+    def _total(self, entry: NewEntry) -> int:
+        worker, day = entry.worker, entry.work_date
+        before = self._totals.get((worker.person_id, day), worker.day_minutes.get(day, 0))
+        return before + entry.minutes
+
+    def _looks_known(self, entry: NewEntry) -> bool:
+        """Whether an entry says the same that its own system did not tell apart from this one."""
+        systems = self._contents.get(content_of(entry))
+        if systems is None:
+            return False
+        return entry.source is None or bool(systems - {entry.source.system})
+
+
+def content_of(entry: NewEntry) -> Content:
+    """Return all that an entry says of the work."""
+    return Content(
+        entry.worker.person_id,
+        entry.task.task_id,
+        entry.work_date,
+        entry.minutes,
+        entry.activity,
+        entry.note,
+    )
+
+
+def _said(entry: NewEntry) -> Recorded:
+    return Recorded(entry.worker.person_id, entry.task.task_id, entry.work_date, entry.minutes)
+
+
+def _system(entry: NewEntry) -> str:
+    return "" if entry.source is None else entry.source.system
 
 
 def _rows(columns: EntryColumns) -> Iterator[tuple[object, ...]]:
@@ -270,39 +274,75 @@ def _rows(columns: EntryColumns) -> Iterator[tuple[object, ...]]:
         columns.billables,
         columns.notes,
         columns.sources,
+        columns.activities,
+        columns.allowed_duplicates,
         strict=True,
     )
 
 
-def _admit(row: _Row, facts: Facts, days: Mapping[str, Day | None]) -> NewEntry | _Broken:
+def _admit(row: _Row, facts: Facts, days: Mapping[str, Day | None]) -> NewEntry | Broken:
     """Return the entry, or the first rule the row breaks by itself."""
     worker = facts.workers.get(row.person_id)
     if worker is None:
-        return _PERSON_UNKNOWN
+        return refusal.PERSON_UNKNOWN
     task = facts.tasks.get(row.task_id)
     if task is None:
-        return _TASK_UNKNOWN
+        return refusal.TASK_UNKNOWN
     day = days[row.work_date]
     if day is None:
-        return _DATE_MALFORMED
+        return refusal.DATE_MALFORMED
     if facts.own_subject is not None and worker.subject != facts.own_subject:
-        return _NOT_OWN
-    return _broken(row, worker, task, day[0]) or _entry(row, worker, task, day)
-
-
-def _broken(row: _Row, worker: Worker, task: WorkTask, work_date: date) -> _Broken | None:
+        return refusal.NOT_OWN
     if task.closed:
-        return _TASK_CLOSED
-    if work_date < worker.employed_from:
-        return _BEFORE_EMPLOYMENT
+        return refusal.TASK_CLOSED
+    stretch = _stretch(worker, day[0], facts.open_from)
+    if not isinstance(stretch, Stretch):
+        return stretch
+    broken = work_broken(worker, task, day[0]) or _broken(row, task)
+    return broken or _entry(row, worker, stretch, task, day)
+
+
+def _stretch(worker: Worker, day: date, open_from: Mapping[str, date]) -> Stretch | Broken:
+    """Return the employment of a day that is open, or the rule that stands against it."""
+    stretch = worker.employed_on(day)
+    if stretch is None:
+        return employment_broken(worker, day)
+    if not stretch.is_visible:
+        return refusal.PERSON_UNKNOWN
+    first_open = open_from.get(stretch.legal_entity_id)
+    return stretch if first_open is None or day >= first_open else refusal.LOCKED
+
+
+def employment_broken(worker: Worker, day: date) -> Broken:
+    """Return the rule that time on a day without employment breaks."""
+    has_begun = any(stretch.valid_from <= day for stretch in worker.stretches)
+    return refusal.NOT_EMPLOYED if has_begun else refusal.BEFORE_EMPLOYMENT
+
+
+def work_broken(worker: Worker, task: WorkTask, day: date) -> Broken | None:
+    """Return the rule about when the task takes whose time that a day breaks."""
+    if task.work_ends_on is not None and day >= task.work_ends_on:
+        return refusal.WORK_ENDED
+    if not task.requires_assignment:
+        return None
+    bookings = [booking for booking in worker.bookings if booking.task_id == task.task_id]
+    if any(booking.starts_on <= day < booking.ends_on for booking in bookings):
+        return None
+    begins_later = bookings and all(day < booking.starts_on for booking in bookings)
+    return refusal.BEFORE_ASSIGNMENT if begins_later else refusal.NOT_ASSIGNED
+
+
+def _broken(row: _Row, task: WorkTask) -> Broken | None:
     if not 1 <= row.minutes <= DAY_MINUTES_MAX:
-        return _MINUTES
+        return refusal.MINUTES
     if row.billable and not task.billable:
-        return _TASK_NOT_BILLABLE
+        return refusal.TASK_NOT_BILLABLE
+    if row.activity not in ACTIVITIES:
+        return refusal.ACTIVITY_UNKNOWN
     return _broken_text(row)
 
 
-def _broken_text(row: _Row) -> _Broken | None:
+def _broken_text(row: _Row) -> Broken | None:
     texts = (
         ("note", row.note, NOTE_LENGTH_MAX),
         ("role", row.role, ROLE_LENGTH_MAX),
@@ -311,30 +351,32 @@ def _broken_text(row: _Row) -> _Broken | None:
     )
     for name, text, length_max in texts:
         if text is not None and len(text) > length_max:
-            return name, _MALFORMED, f"at most {length_max} characters"
+            return name, MALFORMED, f"at most {length_max} characters"
     if row.role == "":
-        return "role", _MALFORMED, "leave it out, or name a role"
+        return "role", MALFORMED, "leave it out, or name a role"
     if row.source is not None:
         for part, length_max in zip(row.source, _SOURCE_LENGTHS_MAX, strict=True):
             if not 1 <= len(part) <= length_max:
-                return "source", _MALFORMED, "send system, object_type and object_id"
+                return "source", MALFORMED, "send system, object_type and object_id"
     return None
 
 
-def _entry(row: _Row, worker: Worker, task: WorkTask, day: Day) -> NewEntry:
+def _entry(row: _Row, worker: Worker, stretch: Stretch, task: WorkTask, day: Day) -> NewEntry:
     return NewEntry(
         entry_id=row.entry_id,
         worker=worker,
+        stretch=stretch,
         task=task,
         work_date=day[0],
         week_start=day[1],
         minutes=row.minutes,
-        role=worker.role if row.role is None else row.role,
-        level=worker.level if row.level is None else row.level,
-        region=worker.region if row.region is None else row.region,
+        role=stretch.role if row.role is None else row.role,
+        level=stretch.level if row.level is None else row.level,
+        region=stretch.region if row.region is None else row.region,
         billable=task.billable if row.billable is None else row.billable,
         note=row.note,
         source=row.source,
+        activity=row.activity,
     )
 
 

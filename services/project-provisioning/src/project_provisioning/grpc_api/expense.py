@@ -5,6 +5,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from project_provisioning.commands import expense as commands
+from project_provisioning.commands.expense import Decider
 from project_provisioning.domain.document import read_document
 from project_provisioning.grpc_api.caller import sight_of_caller, subject_of_caller
 from project_provisioning.queries import expense as queries
@@ -15,10 +16,12 @@ from throughline.project_provisioning.v1.expense_service_pb2_grpc import Expense
 from throughline_runtime.context import Context
 from throughline_runtime.database import read
 from throughline_runtime.fields import read_optional_enum, read_optional_uuid, read_uuid
+from throughline_runtime.identity import ROLE_ADMIN, current_caller
 from throughline_runtime.once import once
 from throughline_runtime.page import read_page
 
 _PAGE_SIZE_MAX: Final = 100
+_DECIDING_ROLES: Final = frozenset({ROLE_ADMIN, "ROLE_PMO", "ROLE_FINANCE"})
 
 
 class ExpenseServicer(ExpenseServiceServicer):
@@ -36,7 +39,12 @@ class ExpenseServicer(ExpenseServiceServicer):
 
         async def handle(tx: AsyncConnection) -> pb.CreateExpenseReportResponse:
             report = await commands.create_report(
-                tx, person_id, request.title, claims, sight=sight_of_caller()
+                tx,
+                person_id,
+                request.title,
+                claims,
+                sight=sight_of_caller(),
+                today=self._context.clock.today("UTC"),
             )
             return pb.CreateExpenseReportResponse(expense_report=wire.write_report(report))
 
@@ -82,6 +90,7 @@ class ExpenseServicer(ExpenseServiceServicer):
                 sight=sight_of_caller(),
                 by=subject_of_caller(),
                 at=self._context.clock.now(),
+                today=self._context.clock.today("UTC"),
             )
             return pb.SubmitExpenseReportResponse(expense_report=wire.write_report(report))
 
@@ -93,9 +102,7 @@ class ExpenseServicer(ExpenseServiceServicer):
         report_id = read_uuid("expense_report_id", request.expense_report_id)
 
         async def handle(tx: AsyncConnection) -> pb.ApproveExpenseReportResponse:
-            report = await commands.approve_report(
-                tx, report_id, by=subject_of_caller(), at=self._context.clock.now()
-            )
+            report = await commands.approve_report(tx, report_id, self._decider())
             return pb.ApproveExpenseReportResponse(expense_report=wire.write_report(report))
 
         return await once(self._engine, request, pb.ApproveExpenseReportResponse, handle)
@@ -107,15 +114,115 @@ class ExpenseServicer(ExpenseServiceServicer):
 
         async def handle(tx: AsyncConnection) -> pb.RejectExpenseReportResponse:
             report = await commands.reject_report(
-                tx,
-                report_id,
-                by=subject_of_caller(),
-                at=self._context.clock.now(),
-                reason=request.reason,
+                tx, report_id, self._decider(), reason=request.reason
             )
             return pb.RejectExpenseReportResponse(expense_report=wire.write_report(report))
 
         return await once(self._engine, request, pb.RejectExpenseReportResponse, handle)
+
+    async def ReturnExpenseReport(
+        self, request: pb.ReturnExpenseReportRequest, context: object
+    ) -> pb.ReturnExpenseReportResponse:
+        report_id = read_uuid("expense_report_id", request.expense_report_id)
+
+        async def handle(tx: AsyncConnection) -> pb.ReturnExpenseReportResponse:
+            report = await commands.return_report(
+                tx, report_id, self._decider(), reason=request.reason
+            )
+            return pb.ReturnExpenseReportResponse(expense_report=wire.write_report(report))
+
+        return await once(self._engine, request, pb.ReturnExpenseReportResponse, handle)
+
+    async def AddExpenseLine(
+        self, request: pb.AddExpenseLineRequest, context: object
+    ) -> pb.AddExpenseLineResponse:
+        report_id = read_uuid("expense_report_id", request.expense_report_id)
+        claim = wire.read_claim("line", request.line)
+
+        async def handle(tx: AsyncConnection) -> pb.AddExpenseLineResponse:
+            report = await commands.add_line(
+                tx,
+                report_id,
+                claim,
+                sight=sight_of_caller(),
+                today=self._context.clock.today("UTC"),
+            )
+            return pb.AddExpenseLineResponse(expense_report=wire.write_report(report))
+
+        return await once(self._engine, request, pb.AddExpenseLineResponse, handle)
+
+    async def ChangeExpenseLine(
+        self, request: pb.ChangeExpenseLineRequest, context: object
+    ) -> pb.ChangeExpenseLineResponse:
+        line_id = read_uuid("expense_line_id", request.expense_line_id)
+        claim = wire.read_claim("line", request.line)
+
+        async def handle(tx: AsyncConnection) -> pb.ChangeExpenseLineResponse:
+            report = await commands.change_line(
+                tx,
+                line_id,
+                claim,
+                sight=sight_of_caller(),
+                today=self._context.clock.today("UTC"),
+            )
+            return pb.ChangeExpenseLineResponse(expense_report=wire.write_report(report))
+
+        return await once(self._engine, request, pb.ChangeExpenseLineResponse, handle)
+
+    async def RemoveExpenseLine(
+        self, request: pb.RemoveExpenseLineRequest, context: object
+    ) -> pb.RemoveExpenseLineResponse:
+        line_id = read_uuid("expense_line_id", request.expense_line_id)
+
+        async def handle(tx: AsyncConnection) -> pb.RemoveExpenseLineResponse:
+            report = await commands.remove_line(tx, line_id, sight=sight_of_caller())
+            return pb.RemoveExpenseLineResponse(expense_report=wire.write_report(report))
+
+        return await once(self._engine, request, pb.RemoveExpenseLineResponse, handle)
+
+    async def ExceptExpenseLines(
+        self, request: pb.ExceptExpenseLinesRequest, context: object
+    ) -> pb.ExceptExpenseLinesResponse:
+        report_id = read_uuid("expense_report_id", request.expense_report_id)
+        line_ids = {
+            read_uuid(f"expense_line_ids[{index}]", line_id)
+            for index, line_id in enumerate(request.expense_line_ids)
+        }
+
+        async def handle(tx: AsyncConnection) -> pb.ExceptExpenseLinesResponse:
+            report = await commands.except_lines(
+                tx,
+                report_id,
+                line_ids,
+                by=subject_of_caller(),
+                at=self._context.clock.now(),
+                reason=request.reason,
+            )
+            return pb.ExceptExpenseLinesResponse(expense_report=wire.write_report(report))
+
+        return await once(self._engine, request, pb.ExceptExpenseLinesResponse, handle)
+
+    async def ReverseExpenseLine(
+        self, request: pb.ReverseExpenseLineRequest, context: object
+    ) -> pb.ReverseExpenseLineResponse:
+        line_id = read_uuid("expense_line_id", request.expense_line_id)
+        replacement = None
+        if request.HasField("replacement"):
+            replacement = wire.read_claim("replacement", request.replacement)
+
+        async def handle(tx: AsyncConnection) -> pb.ReverseExpenseLineResponse:
+            report = await commands.reverse_line(
+                tx,
+                line_id,
+                replacement,
+                by=subject_of_caller(),
+                at=self._context.clock.now(),
+                today=self._context.clock.today("UTC"),
+                reason=request.reason,
+            )
+            return pb.ReverseExpenseLineResponse(expense_report=wire.write_report(report))
+
+        return await once(self._engine, request, pb.ReverseExpenseLineResponse, handle)
 
     async def UploadReceipt(
         self, request: pb.UploadReceiptRequest, context: object
@@ -140,3 +247,11 @@ class ExpenseServicer(ExpenseServiceServicer):
                 tx, request.receipt_sha256, sight_of_caller(), subject=subject_of_caller()
             )
         return pb.GetReceiptResponse(receipt=document_wire.write_document(receipt))
+
+    def _decider(self) -> Decider:
+        return Decider(
+            subject=subject_of_caller(),
+            is_entitled=not current_caller().roles.isdisjoint(_DECIDING_ROLES),
+            at=self._context.clock.now(),
+            today=self._context.clock.today("UTC"),
+        )

@@ -4,7 +4,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from project_provisioning.commands import project as commands
+from project_provisioning.commands import person as commands
 from project_provisioning.grpc_api.caller import sight_of_caller
 from project_provisioning.queries import time as queries
 from project_provisioning.wire import person as wire
@@ -24,6 +24,7 @@ class PersonServicer(PersonServiceServicer):
     """People who deliver."""
 
     def __init__(self, context: Context) -> None:
+        self._context = context
         self._engine = context.engine
 
     async def CreatePerson(
@@ -32,7 +33,9 @@ class PersonServicer(PersonServiceServicer):
         person = wire.read_person(request, new_id())
 
         async def handle(tx: AsyncConnection) -> pb.CreatePersonResponse:
-            created = await commands.create_person(tx, person)
+            created = await commands.create_person(
+                tx, person, today=self._context.clock.today("UTC")
+            )
             return pb.CreatePersonResponse(person=wire.write_person(created))
 
         return await once(self._engine, request, pb.CreatePersonResponse, handle)

@@ -17,6 +17,13 @@ from throughline_runtime.once import once
 from throughline_runtime.page import read_page
 
 _PAGE_SIZE_MAX: Final = 100
+_ID_FILTERS: Final = (
+    "contract_id",
+    "customer_id",
+    "legal_entity_id",
+    "engagement_id",
+    "manager_person_id",
+)
 
 
 class ProjectServicer(ProjectServiceServicer):
@@ -37,14 +44,28 @@ class ProjectServicer(ProjectServiceServicer):
         self, request: pb.ListProjectsRequest, context: object
     ) -> pb.ListProjectsResponse:
         page = read_page(request, max=_PAGE_SIZE_MAX)
-        contract_id = read_optional_uuid("contract_id", request.contract_id)
-        status = read_optional_enum("status", request.status, wire.STATUSES)
+        equal = {
+            "status": read_optional_enum("status", request.status, wire.STATUSES),
+            "region": request.region,
+            **{name: read_optional_uuid(name, getattr(request, name)) for name in _ID_FILTERS},
+        }
         async with read(self._engine) as tx:
             projects, token = await queries.projects(
-                tx, contract_id=contract_id, status=status, sight=sight_of_caller(), page=page
+                tx, equal=equal, sight=sight_of_caller(), page=page
             )
         return pb.ListProjectsResponse(
             projects=map(wire.write_project, projects), next_page_token=token
+        )
+
+    async def ListProjectBudgets(
+        self, request: pb.ListProjectBudgetsRequest, context: object
+    ) -> pb.ListProjectBudgetsResponse:
+        project_id = read_uuid("project_id", request.project_id)
+        async with read(self._engine) as tx:
+            project = await queries.get_project(tx, project_id, sight_of_caller())
+        currency = project.budget.currency
+        return pb.ListProjectBudgetsResponse(
+            budgets=[wire.write_budget(budget, currency) for budget in project.budgets]
         )
 
     async def CloseTask(

@@ -1,11 +1,17 @@
 """ProvisioningService."""
 
+from typing import Any
+
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from project_provisioning.commands import provisioning as commands
+from project_provisioning.domain.run import Run, RunState
 from project_provisioning.grpc_api.caller import sight_of_caller
 from project_provisioning.queries import provisioning as queries
+from project_provisioning.repository.run import check_from
 from project_provisioning.schedules import ADVANCE_RUNS
+from project_provisioning.settings import ProvisioningSettings
 from project_provisioning.wire import run as wire
 from throughline.project_provisioning.v1 import provisioning_service_pb2 as pb
 from throughline.project_provisioning.v1.provisioning_service_pb2_grpc import (
@@ -13,7 +19,12 @@ from throughline.project_provisioning.v1.provisioning_service_pb2_grpc import (
 )
 from throughline_runtime.context import Context
 from throughline_runtime.database import read
-from throughline_runtime.fields import read_optional_enum, read_optional_uuid, read_uuid
+from throughline_runtime.fields import (
+    read_optional_enum,
+    read_optional_uuid,
+    read_uuid,
+    write_instant,
+)
 from throughline_runtime.once import once
 from throughline_runtime.page import read_page
 
@@ -31,26 +42,35 @@ class ProvisioningServicer(ProvisioningServiceServicer):
         run_id = read_uuid("run_id", request.run_id)
         async with read(self._engine) as tx:
             run = await queries.get_run(tx, run_id, sight_of_caller())
-        return pb.GetProvisioningRunResponse(run=wire.write_run(run))
+        return pb.GetProvisioningRunResponse(run=_write_run(run))
 
     async def ListProvisioningRuns(
         self, request: pb.ListProvisioningRunsRequest, context: object
     ) -> pb.ListProvisioningRunsResponse:
         page = read_page(request)
-        state = read_optional_enum("state", request.state, wire.STATES)
-        contract_id = read_optional_uuid("contract_id", request.contract_id)
+        equal = {
+            "state": read_optional_enum("state", request.state, wire.STATES),
+            "kind": read_optional_enum("kind", request.kind, wire.KINDS),
+            "reason": request.reason,
+            "owner": request.owner,
+            "contract_id": read_optional_uuid("contract_id", request.contract_id),
+            "legal_entity_id": read_optional_uuid("legal_entity_id", request.legal_entity_id),
+            "engagement_id": read_optional_uuid("engagement_id", request.engagement_id),
+        }
         async with read(self._engine) as tx:
-            runs, token = await queries.runs(
-                tx,
-                state=state,
-                reason=request.reason,
-                owner=request.owner,
-                contract_id=contract_id,
-                sight=sight_of_caller(),
-                page=page,
-            )
-        return pb.ListProvisioningRunsResponse(
-            runs=map(wire.write_run, runs), next_page_token=token
+            runs, token = await queries.runs(tx, equal=equal, sight=sight_of_caller(), page=page)
+        return pb.ListProvisioningRunsResponse(runs=map(_write_run, runs), next_page_token=token)
+
+    async def ListProvisioningRunSteps(
+        self, request: pb.ListProvisioningRunStepsRequest, context: object
+    ) -> pb.ListProvisioningRunStepsResponse:
+        run_id = read_uuid("run_id", request.run_id)
+        page = read_page(request)
+        async with read(self._engine) as tx:
+            await queries.get_run(tx, run_id, sight_of_caller())
+            steps, token = await queries.run_steps(tx, run_id, page)
+        return pb.ListProvisioningRunStepsResponse(
+            steps=map(_write_step, steps), next_page_token=token
         )
 
     async def ResumeRun(
@@ -60,7 +80,7 @@ class ProvisioningServicer(ProvisioningServiceServicer):
 
         async def handle(tx: AsyncConnection) -> pb.ResumeRunResponse:
             run = await commands.resume_run(tx, run_id, at=self._context.clock.now())
-            return pb.ResumeRunResponse(run=wire.write_run(run))
+            return pb.ResumeRunResponse(run=_write_run(run))
 
         response = await once(self._engine, request, pb.ResumeRunResponse, handle)
         self._context.wake(ADVANCE_RUNS)
@@ -74,6 +94,30 @@ class ProvisioningServicer(ProvisioningServiceServicer):
         async def handle(tx: AsyncConnection) -> pb.CancelRunResponse:
             at = self._context.clock.now()
             run = await commands.cancel_run(tx, run_id, reason=request.reason, at=at)
-            return pb.CancelRunResponse(run=wire.write_run(run))
+            return pb.CancelRunResponse(run=_write_run(run))
 
         return await once(self._engine, request, pb.CancelRunResponse, handle)
+
+
+def _write_run(run: Run) -> pb.ProvisioningRun:
+    message = wire.write_run(run)
+    if not ProvisioningSettings().recheck_minutes:
+        message.ClearField("next_check_at")
+    return message
+
+
+def _write_step(row: Row[Any]) -> pb.ProvisioningStep:
+    from_state = row.from_state
+    return pb.ProvisioningStep(
+        version=row.version,
+        from_state=(
+            wire.STATES.write(RunState(from_state))
+            if from_state
+            else pb.PROVISIONING_STATE_UNSPECIFIED
+        ),
+        to_state=wire.STATES.write(RunState(row.to_state)),
+        taken_at=write_instant(row.taken_at),
+        taken_by=row.taken_by,
+        reason=row.reason,
+        checks=wire.write_checks(map(check_from, row.checks)),
+    )

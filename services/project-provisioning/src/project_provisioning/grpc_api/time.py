@@ -5,15 +5,17 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from project_provisioning.bulk import Decision
+from project_provisioning.bulk.time import Decision
 from project_provisioning.commands import time as commands
 from project_provisioning.commands import timesheet as timesheet_commands
 from project_provisioning.domain.time_entry import ApprovalNotAllowed
 from project_provisioning.domain.timesheet import Selection, SelectionUnclear
-from project_provisioning.grpc_api.caller import sight_of_caller, subject_of_caller
+from project_provisioning.grpc_api.caller import is_pmo_caller, sight_of_caller, subject_of_caller
 from project_provisioning.queries import time as queries
+from project_provisioning.queries import timesheet as sheet_queries
 from project_provisioning.repository import time_entry as repository
 from project_provisioning.wire import time as wire
+from project_provisioning.wire import timesheet as sheet_wire
 from throughline.project_provisioning.v1 import time_service_pb2 as pb
 from throughline.project_provisioning.v1.time_service_pb2_grpc import TimeServiceServicer
 from throughline_runtime.context import Context
@@ -32,6 +34,8 @@ from throughline_runtime.page import read_page
 
 _ENTRIES_MAX: Final = 1000
 _SHEETS_MAX: Final = 500
+# Approvals and what stands in for them count in days of the firm, not of one company.
+_ZONE: Final = "UTC"
 _APPROVING_ROLES: Final = frozenset({"ROLE_ADMIN", "ROLE_INTEGRATION", "ROLE_PMO"})
 
 
@@ -124,6 +128,7 @@ class TimeServicer(TimeServiceServicer):
                 worked_before=worked_before,
                 status=status,
                 sight=sight_of_caller(),
+                on=self._context.clock.today(_ZONE),
                 page=page,
             )
         return pb.ListTimeEntriesResponse(
@@ -135,7 +140,9 @@ class TimeServicer(TimeServiceServicer):
     ) -> pb.GetTimesheetResponse:
         timesheet_id = read_uuid("timesheet_id", request.timesheet_id)
         async with read(self._engine) as tx:
-            return pb.GetTimesheetResponse(timesheet=await self._timesheet(tx, timesheet_id))
+            return pb.GetTimesheetResponse(
+                timesheet=await timesheet_of(tx, timesheet_id, self._context)
+            )
 
     async def ListTimesheets(
         self, request: pb.ListTimesheetsRequest, context: object
@@ -146,17 +153,18 @@ class TimeServicer(TimeServiceServicer):
         week_from = read_optional_date("week_from", request.week_from)
         week_before = read_optional_date("week_before", request.week_before)
         async with read(self._engine) as tx:
-            rows, token = await queries.timesheets(
+            rows, token = await sheet_queries.timesheets(
                 tx,
                 person_id=person_id,
                 status=status,
                 week_from=week_from,
                 week_before=week_before,
                 sight=sight_of_caller(),
+                on=self._context.clock.today(_ZONE),
                 page=page,
             )
         return pb.ListTimesheetsResponse(
-            timesheets=map(wire.write_timesheet, rows), next_page_token=token
+            timesheets=map(sheet_wire.write_timesheet, rows), next_page_token=token
         )
 
     async def SubmitTimesheet(
@@ -165,14 +173,16 @@ class TimeServicer(TimeServiceServicer):
         timesheet_id = read_uuid("timesheet_id", request.timesheet_id)
 
         async def handle(tx: AsyncConnection) -> pb.SubmitTimesheetResponse:
-            await timesheet_commands.submit_timesheet(
+            await timesheet_commands.submit_timesheets(
                 tx,
-                timesheet_id,
+                [timesheet_id],
                 sight=sight_of_caller(),
                 by=subject_of_caller(),
                 at=self._context.clock.now(),
             )
-            return pb.SubmitTimesheetResponse(timesheet=await self._timesheet(tx, timesheet_id))
+            return pb.SubmitTimesheetResponse(
+                timesheet=await timesheet_of(tx, timesheet_id, self._context)
+            )
 
         return await once(self._engine, request, pb.SubmitTimesheetResponse, handle)
 
@@ -180,11 +190,13 @@ class TimeServicer(TimeServiceServicer):
         self, request: pb.ApproveTimesheetRequest, context: object
     ) -> pb.ApproveTimesheetResponse:
         timesheet_id = read_uuid("timesheet_id", request.timesheet_id)
-        decision = self._decision()
+        decision, is_pmo = self._decision(), is_pmo_caller()
 
         async def handle(tx: AsyncConnection) -> pb.ApproveTimesheetResponse:
-            await timesheet_commands.approve_timesheets(tx, [timesheet_id], decision)
-            return pb.ApproveTimesheetResponse(timesheet=await self._timesheet(tx, timesheet_id))
+            await timesheet_commands.approve_timesheets(tx, [timesheet_id], decision, is_pmo=is_pmo)
+            return pb.ApproveTimesheetResponse(
+                timesheet=await timesheet_of(tx, timesheet_id, self._context)
+            )
 
         return await once(self._engine, request, pb.ApproveTimesheetResponse, handle)
 
@@ -192,16 +204,15 @@ class TimeServicer(TimeServiceServicer):
         self, request: pb.RejectTimesheetRequest, context: object
     ) -> pb.RejectTimesheetResponse:
         timesheet_id = read_uuid("timesheet_id", request.timesheet_id)
+        decision, is_pmo = self._decision(), is_pmo_caller()
 
         async def handle(tx: AsyncConnection) -> pb.RejectTimesheetResponse:
             await timesheet_commands.reject_timesheet(
-                tx,
-                timesheet_id,
-                by=subject_of_caller(),
-                at=self._context.clock.now(),
-                reason=request.reason,
+                tx, timesheet_id, decision, is_pmo=is_pmo, reason=request.reason
             )
-            return pb.RejectTimesheetResponse(timesheet=await self._timesheet(tx, timesheet_id))
+            return pb.RejectTimesheetResponse(
+                timesheet=await timesheet_of(tx, timesheet_id, self._context)
+            )
 
         return await once(self._engine, request, pb.RejectTimesheetResponse, handle)
 
@@ -215,26 +226,32 @@ class TimeServicer(TimeServiceServicer):
                 "the timesheets to approve are not clear",
                 advice="send timesheet_ids, or project_id with week_from and week_before",
             )
-        decision = self._decision()
+        decision, is_pmo = self._decision(), is_pmo_caller()
 
         async def handle(tx: AsyncConnection) -> pb.ApproveTimesheetsResponse:
             if selection is None:
-                approval = await timesheet_commands.approve_timesheets(tx, timesheet_ids, decision)
+                approval = await timesheet_commands.approve_timesheets(
+                    tx, timesheet_ids, decision, is_pmo=is_pmo
+                )
             else:
                 approval = await timesheet_commands.approve_selection(
-                    tx, selection, decision, sight=sight_of_caller()
+                    tx, selection, decision, is_pmo=is_pmo, sight=sight_of_caller()
                 )
-            return wire.write_approval(approval)
+            return sheet_wire.write_approval(approval)
 
         return await once(self._engine, request, pb.ApproveTimesheetsResponse, handle)
 
     def _decision(self) -> Decision:
         return Decision(new_id(), subject_of_caller(), self._context.clock.now())
 
-    async def _timesheet(self, tx: AsyncConnection, timesheet_id: UUID) -> pb.Timesheet:
-        return wire.write_timesheet(
-            await queries.get_timesheet(tx, timesheet_id, sight_of_caller())
-        )
+
+async def timesheet_of(tx: AsyncConnection, timesheet_id: UUID, context: Context) -> pb.Timesheet:
+    """Return a sheet as the caller may see it, with what is said of it."""
+    sight, on = sight_of_caller(), context.clock.today(_ZONE)
+    row = await sheet_queries.get_timesheet(tx, timesheet_id, sight, on=on)
+    findings = await sheet_queries.findings_of(tx, timesheet_id)
+    rejections = await sheet_queries.rejections_of(tx, timesheet_id)
+    return sheet_wire.write_timesheet(row, findings, rejections)
 
 
 def _read_selection(request: pb.ApproveTimesheetsRequest) -> Selection | None:

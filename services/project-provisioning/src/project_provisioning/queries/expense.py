@@ -14,8 +14,8 @@ from project_provisioning.domain.expense import (
     ExpenseReportStatus,
 )
 from project_provisioning.domain.person import Sight
+from project_provisioning.queries.milestone import get_milestone
 from project_provisioning.queries.paging import after, cut, own, within
-from project_provisioning.queries.provisioning import get_milestone
 from project_provisioning.repository import expense
 from throughline_runtime.page import Page
 

@@ -5,13 +5,14 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, func, select, true
+from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from project_provisioning import tables
 from project_provisioning.domain.person import Person, PersonNotFound, Sight
-from project_provisioning.domain.timesheet import TimesheetNotFound, TimesheetStatus
-from project_provisioning.queries.paging import by_id, cut, own, within
+from project_provisioning.domain.timesheet import TimesheetStatus
+from project_provisioning.queries.paging import by_id, cut, within
+from project_provisioning.queries.timesheet import overseen
 from project_provisioning.repository import person
 from project_provisioning.repository.time_entry import RECORDED
 from throughline_runtime.page import Page
@@ -58,10 +59,11 @@ async def time_entries(
     worked_before: date | None,
     status: TimesheetStatus | None,
     sight: Sight,
+    on: date,
     page: Page,
 ) -> tuple[Sequence[Row[Any]], str]:
     """Return entries by id with the status of their sheets, and the next page's token."""
-    query = own(within(RECORDED, _entry.c.legal_entity_id, sight), sight)
+    query = overseen(within(RECORDED, _entry.c.legal_entity_id, sight), sight, on=on)
     if person_id is not None:
         # By the sheets: entries have no index by person, which each of them would have to pay for.
         query = query.where(_sheet.c.person_id == person_id)
@@ -80,60 +82,3 @@ async def time_entries(
         query = query.where(_sheet.c.status == status)
     rows = (await tx.execute(by_id(query, _entry.c.time_entry_id, page))).all()
     return cut(rows, page, lambda row: row.time_entry_id)
-
-
-async def get_timesheet(tx: AsyncConnection, timesheet_id: UUID, sight: Sight) -> Row[Any]:
-    """Return a sheet with the sums of its entries.
-
-    Raises:
-        TimesheetNotFound: there is none the caller may see.
-    """
-    query = _timesheets(sight).where(_sheet.c.timesheet_id == timesheet_id)
-    row: Row[Any] | None = (await tx.execute(query)).one_or_none()
-    if row is None:
-        raise TimesheetNotFound(f"no timesheet {timesheet_id}", field="timesheet_id")
-    return row
-
-
-async def timesheets(
-    tx: AsyncConnection,
-    *,
-    person_id: UUID | None,
-    status: TimesheetStatus | None,
-    week_from: date | None,
-    week_before: date | None,
-    sight: Sight,
-    page: Page,
-) -> tuple[Sequence[Row[Any]], str]:
-    """Return sheets by id with the sums of their entries, and the next page's token."""
-    query = _timesheets(sight)
-    if person_id is not None:
-        query = query.where(_sheet.c.person_id == person_id)
-    if status is not None:
-        query = query.where(_sheet.c.status == status)
-    if week_from is not None:
-        query = query.where(_sheet.c.week_start >= week_from)
-    if week_before is not None:
-        query = query.where(_sheet.c.week_start < week_before)
-    rows = (await tx.execute(by_id(query, _sheet.c.timesheet_id, page))).all()
-    return cut(rows, page, lambda row: row.timesheet_id)
-
-
-def _timesheets(sight: Sight) -> Select[Any]:
-    sums = (
-        select(
-            func.count().label("entry_count"),
-            func.coalesce(func.sum(_entry.c.minutes), 0).label("minutes"),
-            func.coalesce(func.sum(_entry.c.minutes).filter(_entry.c.billable), 0).label(
-                "billable_minutes"
-            ),
-        )
-        .where(_entry.c.timesheet_id == _sheet.c.timesheet_id)
-        .lateral()
-    )
-    query = (
-        select(_sheet, _person.c.name.label("person_name"), sums)
-        .join(_person, _person.c.person_id == _sheet.c.person_id)
-        .join(sums, true())
-    )
-    return own(within(query, _sheet.c.legal_entity_id, sight), sight)

@@ -1,23 +1,30 @@
-"""Milestones as rows."""
+"""Milestones as rows, with all that happened to them."""
 
-from typing import Any
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from project_provisioning import tables
+from project_provisioning.domain.acceptance import Withdrawal
 from project_provisioning.domain.milestone import (
     Milestone,
-    MilestoneEvent,
+    MilestoneChange,
     MilestoneNotFound,
     MilestoneStatus,
+    Step,
 )
 from project_provisioning.wire import milestone as wire
-from throughline_core.change import Change
 from throughline_core.errors import StaleVersion
 from throughline_core.money import Money
-from throughline_runtime import outbox
+from throughline_runtime import audit, exceptions, outbox
+
+AWAITING: Final = "milestone_acceptance"
+"""The kind of exception that a milestone becomes which waits too long for the client."""
 
 
 async def get(tx: AsyncConnection, milestone_id: UUID) -> tuple[Milestone, str]:
@@ -39,8 +46,35 @@ async def get(tx: AsyncConnection, milestone_id: UUID) -> tuple[Milestone, str]:
     return milestone_from(row), row.time_zone
 
 
-async def save(tx: AsyncConnection, change: Change[Milestone, MilestoneEvent]) -> None:
-    """Write the new state and queue its events.
+async def project_of(tx: AsyncConnection, milestone_id: UUID) -> UUID:
+    """Return the project a milestone belongs to.
+
+    Raises:
+        MilestoneNotFound: there is no such milestone.
+    """
+    table = tables.milestone
+    query = select(table.c.project_id).where(table.c.milestone_id == milestone_id)
+    project_id: UUID | None = await tx.scalar(query)
+    if project_id is None:
+        raise MilestoneNotFound(f"no milestone {milestone_id}", field="milestone_id")
+    return project_id
+
+
+async def keys_of_line(tx: AsyncConnection, milestone: Milestone) -> frozenset[str]:
+    """Return the keys of all milestones of the same project and contract line."""
+    table = tables.milestone
+    query = (
+        select(table.c.key)
+        .where(table.c.project_id == milestone.project_id)
+        .where(table.c.contract_line_id == milestone.contract_line_id)
+    )
+    return frozenset((await tx.execute(query)).scalars())
+
+
+async def save(tx: AsyncConnection, change: MilestoneChange, *, by: str, at: datetime) -> None:
+    """Write the new state, the rest that was split off and the history, and queue the events.
+
+    A milestone that no longer waits for the client leaves the exceptions.
 
     Raises:
         StaleVersion: the stored row is not exactly one version behind.
@@ -53,15 +87,66 @@ async def save(tx: AsyncConnection, change: Change[Milestone, MilestoneEvent]) -
         .values(
             version=milestone.version,
             status=milestone.status,
+            amount=milestone.amount.amount,
+            due_on=milestone.due_on,
             completed_on=milestone.completed_on,
             accepted_on=milestone.accepted_on,
             accepted_by=milestone.accepted_by,
             evidence_sha256=milestone.evidence_sha256,
+            recorded_by=milestone.recorded_by,
+            acceptance_requested_on=milestone.acceptance_requested_on,
         )
     )
     if written.rowcount != 1:
         raise StaleVersion(f"milestone {milestone.milestone_id} is not at {milestone.version - 1}")
+    audit.touch(tx, milestone.milestone_id, engagement_id=milestone.engagement_id)
+    if change.rest is not None:
+        audit.touch(tx, change.rest.milestone_id)
+        await tx.execute(insert(table), [values_of(change.rest)])
+    steps = [_step_values(step, by=by, at=at) for step in change.steps]
+    await tx.execute(insert(tables.milestone_step), steps)
+    if milestone.status is not MilestoneStatus.COMPLETED:
+        await exceptions.close(tx, AWAITING, [milestone.milestone_id])
     await outbox.append(tx, map(wire.write_event, change.events))
+
+
+async def begin_withdrawal(tx: AsyncConnection, withdrawal: Withdrawal) -> None:
+    """Note that an acceptance is being taken back, so that it is finished whatever happens."""
+    table = tables.milestone_withdrawal
+    values = {
+        "milestone_version": withdrawal.milestone_version,
+        "reason": withdrawal.reason,
+        "requested_by": withdrawal.requested_by,
+        # On the database's clock: the one by which it is found again.
+        "requested_at": func.now(),
+    }
+    statement = upsert(table).values(milestone_id=withdrawal.milestone_id, **values)
+    await tx.execute(
+        statement.on_conflict_do_update(index_elements=[table.c.milestone_id], set_=values)
+    )
+
+
+async def end_withdrawal(tx: AsyncConnection, milestone_id: UUID) -> None:
+    """Forget that an acceptance is being taken back: it was, or it cannot be."""
+    table = tables.milestone_withdrawal
+    await tx.execute(delete(table).where(table.c.milestone_id == milestone_id))
+
+
+async def withdrawals_left(
+    tx: AsyncConnection, *, older_than: timedelta, size: int
+) -> Sequence[Withdrawal]:
+    """Return withdrawals nobody has finished, at most `size`, the oldest first."""
+    table = tables.milestone_withdrawal
+    query = (
+        select(table)
+        .where(table.c.requested_at < func.now() - older_than)
+        .order_by(table.c.requested_at)
+        .limit(size)
+    )
+    return [
+        Withdrawal(row.milestone_id, row.milestone_version, row.reason, row.requested_by)
+        for row in await tx.execute(query)
+    ]
 
 
 def values_of(milestone: Milestone) -> dict[str, Any]:
@@ -87,6 +172,9 @@ def values_of(milestone: Milestone) -> dict[str, Any]:
         "accepted_on": milestone.accepted_on,
         "accepted_by": milestone.accepted_by,
         "evidence_sha256": milestone.evidence_sha256,
+        "recorded_by": milestone.recorded_by,
+        "acceptance_requested_on": milestone.acceptance_requested_on,
+        "split_from_milestone_id": milestone.split_from_milestone_id,
     }
 
 
@@ -112,4 +200,24 @@ def milestone_from(row: Row[Any]) -> Milestone:
         accepted_on=row.accepted_on,
         accepted_by=row.accepted_by,
         evidence_sha256=row.evidence_sha256,
+        recorded_by=row.recorded_by,
+        acceptance_requested_on=row.acceptance_requested_on,
+        split_from_milestone_id=row.split_from_milestone_id,
     )
+
+
+def _step_values(step: Step, *, by: str, at: datetime) -> dict[str, Any]:
+    milestone = step.milestone
+    return {
+        "milestone_id": milestone.milestone_id,
+        "milestone_version": milestone.version,
+        "kind": step.kind,
+        "happened_on": step.happened_on,
+        "party": step.party,
+        "document_sha256": step.document_sha256,
+        "amount": milestone.amount.amount,
+        "currency": milestone.amount.currency,
+        "reason": step.reason,
+        "recorded_by": by,
+        "recorded_at": at,
+    }

@@ -1,5 +1,6 @@
 """People as rows."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -65,4 +66,12 @@ def person_from(row: Row[Any]) -> Person:
         region=row.region,
         employed_from=row.employed_from,
         subject=row.subject or "",
+        employed_to=row.employed_to,
     )
+
+
+async def get_all(tx: AsyncConnection, person_ids: Iterable[UUID]) -> Mapping[UUID, Person]:
+    """Return those of these people that there are: one query."""
+    table = tables.person
+    rows = await tx.execute(select(table).where(table.c.person_id.in_(set(person_ids))))
+    return {row.person_id: person_from(row) for row in rows}

@@ -1,16 +1,20 @@
-"""Projects as rows: the project with its lines, tasks, milestones and role requirements."""
+"""Projects as rows: the project with its lines, tasks, milestones, roles and budgets."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from datetime import date
+from functools import cache
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, Table, insert, select, update
+from sqlalchemy import Row, Select, Table, select, text
+from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from project_provisioning import tables
-from project_provisioning.domain.milestone import Milestone
+from project_provisioning.domain.milestone import Milestone, MilestoneStatus
 from project_provisioning.domain.project import (
+    LineBudget,
     Project,
     ProjectEvent,
     ProjectLine,
@@ -19,7 +23,7 @@ from project_provisioning.domain.project import (
     Task,
     TaskNotFound,
 )
-from project_provisioning.domain.template import BillingModel
+from project_provisioning.domain.template import BillingModel, BudgetKind
 from project_provisioning.repository import milestone as milestones
 from project_provisioning.wire import project as wire
 from throughline_core.change import Change
@@ -27,30 +31,35 @@ from throughline_core.errors import StaleVersion
 from throughline_core.money import Money
 from throughline_runtime import audit, outbox
 
+ProjectChange = Change[Project, ProjectEvent]
 
-async def next_number(tx: AsyncConnection) -> str:
-    """Return a fresh number for people: `P-000031`."""
-    number = await tx.scalar(select(tables.project_number.next_value()))
-    return f"P-{number:06d}"
+_NUMBERS: Final = text(
+    "SELECT nextval('project_number') AS number FROM generate_series(1, :count) ORDER BY number"
+)
+
+# What was recorded on a project that stands in the way of taking it back.
+_RECORDED: Final = text("""
+    SELECT project_id,
+        EXISTS (SELECT FROM time_entry AS one
+                WHERE one.project_id = project.project_id) AS time_entries,
+        EXISTS (SELECT FROM expense_line AS one
+                WHERE one.project_id = project.project_id) AS expenses,
+        EXISTS (SELECT FROM milestone AS one
+                WHERE one.project_id = project.project_id
+                  AND one.status <> 'planned') AS completed_milestones,
+        EXISTS (SELECT FROM assignment AS one
+                WHERE one.project_id = project.project_id AND NOT one.ended) AS assignments
+    FROM project WHERE project_id = ANY(CAST(:project_ids AS uuid[]))
+""")
+
+_FIXED: Final = frozenset({"project_id", "number", "quote_line_id", "activated_at"})
+"""Columns that stay what they were when a row was made."""
 
 
-async def add(tx: AsyncConnection, change: Change[Project, ProjectEvent]) -> None:
-    """Write a new project whole, one statement for each table, and queue its events."""
-    project = change.state
-    await tx.execute(insert(tables.project), _values(project))
-    children: Sequence[tuple[Table, Iterable[Mapping[str, Any]]]] = (
-        (tables.project_line, map(_line_values, project.lines)),
-        (tables.task, map(_task_values, project.tasks)),
-        (tables.role_requirement, map(_role_values, project.role_requirements)),
-    )
-    for table, values in children:
-        rows = [{"project_id": project.project_id, **row} for row in values]
-        if rows:
-            await tx.execute(insert(table), rows)
-    if project.milestones:
-        plan = list(map(milestones.values_of, project.milestones))
-        await tx.execute(insert(tables.milestone), plan)
-    await outbox.append(tx, map(wire.write_event, change.events))
+async def next_numbers(tx: AsyncConnection, count: int) -> Sequence[str]:
+    """Return fresh numbers for people, rising: `P-000031`."""
+    rows = await tx.execute(_NUMBERS, {"count": count})
+    return [f"P-{row.number:06d}" for row in rows]
 
 
 async def get_of_task(tx: AsyncConnection, task_id: UUID) -> Project:
@@ -81,58 +90,158 @@ async def get_all(tx: AsyncConnection, project_ids: Iterable[UUID]) -> Mapping[U
     return {project.project_id: project for project in found}
 
 
-async def save(tx: AsyncConnection, change: Change[Project, ProjectEvent]) -> None:
-    """Write the new state of a project and of its tasks.
+async def get_of_contracts(tx: AsyncConnection, contract_ids: Iterable[UUID]) -> list[Project]:
+    """Return the contracts' projects, locked with their milestones; masters first."""
+    table = tables.project
+    return await _locked(tx, select(table).where(table.c.contract_id.in_(list(contract_ids))))
+
+
+async def get_locked(tx: AsyncConnection, project_ids: Iterable[UUID]) -> list[Project]:
+    """Return those of the projects that exist, locked with their milestones; masters first."""
+    table = tables.project
+    return await _locked(tx, select(table).where(table.c.project_id.in_(list(project_ids))))
+
+
+async def obstacles_of(
+    tx: AsyncConnection, project_ids: Sequence[UUID]
+) -> Mapping[UUID, tuple[str, ...]]:
+    """Return what was recorded on each project, in words; the projects are locked already."""
+    rows = await tx.execute(_RECORDED, {"project_ids": project_ids})
+    kinds = ("time_entries", "expenses", "completed_milestones", "assignments")
+    return {
+        row.project_id: tuple(kind.replace("_", " ") for kind in kinds if getattr(row, kind))
+        for row in rows
+    }
+
+
+async def ends_of(tx: AsyncConnection, contract_ids: Iterable[UUID]) -> Mapping[UUID, date]:
+    """Return the first day without work of those contracts that ended."""
+    table = tables.contract_end
+    query = select(table).where(table.c.contract_id.in_(list(contract_ids)))
+    return {row.contract_id: row.work_ends_on for row in await tx.execute(query)}
+
+
+async def note_ends(tx: AsyncConnection, ends: Mapping[UUID, tuple[date, int]]) -> None:
+    """Keep the first day without work of contracts that ended, with the contracts' versions."""
+    statement = insert(tables.contract_end)
+    await tx.execute(
+        statement.on_conflict_do_update(
+            index_elements=["contract_id"],
+            set_={
+                "work_ends_on": statement.excluded.work_ends_on,
+                "version": statement.excluded.version,
+            },
+            where=tables.contract_end.c.version < statement.excluded.version,
+        ),
+        [
+            {"contract_id": contract_id, "work_ends_on": ends_on, "version": version}
+            for contract_id, (ends_on, version) in sorted(ends.items())
+        ],
+    )
+
+
+async def save(tx: AsyncConnection, change: ProjectChange) -> None:
+    """Write the new state of one project; see `save_all`."""
+    await save_all(tx, [change])
+
+
+async def save_all(tx: AsyncConnection, changes: Sequence[ProjectChange]) -> None:
+    """Write projects whole, new and changed ones, and queue their events.
+
+    One statement for each table, however many. Of milestones only those are written that nobody
+    has completed: the others have a life of their own.
 
     Raises:
-        StaleVersion: the stored row is not exactly one version behind.
+        StaleVersion: a stored row is not exactly one version behind, or a new one is there already.
     """
-    project, table, task = change.state, tables.project, tables.task
-    written = await tx.execute(
-        update(table)
-        .where(table.c.project_id == project.project_id)
-        .where(table.c.version == project.version - 1)
-        .values(version=project.version, status=project.status)
-    )
-    if written.rowcount != 1:
-        raise StaleVersion(f"project {project.project_id} is not at {project.version - 1}")
-    audit.touch(tx, project.project_id, engagement_id=project.engagement_id)
-    closed = [each.task_id for each in project.tasks if each.closed]
-    await tx.execute(update(task).where(task.c.task_id.in_(closed)).values(closed=True))
-    await outbox.append(tx, map(wire.write_event, change.events))
+    moved = [change for change in changes if change.events]
+    projects = [change.state for change in moved]
+    if not projects:
+        return
+    rows = [_values(project) for project in projects]
+    statement = _upsert(tables.project, tuple(rows[0]), only_next_version=True)
+    written = await tx.execute(statement.returning(tables.project.c.project_id), rows)
+    if len(written.all()) != len(projects):
+        raise StaleVersion("a project was changed by somebody else")
+    for project in projects:
+        audit.touch(tx, project.project_id, engagement_id=project.engagement_id)
+    for table, parts in (
+        (tables.project_line, [_line_values(p, line) for p in projects for line in p.lines]),
+        (tables.task, [_task_values(p, task) for p in projects for task in p.tasks]),
+        (
+            tables.role_requirement,
+            [_role_values(p, role) for p in projects for role in p.role_requirements],
+        ),
+        (tables.project_budget, [_budget_values(p, each) for p in projects for each in p.budgets]),
+    ):
+        if parts:
+            await tx.execute(_upsert(table, tuple(parts[0])), parts)
+    if plans := [milestones.values_of(each) for p in projects for each in _open_of(p)]:
+        await tx.execute(_SAVE_MILESTONE, plans)
+    await outbox.append(tx, [wire.write_event(event) for each in moved for event in each.events])
 
 
-async def assemble(tx: AsyncConnection, rows: Sequence[Row[Any]]) -> list[Project]:
-    """Return the projects of these rows with their children: four queries, however many."""
+async def assemble(
+    tx: AsyncConnection, rows: Sequence[Row[Any]], *, lock: bool = False
+) -> list[Project]:
+    """Return the projects of these rows with their children: five queries, however many."""
     ids = [row.project_id for row in rows]
-    lines = await _children(tx, tables.project_line, ids)
-    tasks = await _children(tx, tables.task, ids)
-    roles = await _children(tx, tables.role_requirement, ids)
-    plans = await _children(tx, tables.milestone, ids)
+    lines = await _children(tx, tables.project_line, ids, "position")
+    tasks = await _children(tx, tables.task, ids, "position", "contract_line_id")
+    roles = await _children(tx, tables.role_requirement, ids, "position")
+    budgets = await _children(tx, tables.project_budget, ids, "kind")
+    plans = await _children(tx, tables.milestone, ids, "position", "milestone_id", lock=lock)
     return [
         _project_from(
             row,
             lines=tuple(map(_line_from, lines[row.project_id])),
             tasks=tuple(map(_task_from, tasks[row.project_id])),
             milestones=tuple(map(milestones.milestone_from, plans[row.project_id])),
-            role_requirements=tuple(map(_role_from, roles[row.project_id])),
+            role_requirements=tuple(
+                map(_role_from, _by_line(roles[row.project_id], lines[row.project_id]))
+            ),
+            budgets=tuple(
+                map(_budget_from, _by_line(budgets[row.project_id], lines[row.project_id]))
+            ),
         )
         for row in rows
     ]
 
 
+async def _locked(tx: AsyncConnection, query: Select[Any]) -> list[Project]:
+    table = tables.project
+    ordered = query.order_by(
+        table.c.contract_id, table.c.master_project_id.is_not(None), table.c.project_id
+    )
+    return await assemble(tx, (await tx.execute(ordered.with_for_update())).all(), lock=True)
+
+
 async def _children(
-    tx: AsyncConnection, table: Table, project_ids: Sequence[UUID]
+    tx: AsyncConnection,
+    table: Table,
+    project_ids: Sequence[UUID],
+    *order: str,
+    lock: bool = False,
 ) -> Mapping[UUID, list[Row[Any]]]:
     found: defaultdict[UUID, list[Row[Any]]] = defaultdict(list)
     query = (
         select(table)
         .where(table.c.project_id.in_(project_ids))
-        .order_by(table.c.position, table.c.contract_line_id)
+        .order_by(*(table.c[name] for name in order))
     )
-    for row in await tx.execute(query):
+    for row in await tx.execute(query.with_for_update() if lock else query):
         found[row.project_id].append(row)
     return found
+
+
+def _by_line(parts: Iterable[Row[Any]], lines: Iterable[Row[Any]]) -> list[Row[Any]]:
+    """Return parts of lines in the lines' order; within a line they stay in theirs."""
+    places = {line.contract_line_id: line.position for line in lines}
+    return sorted(parts, key=lambda part: places.get(part.contract_line_id, 0))
+
+
+def _open_of(project: Project) -> Iterable[Milestone]:
+    return (each for each in project.milestones if each.status is MilestoneStatus.PLANNED)
 
 
 def _values(project: Project) -> dict[str, Any]:
@@ -154,6 +263,14 @@ def _values(project: Project) -> dict[str, Any]:
         "currency": project.budget.currency,
         "templates": list(project.templates),
         "activated_at": project.activated_at,
+        "region": project.region,
+        "master_project_id": project.master_project_id,
+        "selling_legal_entity_id": project.selling_legal_entity_id,
+        "contract_version": project.contract_version,
+        "manager_person_id": project.manager_person_id,
+        "work_ends_on": project.work_ends_on,
+        "closed_reason": project.closed_reason,
+        "requires_assignment": project.requires_assignment,
     }
 
 
@@ -164,6 +281,7 @@ def _project_from(
     tasks: tuple[Task, ...],
     milestones: tuple[Milestone, ...],
     role_requirements: tuple[RoleRequirement, ...],
+    budgets: tuple[LineBudget, ...],
 ) -> Project:
     return Project(
         project_id=row.project_id,
@@ -186,17 +304,31 @@ def _project_from(
         tasks=tasks,
         milestones=milestones,
         role_requirements=role_requirements,
+        selling_legal_entity_id=row.selling_legal_entity_id,
+        region=row.region,
+        master_project_id=row.master_project_id,
+        contract_version=row.contract_version,
+        manager_person_id=row.manager_person_id,
+        work_ends_on=row.work_ends_on,
+        closed_reason=row.closed_reason,
+        budgets=budgets,
+        requires_assignment=row.requires_assignment,
     )
 
 
-def _line_values(line: ProjectLine) -> dict[str, Any]:
+def _line_values(project: Project, line: ProjectLine) -> dict[str, Any]:
     return {
+        "project_id": project.project_id,
         "contract_line_id": line.contract_line_id,
         "quote_line_id": line.quote_line_id,
         "position": line.position,
         "billing_model": line.billing_model,
         "net_total": line.net_total.amount,
         "currency": line.net_total.currency,
+        "starts_on": line.starts_on,
+        "ends_on": line.ends_on,
+        "ended_on": line.ended_on,
+        "template": line.template,
     }
 
 
@@ -207,11 +339,16 @@ def _line_from(row: Row[Any]) -> ProjectLine:
         position=row.position,
         billing_model=BillingModel(row.billing_model),
         net_total=Money(row.net_total, row.currency),
+        starts_on=row.starts_on,
+        ends_on=row.ends_on,
+        ended_on=row.ended_on,
+        template=row.template,
     )
 
 
-def _task_values(task: Task) -> dict[str, Any]:
+def _task_values(project: Project, task: Task) -> dict[str, Any]:
     return {
+        "project_id": project.project_id,
         "task_id": task.task_id,
         "contract_line_id": task.contract_line_id,
         "position": task.position,
@@ -219,6 +356,13 @@ def _task_values(task: Task) -> dict[str, Any]:
         "name": task.name,
         "billable": task.billable,
         "closed": task.closed,
+        "parent_task_id": task.parent_task_id,
+        "wbs_code": task.wbs_code,
+        "starts_on": task.starts_on,
+        "ends_on": task.ends_on,
+        "planned_minutes": task.planned_minutes,
+        "work_ends_on": task.work_ends_on,
+        "predecessor_task_ids": list(task.predecessor_task_ids),
     }
 
 
@@ -231,11 +375,19 @@ def _task_from(row: Row[Any]) -> Task:
         contract_line_id=row.contract_line_id,
         billable=row.billable,
         closed=row.closed,
+        parent_task_id=row.parent_task_id,
+        wbs_code=row.wbs_code,
+        starts_on=row.starts_on,
+        ends_on=row.ends_on,
+        planned_minutes=row.planned_minutes,
+        work_ends_on=row.work_ends_on,
+        predecessor_task_ids=tuple(row.predecessor_task_ids),
     )
 
 
-def _role_values(requirement: RoleRequirement) -> dict[str, Any]:
+def _role_values(project: Project, requirement: RoleRequirement) -> dict[str, Any]:
     return {
+        "project_id": project.project_id,
         "contract_line_id": requirement.contract_line_id,
         "position": requirement.position,
         "role": requirement.role,
@@ -245,3 +397,43 @@ def _role_values(requirement: RoleRequirement) -> dict[str, Any]:
 
 def _role_from(row: Row[Any]) -> RoleRequirement:
     return RoleRequirement(row.contract_line_id, row.position, row.role, row.planned_hours)
+
+
+def _budget_values(project: Project, budget: LineBudget) -> dict[str, Any]:
+    return {
+        "project_id": project.project_id,
+        "contract_line_id": budget.contract_line_id,
+        "kind": budget.kind,
+        "amount": budget.amount,
+    }
+
+
+def _budget_from(row: Row[Any]) -> LineBudget:
+    return LineBudget(row.contract_line_id, BudgetKind(row.kind), row.amount)
+
+
+@cache
+def _upsert(table: Table, names: tuple[str, ...], *, only_next_version: bool = False) -> Insert:
+    """Return the statement that writes rows of these columns, old and new ones."""
+    statement = insert(table)
+    keys = {column.name for column in table.primary_key}
+    return statement.on_conflict_do_update(
+        index_elements=sorted(keys),
+        set_={name: statement.excluded[name] for name in names if name not in keys | _FIXED},
+        where=table.c.version == statement.excluded.version - 1 if only_next_version else None,
+    )
+
+
+def _save_milestone() -> Insert:
+    table = tables.milestone
+    statement = insert(table)
+    changed = ("version", "name", "amount", "due_on")
+    return statement.on_conflict_do_update(
+        index_elements=["milestone_id"],
+        set_={name: statement.excluded[name] for name in changed},
+        where=(table.c.status == MilestoneStatus.PLANNED)
+        & (table.c.version == statement.excluded.version - 1),
+    )
+
+
+_SAVE_MILESTONE: Final = _save_milestone()

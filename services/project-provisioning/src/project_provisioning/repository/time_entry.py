@@ -1,6 +1,8 @@
 """Time entries as rows."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
@@ -29,6 +31,8 @@ ENTRY_COLUMNS: Final = (
             "contract_line_id",
             "engagement_id",
             "work_date",
+            "reverses_time_entry_id",
+            "replaces_time_entry_id",
         )
     ),
     _person.c.name.label("person_name"),
@@ -44,13 +48,22 @@ ENTRY_COLUMNS: Final = (
             "source_system",
             "source_object_type",
             "source_object_id",
+            "activity",
         )
     ),
 )
 """What `wire.time.write_stored_entry` reads."""
 
+_reversal = _entry.alias("reversal")
+
 RECORDED: Final[Select[Any]] = (
-    select(*ENTRY_COLUMNS, _sheet.c.status, _entry.c.recorded_at)
+    select(
+        *ENTRY_COLUMNS,
+        _sheet.c.status,
+        _entry.c.recorded_at,
+        cast(_reversal.c.time_entry_id, Text).label("reversed_by_time_entry_id"),
+    )
+    .outerjoin(_reversal, _reversal.c.reverses_time_entry_id == _entry.c.time_entry_id)
     .join(_person, _person.c.person_id == _entry.c.person_id)
     .join(_sheet, _sheet.c.timesheet_id == _entry.c.timesheet_id)
 )
@@ -62,6 +75,15 @@ _OF_SHEETS: Final = (
     .where(_entry.c.timesheet_id == any_(bindparam("timesheet_ids", type_=ARRAY(Uuid))))
     .order_by(_entry.c.timesheet_id, _entry.c.time_entry_id)
 )
+
+_DAY_MINUTES: Final = text("""
+    SELECT asked.person_id, asked.week_start, day.work_date, day.minutes
+    FROM unnest(CAST(:person_ids AS uuid[]), CAST(:mondays AS date[]))
+        AS asked (person_id, week_start)
+    JOIN person_day AS day ON day.person_id = asked.person_id
+        AND day.work_date >= asked.week_start AND day.work_date < asked.week_start + 7
+    WHERE day.minutes > 0
+""")
 
 _DELETE: Final = text("""
     WITH gone AS (
@@ -81,6 +103,21 @@ async def of_sheets(tx: AsyncConnection, sheets: Iterable[Timesheet]) -> Sequenc
     """Return the entries on these sheets, as `ENTRY_COLUMNS` names them: one query."""
     timesheet_ids = [sheet.timesheet_id for sheet in sheets]
     return (await tx.execute(_OF_SHEETS, {"timesheet_ids": timesheet_ids})).all()
+
+
+async def day_minutes(
+    tx: AsyncConnection, weeks: Collection[tuple[UUID, date]]
+) -> Mapping[tuple[UUID, date], Mapping[date, int]]:
+    """Return the minutes of each day by person and Monday, over all sheets: one query."""
+    asked = sorted(weeks)
+    rows = await tx.execute(
+        _DAY_MINUTES,
+        {"person_ids": [key[0] for key in asked], "mondays": [key[1] for key in asked]},
+    )
+    found: defaultdict[tuple[UUID, date], dict[date, int]] = defaultdict(dict)
+    for row in rows:
+        found[row.person_id, row.week_start][row.work_date] = row.minutes
+    return found
 
 
 async def sheet_of(tx: AsyncConnection, time_entry_id: UUID) -> UUID:

@@ -1,20 +1,27 @@
 """Milestones as messages."""
 
-from typing import Final
+from typing import Any, Final
+
+from sqlalchemy import Row
 
 from project_provisioning.domain.milestone import (
+    AcceptanceWithdrawn,
     Milestone,
     MilestoneAccepted,
     MilestoneCompleted,
     MilestoneEvent,
     MilestoneStatus,
+    StepKind,
 )
 from throughline.project_provisioning.events.v1 import project_provisioning_events_pb2 as events_pb
+from throughline.project_provisioning.v1 import milestone_service_pb2 as service_pb
 from throughline.project_provisioning.v1 import project_pb2 as pb
+from throughline_core.money import Money
 from throughline_runtime.events import Outgoing
-from throughline_runtime.fields import EnumMap, write_date, write_id, write_money
+from throughline_runtime.fields import EnumMap, write_date, write_id, write_instant, write_money
 
 STATUSES: Final = EnumMap(pb.MilestoneStatus, MilestoneStatus)
+STEP_KINDS: Final = EnumMap(service_pb.MilestoneStepKind, StepKind)
 
 
 def write_milestone(milestone: Milestone) -> pb.Milestone:
@@ -35,34 +42,63 @@ def write_milestone(milestone: Milestone) -> pb.Milestone:
         accepted_on=write_date(milestone.accepted_on) or None,
         accepted_by=milestone.accepted_by,
         evidence_sha256=milestone.evidence_sha256,
+        recorded_by=milestone.recorded_by,
+        acceptance_requested_on=write_date(milestone.acceptance_requested_on) or None,
+        split_from_milestone_id=write_id(milestone.split_from_milestone_id) or None,
+    )
+
+
+def write_step(row: Row[Any]) -> service_pb.MilestoneStep:
+    """Return one thing that happened to a milestone, from its row."""
+    return service_pb.MilestoneStep(
+        milestone_version=row.milestone_version,
+        kind=STEP_KINDS.write(StepKind(row.kind)),
+        on=write_date(row.happened_on),
+        party=row.party,
+        document_sha256=row.document_sha256,
+        amount=write_money(Money(row.amount, row.currency)),
+        reason=row.reason,
+        recorded_by=row.recorded_by,
+        recorded_at=write_instant(row.recorded_at),
     )
 
 
 def write_event(event: MilestoneEvent) -> Outgoing:
     """Return the event to publish."""
     milestone = event.milestone
-    engagement_id = write_id(milestone.engagement_id)
-    correlation_id = write_id(milestone.correlation_id)
-    message: (
-        events_pb.MilestoneCompleted | events_pb.MilestoneAccepted | events_pb.MilestoneRejected
-    )
+    return Outgoing(_write_message(event), milestone.milestone_id, milestone.version)
+
+
+def _write_message(
+    event: MilestoneEvent,
+) -> (
+    events_pb.MilestoneCompleted
+    | events_pb.MilestoneAccepted
+    | events_pb.MilestoneRejected
+    | events_pb.MilestoneAcceptanceWithdrawn
+):
+    milestone = write_milestone(event.milestone)
+    engagement_id = write_id(event.milestone.engagement_id)
+    correlation_id = write_id(event.milestone.correlation_id)
     if isinstance(event, MilestoneCompleted):
-        message = events_pb.MilestoneCompleted(
-            milestone=write_milestone(milestone),
+        return events_pb.MilestoneCompleted(
+            milestone=milestone, engagement_id=engagement_id, correlation_id=correlation_id
+        )
+    if isinstance(event, MilestoneAccepted):
+        return events_pb.MilestoneAccepted(
+            milestone=milestone,
             engagement_id=engagement_id,
             correlation_id=correlation_id,
+            rest=None if event.rest is None else write_milestone(event.rest),
         )
-    elif isinstance(event, MilestoneAccepted):
-        message = events_pb.MilestoneAccepted(
-            milestone=write_milestone(milestone),
-            engagement_id=engagement_id,
-            correlation_id=correlation_id,
-        )
-    else:
-        message = events_pb.MilestoneRejected(
-            milestone=write_milestone(milestone),
-            engagement_id=engagement_id,
-            correlation_id=correlation_id,
-            reason=event.reason,
-        )
-    return Outgoing(message, milestone.milestone_id, milestone.version)
+    reasoned = (
+        events_pb.MilestoneAcceptanceWithdrawn
+        if isinstance(event, AcceptanceWithdrawn)
+        else events_pb.MilestoneRejected
+    )
+    return reasoned(
+        milestone=milestone,
+        engagement_id=engagement_id,
+        correlation_id=correlation_id,
+        reason=event.reason,
+    )

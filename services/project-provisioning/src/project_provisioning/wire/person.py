@@ -34,4 +34,5 @@ def write_person(person: Person) -> pb.Person:
         region=person.region,
         employed_from=write_date(person.employed_from),
         subject=person.subject,
+        employed_to=None if person.employed_to is None else write_date(person.employed_to),
     )

@@ -17,14 +17,14 @@ from project_provisioning.domain.time_entry import (
     Sheets,
     Source,
 )
-from project_provisioning.domain.timesheet import Approval, TimesheetStatus
+from project_provisioning.domain.timesheet import TimesheetStatus
 from throughline.common.v1 import source_pb2
 from throughline.project_provisioning.events.v1 import project_provisioning_events_pb2 as events_pb
 from throughline.project_provisioning.v1 import time_service_pb2 as pb
 from throughline.project_provisioning.v1 import work_pb2
 from throughline_core.ids import derived_id
 from throughline_runtime.events import Outgoing
-from throughline_runtime.fields import EnumMap, write_date, write_id, write_instant
+from throughline_runtime.fields import EnumMap, write_instant
 from throughline_runtime.outbox import PAYLOAD_BYTES_MAX
 
 STATUSES: Final = EnumMap(pb.TimesheetStatus, TimesheetStatus)
@@ -52,6 +52,8 @@ class EntryMessage(Protocol):
     region: str
     billable: bool
     note: str
+    activity: str
+    allow_duplicate: bool
 
     @property
     def source(self) -> source_pb2.SourceRef: ...
@@ -77,6 +79,8 @@ def read_columns(rows: Iterable[EntryMessage]) -> EntryColumns:
         billables=[row.billable if row.HasField("billable") else None for row in rows],
         notes=[row.note for row in rows],
         sources=sources,
+        activities=[row.activity for row in rows],
+        allowed_duplicates=[row.allow_duplicate for row in rows],
     )
 
 
@@ -91,11 +95,12 @@ def _read_source(source: source_pb2.SourceRef) -> Source:
 def write_entry(entry: NewEntry, sheets: Sheets) -> work_pb2.TimeEntry:
     """Return an entry that was just recorded."""
     worker, task, source = entry.worker, entry.task, entry.source
+    legal_entity_id = entry.stretch.legal_entity_id
     return work_pb2.TimeEntry(
         time_entry_id=entry.entry_id,
         person_id=worker.person_id,
         person_name=worker.name,
-        legal_entity_id=worker.legal_entity_id,
+        legal_entity_id=legal_entity_id,
         project_id=task.project_id,
         task_id=task.task_id,
         contract_id=task.contract_id,
@@ -108,8 +113,11 @@ def write_entry(entry: NewEntry, sheets: Sheets) -> work_pb2.TimeEntry:
         region=entry.region,
         billable=entry.billable,
         note=entry.note,
-        timesheet_id=sheets[worker.person_id, entry.week_start],
+        timesheet_id=sheets[worker.person_id, legal_entity_id, entry.week_start],
         source=None if source is None else source_pb2.SourceRef(**source._asdict()),
+        activity=entry.activity,
+        reverses_time_entry_id=entry.reverses,
+        replaces_time_entry_id=entry.replaces,
     )
 
 
@@ -133,6 +141,9 @@ def write_stored_entry(row: Row[Any]) -> work_pb2.TimeEntry:
         billable=row.billable,
         note=row.note,
         timesheet_id=row.timesheet_id,
+        activity=row.activity,
+        reverses_time_entry_id=row.reverses_time_entry_id,
+        replaces_time_entry_id=row.replaces_time_entry_id,
     )
     if row.source_system is not None:
         entry.source.system = row.source_system
@@ -156,6 +167,7 @@ def write_recorded_entry(row: Row[Any]) -> pb.RecordedTimeEntry:
         entry=write_stored_entry(row),
         status=STATUSES.write(TimesheetStatus(row.status)),
         recorded_at=write_instant(row.recorded_at),
+        reversed_by_time_entry_id=row.reversed_by_time_entry_id,
     )
 
 
@@ -196,49 +208,23 @@ def _write_refusal(refusal: RowRefusal) -> pb.TimeEntryResult:
     )
 
 
-def write_timesheet(row: Row[Any]) -> pb.Timesheet:
-    """Return a sheet with the sums of its entries."""
-    return pb.Timesheet(
-        timesheet_id=write_id(row.timesheet_id),
-        version=row.version,
-        person_id=write_id(row.person_id),
-        person_name=row.person_name,
-        legal_entity_id=write_id(row.legal_entity_id),
-        week_start=write_date(row.week_start),
-        status=STATUSES.write(TimesheetStatus(row.status)),
-        entry_count=row.entry_count,
-        minutes=row.minutes,
-        billable_minutes=row.billable_minutes,
-        submitted_by=row.submitted_by or "",
-        submitted_at=write_instant(row.submitted_at),
-        decided_by=row.decided_by or "",
-        decided_at=write_instant(row.decided_at),
-        rejection_reason=row.rejection_reason or "",
-    )
-
-
-def write_approval(approval: Approval) -> pb.ApproveTimesheetsResponse:
-    """Return what one call approved."""
-    return pb.ApproveTimesheetsResponse(
-        approved_timesheet_ids=map(str, approval.timesheet_ids),
-        entry_count=approval.entry_count,
-        minutes=approval.minutes,
-        left_out_timesheet_ids=map(str, approval.left_out),
-        more=approval.more,
-    )
-
-
 def write_time_approved(
-    decision_id: UUID, entries: Sequence[work_pb2.TimeEntry], *, by: str, at: datetime
+    decision_id: UUID,
+    entries: Sequence[work_pb2.TimeEntry],
+    *,
+    by: str,
+    at: datetime,
+    together: int = 1,
 ) -> list[Outgoing]:
     """Return the events of one decision: as few as 500 entries and the size of an event allow.
 
-    Each has an id of its own, derived from the decision's.
+    Each has an id of its own, derived from the decision's. So many entries in a row stay
+    `together`: what takes an entry back and what replaces it arrive as one.
     """
     approved_at = Timestamp()
     approved_at.FromDatetime(at)
     events = []
-    for number, chunk in enumerate(_chunks(entries)):
+    for number, chunk in enumerate(_chunks(entries, together)):
         approval_id = derived_id("time_approval", decision_id, number)
         message = events_pb.TimeApproved(
             approval_id=str(approval_id),
@@ -251,15 +237,19 @@ def write_time_approved(
     return events
 
 
-def _chunks(entries: Iterable[work_pb2.TimeEntry]) -> Iterator[list[work_pb2.TimeEntry]]:
+def _chunks(
+    entries: Sequence[work_pb2.TimeEntry], together: int
+) -> Iterator[list[work_pb2.TimeEntry]]:
     chunk: list[work_pb2.TimeEntry] = []
     chunk_bytes = 0
-    for entry in entries:
-        entry_bytes = entry.ByteSize() + _FRAME_BYTES
-        if len(chunk) == EVENT_ENTRIES_MAX or chunk_bytes + entry_bytes > _EVENT_BYTES_MAX:
+    for start in range(0, len(entries), together):
+        group = entries[start : start + together]
+        group_bytes = sum(entry.ByteSize() + _FRAME_BYTES for entry in group)
+        is_full = len(chunk) + len(group) > EVENT_ENTRIES_MAX
+        if chunk and (is_full or chunk_bytes + group_bytes > _EVENT_BYTES_MAX):
             yield chunk
             chunk, chunk_bytes = [], 0
-        chunk.append(entry)
-        chunk_bytes += entry_bytes
+        chunk += group
+        chunk_bytes += group_bytes
     if chunk:
         yield chunk

@@ -81,6 +81,8 @@ class _BillingEventStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Bi
     """Waits for the approval checkpoint."""
     BILLING_EVENT_STATUS_RELEASED: _BillingEventStatus.ValueType  # 3
     """May be invoiced."""
+    BILLING_EVENT_STATUS_REVERSED: _BillingEventStatus.ValueType  # 4
+    """Was taken back before it was released, or takes such a row back: the two sum to zero and neither is ever invoiced."""
 
 class BillingEventStatus(_BillingEventStatus, metaclass=_BillingEventStatusEnumTypeWrapper):
     """How far a row has come. Whether it is invoiced follows from its allocations."""
@@ -92,6 +94,8 @@ BILLING_EVENT_STATUS_ELIGIBLE: BillingEventStatus.ValueType  # 2
 """Waits for the approval checkpoint."""
 BILLING_EVENT_STATUS_RELEASED: BillingEventStatus.ValueType  # 3
 """May be invoiced."""
+BILLING_EVENT_STATUS_REVERSED: BillingEventStatus.ValueType  # 4
+"""Was taken back before it was released, or takes such a row back: the two sum to zero and neither is ever invoiced."""
 Global___BillingEventStatus: _TypeAlias = BillingEventStatus  # noqa: Y015
 
 class _HoldReason:
@@ -171,6 +175,11 @@ class BillingEvent(_message.Message):
     RATED_AT_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    REVERSES_BILLING_EVENT_ID_FIELD_NUMBER: _builtins.int
+    ACTIVITY_FIELD_NUMBER: _builtins.int
+    MULTIPLIER_FIELD_NUMBER: _builtins.int
+    REPLACES_SOURCE_ITEM_ID_FIELD_NUMBER: _builtins.int
+    PURCHASE_ORDER_NUMBER_FIELD_NUMBER: _builtins.int
     billing_event_id: _builtins.str
     """UUID."""
     type: Global___BillingEventType.ValueType
@@ -218,6 +227,15 @@ class BillingEvent(_message.Message):
     """How the rate was found, in words a person can check."""
     version: _builtins.int
     """Rises with each change of status of this row."""
+    reverses_billing_event_id: _builtins.str
+    """On a row that takes another back: that row, UUID. Quantity and amount are its negatives, rate and terms the same."""
+    activity: _builtins.str
+    """On time that is billed at a multiple: the kind of work, as on the entry, and the factor in `unit_rate`: `overtime`, `1.5`."""
+    multiplier: _builtins.str
+    replaces_source_item_id: _builtins.str
+    """On a correction: the approved thing this row's own stands for, UUID of the reversed time entry or expense line."""
+    purchase_order_number: _builtins.str
+    """Order of the customer that pays for it; empty = the contract's own, if any."""
     @_builtins.property
     def holds(self) -> _containers.RepeatedScalarFieldContainer[Global___HoldReason.ValueType]:
         """Open holds; empty unless held."""
@@ -274,10 +292,15 @@ class BillingEvent(_message.Message):
         rated_at: _timestamp_pb2.Timestamp | None = ...,
         source: _source_pb2.SourceRef | None = ...,
         version: _builtins.int = ...,
+        reverses_billing_event_id: _builtins.str | None = ...,
+        activity: _builtins.str = ...,
+        multiplier: _builtins.str = ...,
+        replaces_source_item_id: _builtins.str | None = ...,
+        purchase_order_number: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_person_id", b"_person_id", "_project_id", b"_project_id", "_rate_card_id", b"_rate_card_id", "_rate_card_version", b"_rate_card_version", "_source", b"_source", "_task_id", b"_task_id", "amount", b"amount", "person_id", b"person_id", "project_id", b"project_id", "rate_card_id", b"rate_card_id", "rate_card_version", b"rate_card_version", "rated_at", b"rated_at", "source", b"source", "task_id", b"task_id", "unit_rate", b"unit_rate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_person_id", b"_person_id", "_project_id", b"_project_id", "_rate_card_id", b"_rate_card_id", "_rate_card_version", b"_rate_card_version", "_replaces_source_item_id", b"_replaces_source_item_id", "_reverses_billing_event_id", b"_reverses_billing_event_id", "_source", b"_source", "_task_id", b"_task_id", "amount", b"amount", "person_id", b"person_id", "project_id", b"project_id", "rate_card_id", b"rate_card_id", "rate_card_version", b"rate_card_version", "rated_at", b"rated_at", "replaces_source_item_id", b"replaces_source_item_id", "reverses_billing_event_id", b"reverses_billing_event_id", "source", b"source", "task_id", b"task_id", "unit_rate", b"unit_rate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_person_id", b"_person_id", "_project_id", b"_project_id", "_rate_card_id", b"_rate_card_id", "_rate_card_version", b"_rate_card_version", "_source", b"_source", "_task_id", b"_task_id", "amount", b"amount", "bill_to_customer_id", b"bill_to_customer_id", "billing_event_id", b"billing_event_id", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "contract_version", b"contract_version", "correlation_id", b"correlation_id", "delivering_legal_entity_id", b"delivering_legal_entity_id", "description", b"description", "engagement_id", b"engagement_id", "holds", b"holds", "kind", b"kind", "legal_entity_id", b"legal_entity_id", "minutes", b"minutes", "person_id", b"person_id", "person_name", b"person_name", "project_id", b"project_id", "quantity", b"quantity", "quote_line_id", b"quote_line_id", "rate_card_id", b"rate_card_id", "rate_card_version", b"rate_card_version", "rate_explanation", b"rate_explanation", "rated_at", b"rated_at", "role", b"role", "service_from", b"service_from", "service_to", b"service_to", "source", b"source", "source_item_id", b"source_item_id", "status", b"status", "task_id", b"task_id", "tax_category", b"tax_category", "type", b"type", "unit", b"unit", "unit_rate", b"unit_rate", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_person_id", b"_person_id", "_project_id", b"_project_id", "_rate_card_id", b"_rate_card_id", "_rate_card_version", b"_rate_card_version", "_replaces_source_item_id", b"_replaces_source_item_id", "_reverses_billing_event_id", b"_reverses_billing_event_id", "_source", b"_source", "_task_id", b"_task_id", "activity", b"activity", "amount", b"amount", "bill_to_customer_id", b"bill_to_customer_id", "billing_event_id", b"billing_event_id", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "contract_version", b"contract_version", "correlation_id", b"correlation_id", "delivering_legal_entity_id", b"delivering_legal_entity_id", "description", b"description", "engagement_id", b"engagement_id", "holds", b"holds", "kind", b"kind", "legal_entity_id", b"legal_entity_id", "minutes", b"minutes", "multiplier", b"multiplier", "person_id", b"person_id", "person_name", b"person_name", "project_id", b"project_id", "purchase_order_number", b"purchase_order_number", "quantity", b"quantity", "quote_line_id", b"quote_line_id", "rate_card_id", b"rate_card_id", "rate_card_version", b"rate_card_version", "rate_explanation", b"rate_explanation", "rated_at", b"rated_at", "replaces_source_item_id", b"replaces_source_item_id", "reverses_billing_event_id", b"reverses_billing_event_id", "role", b"role", "service_from", b"service_from", "service_to", b"service_to", "source", b"source", "source_item_id", b"source_item_id", "status", b"status", "task_id", b"task_id", "tax_category", b"tax_category", "type", b"type", "unit", b"unit", "unit_rate", b"unit_rate", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__person_id: _TypeAlias = _typing.Literal["person_id"]  # noqa: Y015
     _WhichOneofArgType__person_id: _TypeAlias = _typing.Literal["_person_id", b"_person_id"]  # noqa: Y015
@@ -287,6 +310,10 @@ class BillingEvent(_message.Message):
     _WhichOneofArgType__rate_card_id: _TypeAlias = _typing.Literal["_rate_card_id", b"_rate_card_id"]  # noqa: Y015
     _WhichOneofReturnType__rate_card_version: _TypeAlias = _typing.Literal["rate_card_version"]  # noqa: Y015
     _WhichOneofArgType__rate_card_version: _TypeAlias = _typing.Literal["_rate_card_version", b"_rate_card_version"]  # noqa: Y015
+    _WhichOneofReturnType__replaces_source_item_id: _TypeAlias = _typing.Literal["replaces_source_item_id"]  # noqa: Y015
+    _WhichOneofArgType__replaces_source_item_id: _TypeAlias = _typing.Literal["_replaces_source_item_id", b"_replaces_source_item_id"]  # noqa: Y015
+    _WhichOneofReturnType__reverses_billing_event_id: _TypeAlias = _typing.Literal["reverses_billing_event_id"]  # noqa: Y015
+    _WhichOneofArgType__reverses_billing_event_id: _TypeAlias = _typing.Literal["_reverses_billing_event_id", b"_reverses_billing_event_id"]  # noqa: Y015
     _WhichOneofReturnType__source: _TypeAlias = _typing.Literal["source"]  # noqa: Y015
     _WhichOneofArgType__source: _TypeAlias = _typing.Literal["_source", b"_source"]  # noqa: Y015
     _WhichOneofReturnType__task_id: _TypeAlias = _typing.Literal["task_id"]  # noqa: Y015
@@ -299,6 +326,10 @@ class BillingEvent(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__rate_card_id) -> _WhichOneofReturnType__rate_card_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__rate_card_version) -> _WhichOneofReturnType__rate_card_version | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__replaces_source_item_id) -> _WhichOneofReturnType__replaces_source_item_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reverses_billing_event_id) -> _WhichOneofReturnType__reverses_billing_event_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__source) -> _WhichOneofReturnType__source | None: ...
     @_typing.overload

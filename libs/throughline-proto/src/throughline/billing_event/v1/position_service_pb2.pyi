@@ -348,3 +348,68 @@ class GetWipResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetWipResponse: _TypeAlias = GetWipResponse  # noqa: Y015
+
+@_typing.final
+class WithdrawSourceRequest(_message.Message):
+    """Which approved thing is taken back, and as of which of its versions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_ITEM_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_VERSION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key, 1 to 255 characters."""
+    source_item_id: _builtins.str
+    """The milestone, UUID."""
+    source_version: _builtins.int
+    """Version of the milestone that was accepted and is now taken back; the withdrawal is the next one."""
+    reason: _builtins.str
+    """Why, for whoever wonders what holds it."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        source_item_id: _builtins.str = ...,
+        source_version: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "request_id", b"request_id", "source_item_id", b"source_item_id", "source_version", b"source_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawSourceRequest: _TypeAlias = WithdrawSourceRequest  # noqa: Y015
+
+@_typing.final
+class WithdrawSourceResponse(_message.Message):
+    """What was taken back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_ITEM_ID_FIELD_NUMBER: _builtins.int
+    REVERSED_BILLING_EVENT_IDS_FIELD_NUMBER: _builtins.int
+    AHEAD_OF_ACCEPTANCE_FIELD_NUMBER: _builtins.int
+    source_item_id: _builtins.str
+    ahead_of_acceptance: _builtins.bool
+    """The acceptance was not known here yet; it takes no effect when it arrives."""
+    @_builtins.property
+    def reversed_billing_event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Rows that no longer count: they and the rows that take them back sum to zero."""
+
+    def __init__(
+        self,
+        *,
+        source_item_id: _builtins.str = ...,
+        reversed_billing_event_ids: _abc.Iterable[_builtins.str] | None = ...,
+        ahead_of_acceptance: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ahead_of_acceptance", b"ahead_of_acceptance", "reversed_billing_event_ids", b"reversed_billing_event_ids", "source_item_id", b"source_item_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawSourceResponse: _TypeAlias = WithdrawSourceResponse  # noqa: Y015

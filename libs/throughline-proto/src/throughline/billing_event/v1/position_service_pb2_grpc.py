@@ -45,6 +45,11 @@ class PositionServiceStub:
                 request_serializer=throughline_dot_billing__event_dot_v1_dot_position__service__pb2.GetWipRequest.SerializeToString,
                 response_deserializer=throughline_dot_billing__event_dot_v1_dot_position__service__pb2.GetWipResponse.FromString,
                 _registered_method=True)
+        self.WithdrawSource = channel.unary_unary(
+                '/throughline.billing_event.v1.PositionService/WithdrawSource',
+                request_serializer=throughline_dot_billing__event_dot_v1_dot_position__service__pb2.WithdrawSourceRequest.SerializeToString,
+                response_deserializer=throughline_dot_billing__event_dot_v1_dot_position__service__pb2.WithdrawSourceResponse.FromString,
+                _registered_method=True)
 
 
 class PositionServiceServicer:
@@ -68,6 +73,17 @@ class PositionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WithdrawSource(self, request, context):
+        """Take the acceptance of a milestone back before anything of it is billed: what was released leaves the billable items,
+        the net of the rows is zero, and the milestone awaits acceptance again. project-provisioning asks before it commits
+        the withdrawal. An acceptance not heard of yet is remembered as withdrawn and takes no effect when it arrives. Asking
+        twice for one version changes nothing more. Safe to retry with the same request_id.
+        Refuses: source.already_billed, source.not_withdrawable, caller.entity_forbidden.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PositionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -80,6 +96,11 @@ def add_PositionServiceServicer_to_server(servicer, server):
                     servicer.GetWip,
                     request_deserializer=throughline_dot_billing__event_dot_v1_dot_position__service__pb2.GetWipRequest.FromString,
                     response_serializer=throughline_dot_billing__event_dot_v1_dot_position__service__pb2.GetWipResponse.SerializeToString,
+            ),
+            'WithdrawSource': grpc.unary_unary_rpc_method_handler(
+                    servicer.WithdrawSource,
+                    request_deserializer=throughline_dot_billing__event_dot_v1_dot_position__service__pb2.WithdrawSourceRequest.FromString,
+                    response_serializer=throughline_dot_billing__event_dot_v1_dot_position__service__pb2.WithdrawSourceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -137,6 +158,33 @@ class PositionService:
             '/throughline.billing_event.v1.PositionService/GetWip',
             throughline_dot_billing__event_dot_v1_dot_position__service__pb2.GetWipRequest.SerializeToString,
             throughline_dot_billing__event_dot_v1_dot_position__service__pb2.GetWipResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WithdrawSource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.billing_event.v1.PositionService/WithdrawSource',
+            throughline_dot_billing__event_dot_v1_dot_position__service__pb2.WithdrawSourceRequest.SerializeToString,
+            throughline_dot_billing__event_dot_v1_dot_position__service__pb2.WithdrawSourceResponse.FromString,
             options,
             channel_credentials,
             insecure,

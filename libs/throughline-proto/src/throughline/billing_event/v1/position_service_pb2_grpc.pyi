@@ -42,6 +42,13 @@ class PositionServiceStub:
     age of the service. Computed from the rows, so that the figure for a past day never changes.
     Limited to the caller's legal entities. Refuses: wip.day_not_over.
     """
+    WithdrawSource: _grpc.UnaryUnaryMultiCallable[_position_service_pb2.WithdrawSourceRequest, _position_service_pb2.WithdrawSourceResponse]
+    """Take the acceptance of a milestone back before anything of it is billed: what was released leaves the billable items,
+    the net of the rows is zero, and the milestone awaits acceptance again. project-provisioning asks before it commits
+    the withdrawal. An acceptance not heard of yet is remembered as withdrawn and takes no effect when it arrives. Asking
+    twice for one version changes nothing more. Safe to retry with the same request_id.
+    Refuses: source.already_billed, source.not_withdrawable, caller.entity_forbidden.
+    """
 
 @_typing.type_check_only
 class PositionServiceAsyncStub(PositionServiceStub):
@@ -56,6 +63,13 @@ class PositionServiceAsyncStub(PositionServiceStub):
     """Return work in progress as it stood at the end of a day: rated by then and not yet invoiced, by contract line and
     age of the service. Computed from the rows, so that the figure for a past day never changes.
     Limited to the caller's legal entities. Refuses: wip.day_not_over.
+    """
+    WithdrawSource: _aio.UnaryUnaryMultiCallable[_position_service_pb2.WithdrawSourceRequest, _position_service_pb2.WithdrawSourceResponse]  # type: ignore[assignment]
+    """Take the acceptance of a milestone back before anything of it is billed: what was released leaves the billable items,
+    the net of the rows is zero, and the milestone awaits acceptance again. project-provisioning asks before it commits
+    the withdrawal. An acceptance not heard of yet is remembered as withdrawn and takes no effect when it arrives. Asking
+    twice for one version changes nothing more. Safe to retry with the same request_id.
+    Refuses: source.already_billed, source.not_withdrawable, caller.entity_forbidden.
     """
 
 class PositionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -80,6 +94,19 @@ class PositionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Return work in progress as it stood at the end of a day: rated by then and not yet invoiced, by contract line and
         age of the service. Computed from the rows, so that the figure for a past day never changes.
         Limited to the caller's legal entities. Refuses: wip.day_not_over.
+        """
+
+    @_abc_1.abstractmethod
+    def WithdrawSource(
+        self,
+        request: _position_service_pb2.WithdrawSourceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_position_service_pb2.WithdrawSourceResponse, _abc.Awaitable[_position_service_pb2.WithdrawSourceResponse]]:
+        """Take the acceptance of a milestone back before anything of it is billed: what was released leaves the billable items,
+        the net of the rows is zero, and the milestone awaits acceptance again. project-provisioning asks before it commits
+        the withdrawal. An acceptance not heard of yet is remembered as withdrawn and takes no effect when it arrives. Asking
+        twice for one version changes nothing more. Safe to retry with the same request_id.
+        Refuses: source.already_billed, source.not_withdrawable, caller.entity_forbidden.
         """
 
 def add_PositionServiceServicer_to_server(servicer: PositionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

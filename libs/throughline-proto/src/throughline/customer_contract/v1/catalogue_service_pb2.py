@@ -24,11 +24,13 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from throughline.common.v1 import money_pb2 as throughline_dot_common_dot_v1_dot_money__pb2
 from throughline.customer_contract.v1 import quote_pb2 as throughline_dot_customer__contract_dot_v1_dot_quote__pb2
 from throughline.options.v1 import options_pb2 as throughline_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n8throughline/customer_contract/v1/catalogue_service.proto\x12 throughline.customer_contract.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a,throughline/customer_contract/v1/quote.proto\x1a$throughline/options/v1/options.proto\"\xd4\x03\n\x0e\x43\x61talogueEntry\x12/\n\x04\x63ode\x18\x01 \x01(\tB!\xbaH\x1er\x1c\x32\x1a^[A-Z0-9][A-Z0-9_-]{0,59}$\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x18\n\x04name\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12Q\n\rbilling_model\x18\x04 \x01(\x0e\x32..throughline.customer_contract.v1.BillingModelB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1f\n\x0ctax_category\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18(\x12 \n\rtemplate_code\x18\x06 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18<\x12M\n\nmilestones\x18\x07 \x03(\x0b\x32/.throughline.customer_contract.v1.MilestonePlanB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12\x1d\n\nanchor_day\x18\x08 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x1f(\x00\x12\x12\n\nin_advance\x18\t \x01(\x08\x12=\n\x0emarkup_percent\x18\n \x01(\tB%\xbaH\"r 2\x1e^([0-9]{1,3}(\\.[0-9]{1,4})?)?$\x12\x0f\n\x07retired\x18\x0b \x01(\x08\"\xe6\x03\n\x11PutServiceRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12/\n\x04\x63ode\x18\x02 \x01(\tB!\xbaH\x1er\x1c\x32\x1a^[A-Z0-9][A-Z0-9_-]{0,59}$\x12\x18\n\x04name\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12Q\n\rbilling_model\x18\x04 \x01(\x0e\x32..throughline.customer_contract.v1.BillingModelB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1f\n\x0ctax_category\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18(\x12 \n\rtemplate_code\x18\x06 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18<\x12M\n\nmilestones\x18\x07 \x03(\x0b\x32/.throughline.customer_contract.v1.MilestonePlanB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12\x1d\n\nanchor_day\x18\x08 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x1f(\x00\x12\x12\n\nin_advance\x18\t \x01(\x08\x12=\n\x0emarkup_percent\x18\n \x01(\tB%\xbaH\"r 2\x1e^([0-9]{1,3}(\\.[0-9]{1,4})?)?$\x12\x0f\n\x07retired\x18\x0b \x01(\x08\"W\n\x12PutServiceResponse\x12\x41\n\x07service\x18\x01 \x01(\x0b\x32\x30.throughline.customer_contract.v1.CatalogueEntry\",\n\x11GetServiceRequest\x12\x17\n\x04\x63ode\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18<\"W\n\x12GetServiceResponse\x12\x41\n\x07service\x18\x01 \x01(\x0b\x32\x30.throughline.customer_contract.v1.CatalogueEntry\"\xbc\x01\n\x13ListServicesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12O\n\rbilling_model\x18\x03 \x01(\x0e\x32..throughline.customer_contract.v1.BillingModelB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x17\n\x0finclude_retired\x18\x04 \x01(\x08\"s\n\x14ListServicesResponse\x12\x42\n\x08services\x18\x01 \x03(\x0b\x32\x30.throughline.customer_contract.v1.CatalogueEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xaa\x04\n\x10\x43\x61talogueService\x12\xb0\x01\n\nPutService\x12\x33.throughline.customer_contract.v1.PutServiceRequest\x1a\x34.throughline.customer_contract.v1.PutServiceResponse\"7\x8a\x88\'\x15\n\x0f\x63\x61talogue.write\x12\x02\x02\x05\x82\xd3\xe4\x93\x02\x18\x1a\x13/v1/services/{code}:\x01*\x12\xb0\x01\n\nGetService\x12\x33.throughline.customer_contract.v1.GetServiceRequest\x1a\x34.throughline.customer_contract.v1.GetServiceResponse\"7\x8a\x88\'\x18\n\x0e\x63\x61talogue.read\x12\x06\x02\x03\x05\x06\x07\x08\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/services/{code}\x12\xaf\x01\n\x0cListServices\x12\x35.throughline.customer_contract.v1.ListServicesRequest\x1a\x36.throughline.customer_contract.v1.ListServicesResponse\"0\x8a\x88\'\x18\n\x0e\x63\x61talogue.read\x12\x06\x02\x03\x05\x06\x07\x08\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/servicesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n8throughline/customer_contract/v1/catalogue_service.proto\x12 throughline.customer_contract.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!throughline/common/v1/money.proto\x1a,throughline/customer_contract/v1/quote.proto\x1a$throughline/options/v1/options.proto\"\xf0\t\n\x0e\x43\x61talogueEntry\x12/\n\x04\x63ode\x18\x01 \x01(\tB!\xbaH\x1er\x1c\x32\x1a^[A-Z0-9][A-Z0-9_-]{0,59}$\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x18\n\x04name\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12Q\n\rbilling_model\x18\x04 \x01(\x0e\x32..throughline.customer_contract.v1.BillingModelB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1f\n\x0ctax_category\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18(\x12 \n\rtemplate_code\x18\x06 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18<\x12M\n\nmilestones\x18\x07 \x03(\x0b\x32/.throughline.customer_contract.v1.MilestonePlanB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12\x1d\n\nanchor_day\x18\x08 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x1f(\x00\x12\x12\n\nin_advance\x18\t \x01(\x08\x12=\n\x0emarkup_percent\x18\n \x01(\tB%\xbaH\"r 2\x1e^([0-9]{1,3}(\\.[0-9]{1,4})?)?$\x12\x0f\n\x07retired\x18\x0b \x01(\x08\x12Q\n\x0erevenue_method\x18\x0c \x01(\x0e\x32/.throughline.customer_contract.v1.RevenueMethodB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12J\n\ndimensions\x18\r \x01(\x0b\x32\x36.throughline.customer_contract.v1.AccountingDimensions\x12V\n\x11\x66ixed_fee_billing\x18\x0e \x01(\x0e\x32\x31.throughline.customer_contract.v1.FixedFeeBillingB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12 \n\rperiod_months\x18\x0f \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x0c(\x00\x12H\n\tproration\x18\x10 \x01(\x0e\x32+.throughline.customer_contract.v1.ProrationB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x41\n\x08retainer\x18\x11 \x01(\x0b\x32/.throughline.customer_contract.v1.RetainerTerms\x12;\n\x05usage\x18\x12 \x01(\x0b\x32,.throughline.customer_contract.v1.UsageTerms\x12G\n\x0e\x65xpense_policy\x18\x13 \x01(\x0b\x32/.throughline.customer_contract.v1.ExpensePolicy\x12S\n\x0bmultipliers\x18\x14 \x03(\x0b\x32\x34.throughline.customer_contract.v1.ActivityMultiplierB\x08\xbaH\x05\x92\x01\x02\x10\x14\x12<\n\x0c\x66loor_prices\x18\x15 \x03(\x0b\x32\x1c.throughline.common.v1.MoneyB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12\x13\n\x0bproposed_by\x18\x16 \x01(\t\x12\x14\n\x0cpublished_by\x18\x17 \x01(\t\x12\x30\n\x0cpublished_at\x18\x18 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe7\x08\n\x11PutServiceRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12/\n\x04\x63ode\x18\x02 \x01(\tB!\xbaH\x1er\x1c\x32\x1a^[A-Z0-9][A-Z0-9_-]{0,59}$\x12\x18\n\x04name\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12Q\n\rbilling_model\x18\x04 \x01(\x0e\x32..throughline.customer_contract.v1.BillingModelB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1f\n\x0ctax_category\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18(\x12 \n\rtemplate_code\x18\x06 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18<\x12M\n\nmilestones\x18\x07 \x03(\x0b\x32/.throughline.customer_contract.v1.MilestonePlanB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12\x1d\n\nanchor_day\x18\x08 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x1f(\x00\x12\x12\n\nin_advance\x18\t \x01(\x08\x12=\n\x0emarkup_percent\x18\n \x01(\tB%\xbaH\"r 2\x1e^([0-9]{1,3}(\\.[0-9]{1,4})?)?$\x12\x0f\n\x07retired\x18\x0b \x01(\x08\x12Q\n\x0erevenue_method\x18\x0c \x01(\x0e\x32/.throughline.customer_contract.v1.RevenueMethodB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12J\n\ndimensions\x18\r \x01(\x0b\x32\x36.throughline.customer_contract.v1.AccountingDimensions\x12V\n\x11\x66ixed_fee_billing\x18\x0e \x01(\x0e\x32\x31.throughline.customer_contract.v1.FixedFeeBillingB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12 \n\rperiod_months\x18\x0f \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x0c(\x00\x12H\n\tproration\x18\x10 \x01(\x0e\x32+.throughline.customer_contract.v1.ProrationB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x41\n\x08retainer\x18\x11 \x01(\x0b\x32/.throughline.customer_contract.v1.RetainerTerms\x12;\n\x05usage\x18\x12 \x01(\x0b\x32,.throughline.customer_contract.v1.UsageTerms\x12G\n\x0e\x65xpense_policy\x18\x13 \x01(\x0b\x32/.throughline.customer_contract.v1.ExpensePolicy\x12S\n\x0bmultipliers\x18\x14 \x03(\x0b\x32\x34.throughline.customer_contract.v1.ActivityMultiplierB\x08\xbaH\x05\x92\x01\x02\x10\x14\"W\n\x12PutServiceResponse\x12\x41\n\x07service\x18\x01 \x01(\x0b\x32\x30.throughline.customer_contract.v1.CatalogueEntry\",\n\x11GetServiceRequest\x12\x17\n\x04\x63ode\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18<\"W\n\x12GetServiceResponse\x12\x41\n\x07service\x18\x01 \x01(\x0b\x32\x30.throughline.customer_contract.v1.CatalogueEntry\"\xbc\x01\n\x13ListServicesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12O\n\rbilling_model\x18\x03 \x01(\x0e\x32..throughline.customer_contract.v1.BillingModelB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x17\n\x0finclude_retired\x18\x04 \x01(\x08\"s\n\x14ListServicesResponse\x12\x42\n\x08services\x18\x01 \x03(\x0b\x32\x30.throughline.customer_contract.v1.CatalogueEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"r\n\x1aListServiceVersionsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\x17\n\x04\x63ode\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18<\"z\n\x1bListServiceVersionsResponse\x12\x42\n\x08services\x18\x01 \x03(\x0b\x32\x30.throughline.customer_contract.v1.CatalogueEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x90\x06\n\x10\x43\x61talogueService\x12\xbf\x01\n\nPutService\x12\x33.throughline.customer_contract.v1.PutServiceRequest\x1a\x34.throughline.customer_contract.v1.PutServiceResponse\"F\x8a\x88\'\x15\n\x0f\x63\x61talogue.write\x12\x02\x02\x05\x9a\x88\'\x0b\n\x07service\x10\x02\x82\xd3\xe4\x93\x02\x18\x1a\x13/v1/services/{code}:\x01*\x12\xb0\x01\n\nGetService\x12\x33.throughline.customer_contract.v1.GetServiceRequest\x1a\x34.throughline.customer_contract.v1.GetServiceResponse\"7\x8a\x88\'\x18\n\x0e\x63\x61talogue.read\x12\x06\x02\x03\x05\x06\x07\x08\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/services/{code}\x12\xd4\x01\n\x13ListServiceVersions\x12<.throughline.customer_contract.v1.ListServiceVersionsRequest\x1a=.throughline.customer_contract.v1.ListServiceVersionsResponse\"@\x8a\x88\'\x18\n\x0e\x63\x61talogue.read\x12\x06\x02\x03\x05\x06\x07\x08\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/services/{code}/versions\x12\xaf\x01\n\x0cListServices\x12\x35.throughline.customer_contract.v1.ListServicesRequest\x1a\x36.throughline.customer_contract.v1.ListServicesResponse\"0\x8a\x88\'\x18\n\x0e\x63\x61talogue.read\x12\x06\x02\x03\x05\x06\x07\x08\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/servicesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,6 +53,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CATALOGUEENTRY'].fields_by_name['anchor_day']._serialized_options = b'\272H\006\032\004\030\037(\000'
   _globals['_CATALOGUEENTRY'].fields_by_name['markup_percent']._loaded_options = None
   _globals['_CATALOGUEENTRY'].fields_by_name['markup_percent']._serialized_options = b'\272H\"r 2\036^([0-9]{1,3}(\\.[0-9]{1,4})?)?$'
+  _globals['_CATALOGUEENTRY'].fields_by_name['revenue_method']._loaded_options = None
+  _globals['_CATALOGUEENTRY'].fields_by_name['revenue_method']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_CATALOGUEENTRY'].fields_by_name['fixed_fee_billing']._loaded_options = None
+  _globals['_CATALOGUEENTRY'].fields_by_name['fixed_fee_billing']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_CATALOGUEENTRY'].fields_by_name['period_months']._loaded_options = None
+  _globals['_CATALOGUEENTRY'].fields_by_name['period_months']._serialized_options = b'\272H\006\032\004\030\014(\000'
+  _globals['_CATALOGUEENTRY'].fields_by_name['proration']._loaded_options = None
+  _globals['_CATALOGUEENTRY'].fields_by_name['proration']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_CATALOGUEENTRY'].fields_by_name['multipliers']._loaded_options = None
+  _globals['_CATALOGUEENTRY'].fields_by_name['multipliers']._serialized_options = b'\272H\005\222\001\002\020\024'
+  _globals['_CATALOGUEENTRY'].fields_by_name['floor_prices']._loaded_options = None
+  _globals['_CATALOGUEENTRY'].fields_by_name['floor_prices']._serialized_options = b'\272H\005\222\001\002\0202'
   _globals['_PUTSERVICEREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_PUTSERVICEREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
   _globals['_PUTSERVICEREQUEST'].fields_by_name['code']._loaded_options = None
@@ -69,6 +83,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PUTSERVICEREQUEST'].fields_by_name['anchor_day']._serialized_options = b'\272H\006\032\004\030\037(\000'
   _globals['_PUTSERVICEREQUEST'].fields_by_name['markup_percent']._loaded_options = None
   _globals['_PUTSERVICEREQUEST'].fields_by_name['markup_percent']._serialized_options = b'\272H\"r 2\036^([0-9]{1,3}(\\.[0-9]{1,4})?)?$'
+  _globals['_PUTSERVICEREQUEST'].fields_by_name['revenue_method']._loaded_options = None
+  _globals['_PUTSERVICEREQUEST'].fields_by_name['revenue_method']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_PUTSERVICEREQUEST'].fields_by_name['fixed_fee_billing']._loaded_options = None
+  _globals['_PUTSERVICEREQUEST'].fields_by_name['fixed_fee_billing']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_PUTSERVICEREQUEST'].fields_by_name['period_months']._loaded_options = None
+  _globals['_PUTSERVICEREQUEST'].fields_by_name['period_months']._serialized_options = b'\272H\006\032\004\030\014(\000'
+  _globals['_PUTSERVICEREQUEST'].fields_by_name['proration']._loaded_options = None
+  _globals['_PUTSERVICEREQUEST'].fields_by_name['proration']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_PUTSERVICEREQUEST'].fields_by_name['multipliers']._loaded_options = None
+  _globals['_PUTSERVICEREQUEST'].fields_by_name['multipliers']._serialized_options = b'\272H\005\222\001\002\020\024'
   _globals['_GETSERVICEREQUEST'].fields_by_name['code']._loaded_options = None
   _globals['_GETSERVICEREQUEST'].fields_by_name['code']._serialized_options = b'\272H\006r\004\020\001\030<'
   _globals['_LISTSERVICESREQUEST'].fields_by_name['page_size']._loaded_options = None
@@ -77,26 +101,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTSERVICESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\364\003'
   _globals['_LISTSERVICESREQUEST'].fields_by_name['billing_model']._loaded_options = None
   _globals['_LISTSERVICESREQUEST'].fields_by_name['billing_model']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_LISTSERVICEVERSIONSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTSERVICEVERSIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\310\001(\000'
+  _globals['_LISTSERVICEVERSIONSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTSERVICEVERSIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\364\003'
+  _globals['_LISTSERVICEVERSIONSREQUEST'].fields_by_name['code']._loaded_options = None
+  _globals['_LISTSERVICEVERSIONSREQUEST'].fields_by_name['code']._serialized_options = b'\272H\006r\004\020\001\030<'
   _globals['_CATALOGUESERVICE'].methods_by_name['PutService']._loaded_options = None
-  _globals['_CATALOGUESERVICE'].methods_by_name['PutService']._serialized_options = b'\212\210\'\025\n\017catalogue.write\022\002\002\005\202\323\344\223\002\030\032\023/v1/services/{code}:\001*'
+  _globals['_CATALOGUESERVICE'].methods_by_name['PutService']._serialized_options = b'\212\210\'\025\n\017catalogue.write\022\002\002\005\232\210\'\013\n\007service\020\002\202\323\344\223\002\030\032\023/v1/services/{code}:\001*'
   _globals['_CATALOGUESERVICE'].methods_by_name['GetService']._loaded_options = None
   _globals['_CATALOGUESERVICE'].methods_by_name['GetService']._serialized_options = b'\212\210\'\030\n\016catalogue.read\022\006\002\003\005\006\007\010\202\323\344\223\002\025\022\023/v1/services/{code}'
+  _globals['_CATALOGUESERVICE'].methods_by_name['ListServiceVersions']._loaded_options = None
+  _globals['_CATALOGUESERVICE'].methods_by_name['ListServiceVersions']._serialized_options = b'\212\210\'\030\n\016catalogue.read\022\006\002\003\005\006\007\010\202\323\344\223\002\036\022\034/v1/services/{code}/versions'
   _globals['_CATALOGUESERVICE'].methods_by_name['ListServices']._loaded_options = None
   _globals['_CATALOGUESERVICE'].methods_by_name['ListServices']._serialized_options = b'\212\210\'\030\n\016catalogue.read\022\006\002\003\005\006\007\010\202\323\344\223\002\016\022\014/v1/services'
-  _globals['_CATALOGUEENTRY']._serialized_start=238
-  _globals['_CATALOGUEENTRY']._serialized_end=706
-  _globals['_PUTSERVICEREQUEST']._serialized_start=709
-  _globals['_PUTSERVICEREQUEST']._serialized_end=1195
-  _globals['_PUTSERVICERESPONSE']._serialized_start=1197
-  _globals['_PUTSERVICERESPONSE']._serialized_end=1284
-  _globals['_GETSERVICEREQUEST']._serialized_start=1286
-  _globals['_GETSERVICEREQUEST']._serialized_end=1330
-  _globals['_GETSERVICERESPONSE']._serialized_start=1332
-  _globals['_GETSERVICERESPONSE']._serialized_end=1419
-  _globals['_LISTSERVICESREQUEST']._serialized_start=1422
-  _globals['_LISTSERVICESREQUEST']._serialized_end=1610
-  _globals['_LISTSERVICESRESPONSE']._serialized_start=1612
-  _globals['_LISTSERVICESRESPONSE']._serialized_end=1727
-  _globals['_CATALOGUESERVICE']._serialized_start=1730
-  _globals['_CATALOGUESERVICE']._serialized_end=2284
+  _globals['_CATALOGUEENTRY']._serialized_start=306
+  _globals['_CATALOGUEENTRY']._serialized_end=1570
+  _globals['_PUTSERVICEREQUEST']._serialized_start=1573
+  _globals['_PUTSERVICEREQUEST']._serialized_end=2700
+  _globals['_PUTSERVICERESPONSE']._serialized_start=2702
+  _globals['_PUTSERVICERESPONSE']._serialized_end=2789
+  _globals['_GETSERVICEREQUEST']._serialized_start=2791
+  _globals['_GETSERVICEREQUEST']._serialized_end=2835
+  _globals['_GETSERVICERESPONSE']._serialized_start=2837
+  _globals['_GETSERVICERESPONSE']._serialized_end=2924
+  _globals['_LISTSERVICESREQUEST']._serialized_start=2927
+  _globals['_LISTSERVICESREQUEST']._serialized_end=3115
+  _globals['_LISTSERVICESRESPONSE']._serialized_start=3117
+  _globals['_LISTSERVICESRESPONSE']._serialized_end=3232
+  _globals['_LISTSERVICEVERSIONSREQUEST']._serialized_start=3234
+  _globals['_LISTSERVICEVERSIONSREQUEST']._serialized_end=3348
+  _globals['_LISTSERVICEVERSIONSRESPONSE']._serialized_start=3350
+  _globals['_LISTSERVICEVERSIONSRESPONSE']._serialized_end=3472
+  _globals['_CATALOGUESERVICE']._serialized_start=3475
+  _globals['_CATALOGUESERVICE']._serialized_end=4259
 # @@protoc_insertion_point(module_scope)

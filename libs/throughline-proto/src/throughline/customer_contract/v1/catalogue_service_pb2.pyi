@@ -6,7 +6,9 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from throughline.common.v1 import money_pb2 as _money_pb2
 from throughline.customer_contract.v1 import quote_pb2 as _quote_pb2
 import builtins as _builtins
 import sys
@@ -36,6 +38,19 @@ class CatalogueEntry(_message.Message):
     IN_ADVANCE_FIELD_NUMBER: _builtins.int
     MARKUP_PERCENT_FIELD_NUMBER: _builtins.int
     RETIRED_FIELD_NUMBER: _builtins.int
+    REVENUE_METHOD_FIELD_NUMBER: _builtins.int
+    DIMENSIONS_FIELD_NUMBER: _builtins.int
+    FIXED_FEE_BILLING_FIELD_NUMBER: _builtins.int
+    PERIOD_MONTHS_FIELD_NUMBER: _builtins.int
+    PRORATION_FIELD_NUMBER: _builtins.int
+    RETAINER_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    EXPENSE_POLICY_FIELD_NUMBER: _builtins.int
+    MULTIPLIERS_FIELD_NUMBER: _builtins.int
+    FLOOR_PRICES_FIELD_NUMBER: _builtins.int
+    PROPOSED_BY_FIELD_NUMBER: _builtins.int
+    PUBLISHED_BY_FIELD_NUMBER: _builtins.int
+    PUBLISHED_AT_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """Code people and quotes use; never changes: `ADVISORY-TM`."""
     version: _builtins.int
@@ -56,10 +71,49 @@ class CatalogueEntry(_message.Message):
     """Pass-through: percent added to the cost, at most four decimals; empty for other models."""
     retired: _builtins.bool
     """Not sold any more: a readiness check tells of contract lines that name it."""
+    revenue_method: _quote_pb2.RevenueMethod.ValueType
+    """When revenue of a line is recognised; unspecified = as delivered."""
+    fixed_fee_billing: _quote_pb2.FixedFeeBilling.ValueType
+    """Fixed fee: how it becomes billable; unspecified = by milestones."""
+    period_months: _builtins.int
+    """Recurring: months of a period; 0 = 1."""
+    proration: _quote_pb2.Proration.ValueType
+    """Recurring and retainer: how a part of a period is charged; unspecified = by actual days."""
+    proposed_by: _builtins.str
+    """Who proposed and who published this version, as token subjects, and when; the proposer is empty for a version that changed no
+    prices.
+    """
+    published_by: _builtins.str
     @_builtins.property
     def milestones(self) -> _containers.RepeatedCompositeFieldContainer[_quote_pb2.MilestonePlan]:
         """Fixed fee: milestones of a line that names none; shares sum to 100."""
 
+    @_builtins.property
+    def dimensions(self) -> _quote_pb2.AccountingDimensions:
+        """Where amounts of its lines belong in the books; absent = nowhere in particular."""
+
+    @_builtins.property
+    def retainer(self) -> _quote_pb2.RetainerTerms:
+        """Retainer: its block and what happens to rest and excess."""
+
+    @_builtins.property
+    def usage(self) -> _quote_pb2.UsageTerms:
+        """Usage: what is counted and what it costs. A line in another currency states its own."""
+
+    @_builtins.property
+    def expense_policy(self) -> _quote_pb2.ExpensePolicy:
+        """Pass-through: which expenses are taken."""
+
+    @_builtins.property
+    def multipliers(self) -> _containers.RepeatedCompositeFieldContainer[_quote_pb2.ActivityMultiplier]:
+        """Time: factors of special activities."""
+
+    @_builtins.property
+    def floor_prices(self) -> _containers.RepeatedCompositeFieldContainer[_money_pb2.Money]:
+        """Least price of one unit, one for each currency it is sold in; below it a quote needs an exception, see PricePolicy."""
+
+    @_builtins.property
+    def published_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
         self,
         *,
@@ -74,10 +128,23 @@ class CatalogueEntry(_message.Message):
         in_advance: _builtins.bool = ...,
         markup_percent: _builtins.str = ...,
         retired: _builtins.bool = ...,
+        revenue_method: _quote_pb2.RevenueMethod.ValueType = ...,
+        dimensions: _quote_pb2.AccountingDimensions | None = ...,
+        fixed_fee_billing: _quote_pb2.FixedFeeBilling.ValueType = ...,
+        period_months: _builtins.int = ...,
+        proration: _quote_pb2.Proration.ValueType = ...,
+        retainer: _quote_pb2.RetainerTerms | None = ...,
+        usage: _quote_pb2.UsageTerms | None = ...,
+        expense_policy: _quote_pb2.ExpensePolicy | None = ...,
+        multipliers: _abc.Iterable[_quote_pb2.ActivityMultiplier] | None = ...,
+        floor_prices: _abc.Iterable[_money_pb2.Money] | None = ...,
+        proposed_by: _builtins.str = ...,
+        published_by: _builtins.str = ...,
+        published_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dimensions", b"dimensions", "expense_policy", b"expense_policy", "published_at", b"published_at", "retainer", b"retainer", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor_day", b"anchor_day", "billing_model", b"billing_model", "code", b"code", "in_advance", b"in_advance", "markup_percent", b"markup_percent", "milestones", b"milestones", "name", b"name", "retired", b"retired", "tax_category", b"tax_category", "template_code", b"template_code", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor_day", b"anchor_day", "billing_model", b"billing_model", "code", b"code", "dimensions", b"dimensions", "expense_policy", b"expense_policy", "fixed_fee_billing", b"fixed_fee_billing", "floor_prices", b"floor_prices", "in_advance", b"in_advance", "markup_percent", b"markup_percent", "milestones", b"milestones", "multipliers", b"multipliers", "name", b"name", "period_months", b"period_months", "proposed_by", b"proposed_by", "proration", b"proration", "published_at", b"published_at", "published_by", b"published_by", "retainer", b"retainer", "retired", b"retired", "revenue_method", b"revenue_method", "tax_category", b"tax_category", "template_code", b"template_code", "usage", b"usage", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -100,6 +167,15 @@ class PutServiceRequest(_message.Message):
     IN_ADVANCE_FIELD_NUMBER: _builtins.int
     MARKUP_PERCENT_FIELD_NUMBER: _builtins.int
     RETIRED_FIELD_NUMBER: _builtins.int
+    REVENUE_METHOD_FIELD_NUMBER: _builtins.int
+    DIMENSIONS_FIELD_NUMBER: _builtins.int
+    FIXED_FEE_BILLING_FIELD_NUMBER: _builtins.int
+    PERIOD_MONTHS_FIELD_NUMBER: _builtins.int
+    PRORATION_FIELD_NUMBER: _builtins.int
+    RETAINER_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    EXPENSE_POLICY_FIELD_NUMBER: _builtins.int
+    MULTIPLIERS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Idempotency key."""
     code: _builtins.str
@@ -120,9 +196,37 @@ class PutServiceRequest(_message.Message):
     """Pass-through: percent added to the cost, at most four decimals; empty for other models."""
     retired: _builtins.bool
     """Not sold any more."""
+    revenue_method: _quote_pb2.RevenueMethod.ValueType
+    """When revenue of a line is recognised; unspecified = as delivered."""
+    fixed_fee_billing: _quote_pb2.FixedFeeBilling.ValueType
+    """Fixed fee: how it becomes billable; unspecified = by milestones."""
+    period_months: _builtins.int
+    """Recurring: months of a period; 0 = 1."""
+    proration: _quote_pb2.Proration.ValueType
+    """Recurring and retainer: how a part of a period is charged; unspecified = by actual days."""
     @_builtins.property
     def milestones(self) -> _containers.RepeatedCompositeFieldContainer[_quote_pb2.MilestonePlan]:
         """Fixed fee: milestones of a line that names none; shares sum to 100."""
+
+    @_builtins.property
+    def dimensions(self) -> _quote_pb2.AccountingDimensions:
+        """Where amounts of its lines belong in the books; absent = nowhere in particular."""
+
+    @_builtins.property
+    def retainer(self) -> _quote_pb2.RetainerTerms:
+        """Retainer: its block and what happens to rest and excess."""
+
+    @_builtins.property
+    def usage(self) -> _quote_pb2.UsageTerms:
+        """Usage: what is counted and what it costs. A line in another currency states its own."""
+
+    @_builtins.property
+    def expense_policy(self) -> _quote_pb2.ExpensePolicy:
+        """Pass-through: which expenses are taken."""
+
+    @_builtins.property
+    def multipliers(self) -> _containers.RepeatedCompositeFieldContainer[_quote_pb2.ActivityMultiplier]:
+        """Time: factors of special activities."""
 
     def __init__(
         self,
@@ -138,10 +242,19 @@ class PutServiceRequest(_message.Message):
         in_advance: _builtins.bool = ...,
         markup_percent: _builtins.str = ...,
         retired: _builtins.bool = ...,
+        revenue_method: _quote_pb2.RevenueMethod.ValueType = ...,
+        dimensions: _quote_pb2.AccountingDimensions | None = ...,
+        fixed_fee_billing: _quote_pb2.FixedFeeBilling.ValueType = ...,
+        period_months: _builtins.int = ...,
+        proration: _quote_pb2.Proration.ValueType = ...,
+        retainer: _quote_pb2.RetainerTerms | None = ...,
+        usage: _quote_pb2.UsageTerms | None = ...,
+        expense_policy: _quote_pb2.ExpensePolicy | None = ...,
+        multipliers: _abc.Iterable[_quote_pb2.ActivityMultiplier] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dimensions", b"dimensions", "expense_policy", b"expense_policy", "retainer", b"retainer", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor_day", b"anchor_day", "billing_model", b"billing_model", "code", b"code", "in_advance", b"in_advance", "markup_percent", b"markup_percent", "milestones", b"milestones", "name", b"name", "request_id", b"request_id", "retired", b"retired", "tax_category", b"tax_category", "template_code", b"template_code"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor_day", b"anchor_day", "billing_model", b"billing_model", "code", b"code", "dimensions", b"dimensions", "expense_policy", b"expense_policy", "fixed_fee_billing", b"fixed_fee_billing", "in_advance", b"in_advance", "markup_percent", b"markup_percent", "milestones", b"milestones", "multipliers", b"multipliers", "name", b"name", "period_months", b"period_months", "proration", b"proration", "request_id", b"request_id", "retainer", b"retainer", "retired", b"retired", "revenue_method", b"revenue_method", "tax_category", b"tax_category", "template_code", b"template_code", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -272,3 +385,59 @@ class ListServicesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListServicesResponse: _TypeAlias = ListServicesResponse  # noqa: Y015
+
+@_typing.final
+class ListServiceVersionsRequest(_message.Message):
+    """Versions of which service."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """1 to 200; 0 = 50."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before."""
+    code: _builtins.str
+    """Code: `ADVISORY-TM`."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListServiceVersionsRequest: _TypeAlias = ListServiceVersionsRequest  # noqa: Y015
+
+@_typing.final
+class ListServiceVersionsResponse(_message.Message):
+    """One page of versions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def services(self) -> _containers.RepeatedCompositeFieldContainer[Global___CatalogueEntry]: ...
+    def __init__(
+        self,
+        *,
+        services: _abc.Iterable[Global___CatalogueEntry] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "services", b"services"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListServiceVersionsResponse: _TypeAlias = ListServiceVersionsResponse  # noqa: Y015

@@ -45,6 +45,11 @@ class CatalogueServiceStub:
                 request_serializer=throughline_dot_customer__contract_dot_v1_dot_catalogue__service__pb2.GetServiceRequest.SerializeToString,
                 response_deserializer=throughline_dot_customer__contract_dot_v1_dot_catalogue__service__pb2.GetServiceResponse.FromString,
                 _registered_method=True)
+        self.ListServiceVersions = channel.unary_unary(
+                '/throughline.customer_contract.v1.CatalogueService/ListServiceVersions',
+                request_serializer=throughline_dot_customer__contract_dot_v1_dot_catalogue__service__pb2.ListServiceVersionsRequest.SerializeToString,
+                response_deserializer=throughline_dot_customer__contract_dot_v1_dot_catalogue__service__pb2.ListServiceVersionsResponse.FromString,
+                _registered_method=True)
         self.ListServices = channel.unary_unary(
                 '/throughline.customer_contract.v1.CatalogueService/ListServices',
                 request_serializer=throughline_dot_customer__contract_dot_v1_dot_catalogue__service__pb2.ListServicesRequest.SerializeToString,
@@ -58,8 +63,10 @@ class CatalogueServiceServicer:
 
     def PutService(self, request, context):
         """Add a service to the catalogue, or bring the one of this code to the given content. Quotes already made keep what they
-        took over. Safe to retry with the same request_id.
-        Refuses: service_line.term_of_another_model, service_line.terms_missing, service_line.milestone_shares,
+        took over. Of a service on sale this changes what is no matter of price: name, template, milestones, anchor day, and whether
+        it is sold. Billing model, tax category, revenue method, dimensions, prices, markup and multipliers are changed by two
+        persons: propose and publish, see ProposalService. Safe to retry with the same request_id.
+        Refuses: catalogue.second_person_needed, service_line.term_of_another_model, service_line.terms_missing, service_line.milestone_shares,
         service_line.milestone_key_repeated, request.stale_version.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -68,6 +75,13 @@ class CatalogueServiceServicer:
 
     def GetService(self, request, context):
         """Return one service of the catalogue. Refuses: catalogue.not_found.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListServiceVersions(self, request, context):
+        """List the versions of a service, the first one first. Refuses: catalogue.not_found, request.invalid_field.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,6 +106,11 @@ def add_CatalogueServiceServicer_to_server(servicer, server):
                     servicer.GetService,
                     request_deserializer=throughline_dot_customer__contract_dot_v1_dot_catalogue__service__pb2.GetServiceRequest.FromString,
                     response_serializer=throughline_dot_customer__contract_dot_v1_dot_catalogue__service__pb2.GetServiceResponse.SerializeToString,
+            ),
+            'ListServiceVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListServiceVersions,
+                    request_deserializer=throughline_dot_customer__contract_dot_v1_dot_catalogue__service__pb2.ListServiceVersionsRequest.FromString,
+                    response_serializer=throughline_dot_customer__contract_dot_v1_dot_catalogue__service__pb2.ListServiceVersionsResponse.SerializeToString,
             ),
             'ListServices': grpc.unary_unary_rpc_method_handler(
                     servicer.ListServices,
@@ -154,6 +173,33 @@ class CatalogueService:
             '/throughline.customer_contract.v1.CatalogueService/GetService',
             throughline_dot_customer__contract_dot_v1_dot_catalogue__service__pb2.GetServiceRequest.SerializeToString,
             throughline_dot_customer__contract_dot_v1_dot_catalogue__service__pb2.GetServiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListServiceVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.customer_contract.v1.CatalogueService/ListServiceVersions',
+            throughline_dot_customer__contract_dot_v1_dot_catalogue__service__pb2.ListServiceVersionsRequest.SerializeToString,
+            throughline_dot_customer__contract_dot_v1_dot_catalogue__service__pb2.ListServiceVersionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,12 +35,16 @@ class CatalogueServiceStub:
     def __new__(cls, channel: _aio.Channel) -> CatalogueServiceAsyncStub: ...
     PutService: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.PutServiceRequest, _catalogue_service_pb2.PutServiceResponse]
     """Add a service to the catalogue, or bring the one of this code to the given content. Quotes already made keep what they
-    took over. Safe to retry with the same request_id.
-    Refuses: service_line.term_of_another_model, service_line.terms_missing, service_line.milestone_shares,
+    took over. Of a service on sale this changes what is no matter of price: name, template, milestones, anchor day, and whether
+    it is sold. Billing model, tax category, revenue method, dimensions, prices, markup and multipliers are changed by two
+    persons: propose and publish, see ProposalService. Safe to retry with the same request_id.
+    Refuses: catalogue.second_person_needed, service_line.term_of_another_model, service_line.terms_missing, service_line.milestone_shares,
     service_line.milestone_key_repeated, request.stale_version.
     """
     GetService: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.GetServiceRequest, _catalogue_service_pb2.GetServiceResponse]
     """Return one service of the catalogue. Refuses: catalogue.not_found."""
+    ListServiceVersions: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.ListServiceVersionsRequest, _catalogue_service_pb2.ListServiceVersionsResponse]
+    """List the versions of a service, the first one first. Refuses: catalogue.not_found, request.invalid_field."""
     ListServices: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.ListServicesRequest, _catalogue_service_pb2.ListServicesResponse]
     """List the catalogue by code. Refuses: request.invalid_field."""
 
@@ -51,12 +55,16 @@ class CatalogueServiceAsyncStub(CatalogueServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     PutService: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.PutServiceRequest, _catalogue_service_pb2.PutServiceResponse]  # type: ignore[assignment]
     """Add a service to the catalogue, or bring the one of this code to the given content. Quotes already made keep what they
-    took over. Safe to retry with the same request_id.
-    Refuses: service_line.term_of_another_model, service_line.terms_missing, service_line.milestone_shares,
+    took over. Of a service on sale this changes what is no matter of price: name, template, milestones, anchor day, and whether
+    it is sold. Billing model, tax category, revenue method, dimensions, prices, markup and multipliers are changed by two
+    persons: propose and publish, see ProposalService. Safe to retry with the same request_id.
+    Refuses: catalogue.second_person_needed, service_line.term_of_another_model, service_line.terms_missing, service_line.milestone_shares,
     service_line.milestone_key_repeated, request.stale_version.
     """
     GetService: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.GetServiceRequest, _catalogue_service_pb2.GetServiceResponse]  # type: ignore[assignment]
     """Return one service of the catalogue. Refuses: catalogue.not_found."""
+    ListServiceVersions: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.ListServiceVersionsRequest, _catalogue_service_pb2.ListServiceVersionsResponse]  # type: ignore[assignment]
+    """List the versions of a service, the first one first. Refuses: catalogue.not_found, request.invalid_field."""
     ListServices: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.ListServicesRequest, _catalogue_service_pb2.ListServicesResponse]  # type: ignore[assignment]
     """List the catalogue by code. Refuses: request.invalid_field."""
 
@@ -70,8 +78,10 @@ class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalogue_service_pb2.PutServiceResponse, _abc.Awaitable[_catalogue_service_pb2.PutServiceResponse]]:
         """Add a service to the catalogue, or bring the one of this code to the given content. Quotes already made keep what they
-        took over. Safe to retry with the same request_id.
-        Refuses: service_line.term_of_another_model, service_line.terms_missing, service_line.milestone_shares,
+        took over. Of a service on sale this changes what is no matter of price: name, template, milestones, anchor day, and whether
+        it is sold. Billing model, tax category, revenue method, dimensions, prices, markup and multipliers are changed by two
+        persons: propose and publish, see ProposalService. Safe to retry with the same request_id.
+        Refuses: catalogue.second_person_needed, service_line.term_of_another_model, service_line.terms_missing, service_line.milestone_shares,
         service_line.milestone_key_repeated, request.stale_version.
         """
 
@@ -82,6 +92,14 @@ class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalogue_service_pb2.GetServiceResponse, _abc.Awaitable[_catalogue_service_pb2.GetServiceResponse]]:
         """Return one service of the catalogue. Refuses: catalogue.not_found."""
+
+    @_abc_1.abstractmethod
+    def ListServiceVersions(
+        self,
+        request: _catalogue_service_pb2.ListServiceVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalogue_service_pb2.ListServiceVersionsResponse, _abc.Awaitable[_catalogue_service_pb2.ListServiceVersionsResponse]]:
+        """List the versions of a service, the first one first. Refuses: catalogue.not_found, request.invalid_field."""
 
     @_abc_1.abstractmethod
     def ListServices(

@@ -401,6 +401,7 @@ class Contract(_message.Message):
     RERATING_POLICY_FIELD_NUMBER: _builtins.int
     CHANGE_ORDER_ID_FIELD_NUMBER: _builtins.int
     TERMS_EFFECTIVE_ON_FIELD_NUMBER: _builtins.int
+    ACTIVATE_WHEN_DUE_FIELD_NUMBER: _builtins.int
     contract_id: _builtins.str
     """UUID."""
     version: _builtins.int
@@ -463,6 +464,8 @@ class Contract(_message.Message):
     """First day this version of the terms holds for, ISO 8601; absent while it is a draft. A day before the version was recorded
     makes it retroactive: work since then is to be looked at again.
     """
+    activate_when_due: _builtins.bool
+    """Signed, and comes into force by itself on the first day of its term."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___ContractLine]: ...
     @_builtins.property
@@ -522,10 +525,11 @@ class Contract(_message.Message):
         rerating_policy: Global___ReratingPolicy.ValueType = ...,
         change_order_id: _builtins.str | None = ...,
         terms_effective_on: _builtins.str | None = ...,
+        activate_when_due: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_activated_on", b"_activated_on", "_change_order_id", b"_change_order_id", "_completed_on", b"_completed_on", "_not_to_exceed", b"_not_to_exceed", "_rate_card_id", b"_rate_card_id", "_signed_on", b"_signed_on", "_terminated_on", b"_terminated_on", "_terms_effective_on", b"_terms_effective_on", "activated_on", b"activated_on", "change_order_id", b"change_order_id", "completed_on", b"completed_on", "holdback", b"holdback", "not_to_exceed", b"not_to_exceed", "rate_card_id", b"rate_card_id", "signed_on", b"signed_on", "terminated_on", b"terminated_on", "terms_effective_on", b"terms_effective_on"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_activated_on", b"_activated_on", "_change_order_id", b"_change_order_id", "_completed_on", b"_completed_on", "_not_to_exceed", b"_not_to_exceed", "_rate_card_id", b"_rate_card_id", "_signed_on", b"_signed_on", "_terminated_on", b"_terminated_on", "_terms_effective_on", b"_terms_effective_on", "activated_on", b"activated_on", "bill_to_customer_id", b"bill_to_customer_id", "change_order_id", b"change_order_id", "completed_on", b"completed_on", "contract_id", b"contract_id", "contract_version", b"contract_version", "correlation_id", b"correlation_id", "currency", b"currency", "customer_id", b"customer_id", "end_on", b"end_on", "engagement_id", b"engagement_id", "holdback", b"holdback", "invoice_grouping", b"invoice_grouping", "legal_entity_id", b"legal_entity_id", "line_detail", b"line_detail", "lines", b"lines", "not_to_exceed", b"not_to_exceed", "number", b"number", "payers", b"payers", "payment_terms_days", b"payment_terms_days", "purchase_order_number", b"purchase_order_number", "purchase_orders", b"purchase_orders", "quote_id", b"quote_id", "quote_version", b"quote_version", "rate_card_id", b"rate_card_id", "rerating_policy", b"rerating_policy", "signatory", b"signatory", "signed_document_sha256", b"signed_document_sha256", "signed_on", b"signed_on", "start_on", b"start_on", "status", b"status", "terminated_on", b"terminated_on", "termination_reason", b"termination_reason", "terms_effective_on", b"terms_effective_on", "time_rounding_minutes", b"time_rounding_minutes", "time_rounding_mode", b"time_rounding_mode", "time_zone", b"time_zone", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_activated_on", b"_activated_on", "_change_order_id", b"_change_order_id", "_completed_on", b"_completed_on", "_not_to_exceed", b"_not_to_exceed", "_rate_card_id", b"_rate_card_id", "_signed_on", b"_signed_on", "_terminated_on", b"_terminated_on", "_terms_effective_on", b"_terms_effective_on", "activate_when_due", b"activate_when_due", "activated_on", b"activated_on", "bill_to_customer_id", b"bill_to_customer_id", "change_order_id", b"change_order_id", "completed_on", b"completed_on", "contract_id", b"contract_id", "contract_version", b"contract_version", "correlation_id", b"correlation_id", "currency", b"currency", "customer_id", b"customer_id", "end_on", b"end_on", "engagement_id", b"engagement_id", "holdback", b"holdback", "invoice_grouping", b"invoice_grouping", "legal_entity_id", b"legal_entity_id", "line_detail", b"line_detail", "lines", b"lines", "not_to_exceed", b"not_to_exceed", "number", b"number", "payers", b"payers", "payment_terms_days", b"payment_terms_days", "purchase_order_number", b"purchase_order_number", "purchase_orders", b"purchase_orders", "quote_id", b"quote_id", "quote_version", b"quote_version", "rate_card_id", b"rate_card_id", "rerating_policy", b"rerating_policy", "signatory", b"signatory", "signed_document_sha256", b"signed_document_sha256", "signed_on", b"signed_on", "start_on", b"start_on", "status", b"status", "terminated_on", b"terminated_on", "termination_reason", b"termination_reason", "terms_effective_on", b"terms_effective_on", "time_rounding_minutes", b"time_rounding_minutes", "time_rounding_mode", b"time_rounding_mode", "time_zone", b"time_zone", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__activated_on: _TypeAlias = _typing.Literal["activated_on"]  # noqa: Y015
     _WhichOneofArgType__activated_on: _TypeAlias = _typing.Literal["_activated_on", b"_activated_on"]  # noqa: Y015

@@ -30,22 +30,30 @@ class GetContractRequest(_message.Message):
     CONTRACT_ID_FIELD_NUMBER: _builtins.int
     CONTRACT_VERSION_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
+    KNOWN_AT_FIELD_NUMBER: _builtins.int
     contract_id: _builtins.str
     """UUID."""
     contract_version: _builtins.int
     """The terms of this version, with the contract's present state; 0 = the latest."""
     as_of: _builtins.str
-    """Terms and state at the end of this day in the contract's zone, ISO 8601; not together with `contract_version`."""
+    """Terms that hold for this day in the contract's zone, and the state at its end, ISO 8601; not together with
+    `contract_version`.
+    """
+    @_builtins.property
+    def known_at(self) -> _timestamp_pb2.Timestamp:
+        """With `as_of`: what was on record at this instant, so without later and retroactive changes; absent = everything."""
+
     def __init__(
         self,
         *,
         contract_id: _builtins.str = ...,
         contract_version: _builtins.int = ...,
         as_of: _builtins.str | None = ...,
+        known_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_as_of", b"_as_of", "as_of", b"as_of"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_as_of", b"_as_of", "as_of", b"as_of", "known_at", b"known_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_as_of", b"_as_of", "as_of", b"as_of", "contract_id", b"contract_id", "contract_version", b"contract_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_as_of", b"_as_of", "as_of", b"as_of", "contract_id", b"contract_id", "contract_version", b"contract_version", "known_at", b"known_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__as_of: _TypeAlias = _typing.Literal["as_of"]  # noqa: Y015
     _WhichOneofArgType__as_of: _TypeAlias = _typing.Literal["_as_of", b"_as_of"]  # noqa: Y015
@@ -183,14 +191,19 @@ class ContractVersion(_message.Message):
     RECORDED_AT_FIELD_NUMBER: _builtins.int
     RECORDED_BY_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    CHANGE_ORDER_ID_FIELD_NUMBER: _builtins.int
     contract_version: _builtins.int
     """1, 2, 3 …"""
     effective_on: _builtins.str
-    """First day the terms hold, ISO 8601; absent while version 1 is a draft."""
+    """First day the terms hold for, ISO 8601; absent while version 1 is a draft. A later version that holds for the same day
+    takes its place.
+    """
     recorded_by: _builtins.str
     """Who recorded them, as a token subject."""
     reason: _builtins.str
     """Why they differ from the version before; empty for the first."""
+    change_order_id: _builtins.str
+    """Change order that made them, UUID; absent for the first version and for a moved limit."""
     @_builtins.property
     def recorded_at(self) -> _timestamp_pb2.Timestamp:
         """When they were recorded."""
@@ -203,13 +216,19 @@ class ContractVersion(_message.Message):
         recorded_at: _timestamp_pb2.Timestamp | None = ...,
         recorded_by: _builtins.str = ...,
         reason: _builtins.str = ...,
+        change_order_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_effective_on", b"_effective_on", "effective_on", b"effective_on", "recorded_at", b"recorded_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_change_order_id", b"_change_order_id", "_effective_on", b"_effective_on", "change_order_id", b"change_order_id", "effective_on", b"effective_on", "recorded_at", b"recorded_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_effective_on", b"_effective_on", "contract_version", b"contract_version", "effective_on", b"effective_on", "reason", b"reason", "recorded_at", b"recorded_at", "recorded_by", b"recorded_by"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_change_order_id", b"_change_order_id", "_effective_on", b"_effective_on", "change_order_id", b"change_order_id", "contract_version", b"contract_version", "effective_on", b"effective_on", "reason", b"reason", "recorded_at", b"recorded_at", "recorded_by", b"recorded_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__change_order_id: _TypeAlias = _typing.Literal["change_order_id"]  # noqa: Y015
+    _WhichOneofArgType__change_order_id: _TypeAlias = _typing.Literal["_change_order_id", b"_change_order_id"]  # noqa: Y015
     _WhichOneofReturnType__effective_on: _TypeAlias = _typing.Literal["effective_on"]  # noqa: Y015
     _WhichOneofArgType__effective_on: _TypeAlias = _typing.Literal["_effective_on", b"_effective_on"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__change_order_id) -> _WhichOneofReturnType__change_order_id | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__effective_on) -> _WhichOneofReturnType__effective_on | None: ...
 
 Global___ContractVersion: _TypeAlias = ContractVersion  # noqa: Y015
@@ -254,6 +273,10 @@ class UpdateDraftContractRequest(_message.Message):
     TIME_ROUNDING_MINUTES_FIELD_NUMBER: _builtins.int
     TIME_ROUNDING_MODE_FIELD_NUMBER: _builtins.int
     RATE_CARD_ID_FIELD_NUMBER: _builtins.int
+    PURCHASE_ORDERS_FIELD_NUMBER: _builtins.int
+    PAYERS_FIELD_NUMBER: _builtins.int
+    HOLDBACK_FIELD_NUMBER: _builtins.int
+    RERATING_POLICY_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Idempotency key."""
     contract_id: _builtins.str
@@ -276,9 +299,23 @@ class UpdateDraftContractRequest(_message.Message):
     """Where minutes between two increments go."""
     rate_card_id: _builtins.str
     """Card that prices roles the lines do not, UUID; absent = customer's, entity's, then the firm's card."""
+    rerating_policy: _contract_pb2.ReratingPolicy.ValueType
+    """What a difference found after invoicing becomes; unspecified = debit or credit items on the next invoice."""
     @_builtins.property
     def not_to_exceed(self) -> _money_pb2.Money:
         """Not-to-exceed over all lines, before tax; absent = none."""
+
+    @_builtins.property
+    def purchase_orders(self) -> _containers.RepeatedCompositeFieldContainer[_contract_pb2.PurchaseOrder]:
+        """Orders of the customer that pay for parts of the contract."""
+
+    @_builtins.property
+    def payers(self) -> _containers.RepeatedCompositeFieldContainer[_contract_pb2.PayerShare]:
+        """Who shares the bill, exactly one of them as rounding payer; empty = the bill-to customer pays all of it."""
+
+    @_builtins.property
+    def holdback(self) -> _contract_pb2.Holdback:
+        """Kept by the customer until later; absent = nothing is."""
 
     def __init__(
         self,
@@ -295,10 +332,14 @@ class UpdateDraftContractRequest(_message.Message):
         time_rounding_minutes: _builtins.int = ...,
         time_rounding_mode: _contract_pb2.TimeRoundingMode.ValueType = ...,
         rate_card_id: _builtins.str | None = ...,
+        purchase_orders: _abc.Iterable[_contract_pb2.PurchaseOrder] | None = ...,
+        payers: _abc.Iterable[_contract_pb2.PayerShare] | None = ...,
+        holdback: _contract_pb2.Holdback | None = ...,
+        rerating_policy: _contract_pb2.ReratingPolicy.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_not_to_exceed", b"_not_to_exceed", "_rate_card_id", b"_rate_card_id", "not_to_exceed", b"not_to_exceed", "rate_card_id", b"rate_card_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_not_to_exceed", b"_not_to_exceed", "_rate_card_id", b"_rate_card_id", "holdback", b"holdback", "not_to_exceed", b"not_to_exceed", "rate_card_id", b"rate_card_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_not_to_exceed", b"_not_to_exceed", "_rate_card_id", b"_rate_card_id", "bill_to_customer_id", b"bill_to_customer_id", "contract_id", b"contract_id", "invoice_grouping", b"invoice_grouping", "line_detail", b"line_detail", "not_to_exceed", b"not_to_exceed", "payment_terms_days", b"payment_terms_days", "purchase_order_number", b"purchase_order_number", "rate_card_id", b"rate_card_id", "request_id", b"request_id", "time_rounding_minutes", b"time_rounding_minutes", "time_rounding_mode", b"time_rounding_mode", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_not_to_exceed", b"_not_to_exceed", "_rate_card_id", b"_rate_card_id", "bill_to_customer_id", b"bill_to_customer_id", "contract_id", b"contract_id", "holdback", b"holdback", "invoice_grouping", b"invoice_grouping", "line_detail", b"line_detail", "not_to_exceed", b"not_to_exceed", "payers", b"payers", "payment_terms_days", b"payment_terms_days", "purchase_order_number", b"purchase_order_number", "purchase_orders", b"purchase_orders", "rate_card_id", b"rate_card_id", "request_id", b"request_id", "rerating_policy", b"rerating_policy", "time_rounding_minutes", b"time_rounding_minutes", "time_rounding_mode", b"time_rounding_mode", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__not_to_exceed: _TypeAlias = _typing.Literal["not_to_exceed"]  # noqa: Y015
     _WhichOneofArgType__not_to_exceed: _TypeAlias = _typing.Literal["_not_to_exceed", b"_not_to_exceed"]  # noqa: Y015
@@ -344,6 +385,8 @@ class SignContractRequest(_message.Message):
     DOCUMENT_SHA256_FIELD_NUMBER: _builtins.int
     SIGNATORY_FIELD_NUMBER: _builtins.int
     SIGNED_ON_FIELD_NUMBER: _builtins.int
+    ACTIVATE_FIELD_NUMBER: _builtins.int
+    DOCUMENT_ATTACHED_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Idempotency key."""
     contract_id: _builtins.str
@@ -354,6 +397,14 @@ class SignContractRequest(_message.Message):
     """Who signed for the customer."""
     signed_on: _builtins.str
     """Day of the signature, ISO 8601, the contract's zone."""
+    activate: _builtins.bool
+    """Put the contract into force as well: at once from the later of start and signature when the term has begun, otherwise on its
+    first day.
+    """
+    document_attached: _builtins.bool
+    """The signed document was attached to the quote: refused when the quote has none of this hash. Otherwise the hash is taken as
+    it is, for a document kept elsewhere.
+    """
     def __init__(
         self,
         *,
@@ -362,10 +413,12 @@ class SignContractRequest(_message.Message):
         document_sha256: _builtins.str = ...,
         signatory: _builtins.str = ...,
         signed_on: _builtins.str = ...,
+        activate: _builtins.bool = ...,
+        document_attached: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract_id", b"contract_id", "document_sha256", b"document_sha256", "request_id", b"request_id", "signatory", b"signatory", "signed_on", b"signed_on"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate", b"activate", "contract_id", b"contract_id", "document_attached", b"document_attached", "document_sha256", b"document_sha256", "request_id", b"request_id", "signatory", b"signatory", "signed_on", b"signed_on"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -571,6 +624,58 @@ class TerminateContractResponse(_message.Message):
 Global___TerminateContractResponse: _TypeAlias = TerminateContractResponse  # noqa: Y015
 
 @_typing.final
+class CompleteContractRequest(_message.Message):
+    """Which contract was done, and when."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CONTRACT_ID_FIELD_NUMBER: _builtins.int
+    COMPLETE_ON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key."""
+    contract_id: _builtins.str
+    """UUID."""
+    complete_on: _builtins.str
+    """Day everything agreed was done, ISO 8601, the contract's zone; not after today."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        contract_id: _builtins.str = ...,
+        complete_on: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_on", b"complete_on", "contract_id", b"contract_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompleteContractRequest: _TypeAlias = CompleteContractRequest  # noqa: Y015
+
+@_typing.final
+class CompleteContractResponse(_message.Message):
+    """The completed contract."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRACT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def contract(self) -> _contract_pb2.Contract: ...
+    def __init__(
+        self,
+        *,
+        contract: _contract_pb2.Contract | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompleteContractResponse: _TypeAlias = CompleteContractResponse  # noqa: Y015
+
+@_typing.final
 class CheckReadinessRequest(_message.Message):
     """Which contract to judge."""
 
@@ -603,14 +708,17 @@ class ReadinessCheck(_message.Message):
     OWNER_FIELD_NUMBER: _builtins.int
     ADVICE_FIELD_NUMBER: _builtins.int
     CONTRACT_LINE_IDS_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """Stable code, which is also the reason a provisioning run pauses with: `customer.tax_id_invalid`."""
     passed: _builtins.bool
     """Whether it is so."""
     owner: _builtins.str
-    """Who can mend it: `sales_operations`, `pmo` or `finance`."""
+    """Who can mend it: `sales_operations`, `pmo`, `finance` or `integration`."""
     advice: _builtins.str
     """What to do, in words; empty when it passed."""
+    note: _builtins.str
+    """What is worth knowing although it passed: that no tax is collected for want of nexus; usually empty."""
     @_builtins.property
     def contract_line_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Contract lines it is not so for, UUIDs; empty when it concerns the contract as a whole."""
@@ -623,10 +731,11 @@ class ReadinessCheck(_message.Message):
         owner: _builtins.str = ...,
         advice: _builtins.str = ...,
         contract_line_ids: _abc.Iterable[_builtins.str] | None = ...,
+        note: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["advice", b"advice", "code", b"code", "contract_line_ids", b"contract_line_ids", "owner", b"owner", "passed", b"passed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advice", b"advice", "code", b"code", "contract_line_ids", b"contract_line_ids", "note", b"note", "owner", b"owner", "passed", b"passed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -664,3 +773,49 @@ class CheckReadinessResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CheckReadinessResponse: _TypeAlias = CheckReadinessResponse  # noqa: Y015
+
+@_typing.final
+class CheckReadinessBatchRequest(_message.Message):
+    """Which contracts to judge."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRACT_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def contract_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """UUIDs."""
+
+    def __init__(
+        self,
+        *,
+        contract_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract_ids", b"contract_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckReadinessBatchRequest: _TypeAlias = CheckReadinessBatchRequest  # noqa: Y015
+
+@_typing.final
+class CheckReadinessBatchResponse(_message.Message):
+    """One answer for each contract, in the order asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRACTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def contracts(self) -> _containers.RepeatedCompositeFieldContainer[Global___CheckReadinessResponse]: ...
+    def __init__(
+        self,
+        *,
+        contracts: _abc.Iterable[Global___CheckReadinessResponse] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contracts", b"contracts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckReadinessBatchResponse: _TypeAlias = CheckReadinessBatchResponse  # noqa: Y015

@@ -75,10 +75,20 @@ class ContractServiceStub:
                 request_serializer=throughline_dot_customer__contract_dot_v1_dot_contract__service__pb2.TerminateContractRequest.SerializeToString,
                 response_deserializer=throughline_dot_customer__contract_dot_v1_dot_contract__service__pb2.TerminateContractResponse.FromString,
                 _registered_method=True)
+        self.CompleteContract = channel.unary_unary(
+                '/throughline.customer_contract.v1.ContractService/CompleteContract',
+                request_serializer=throughline_dot_customer__contract_dot_v1_dot_contract__service__pb2.CompleteContractRequest.SerializeToString,
+                response_deserializer=throughline_dot_customer__contract_dot_v1_dot_contract__service__pb2.CompleteContractResponse.FromString,
+                _registered_method=True)
         self.CheckReadiness = channel.unary_unary(
                 '/throughline.customer_contract.v1.ContractService/CheckReadiness',
                 request_serializer=throughline_dot_customer__contract_dot_v1_dot_contract__service__pb2.CheckReadinessRequest.SerializeToString,
                 response_deserializer=throughline_dot_customer__contract_dot_v1_dot_contract__service__pb2.CheckReadinessResponse.FromString,
+                _registered_method=True)
+        self.CheckReadinessBatch = channel.unary_unary(
+                '/throughline.customer_contract.v1.ContractService/CheckReadinessBatch',
+                request_serializer=throughline_dot_customer__contract_dot_v1_dot_contract__service__pb2.CheckReadinessBatchRequest.SerializeToString,
+                response_deserializer=throughline_dot_customer__contract_dot_v1_dot_contract__service__pb2.CheckReadinessBatchResponse.FromString,
                 _registered_method=True)
 
 
@@ -87,9 +97,10 @@ class ContractServiceServicer:
     """
 
     def GetContract(self, request, context):
-        """Return a contract: as it stands, or the terms of one version, or the terms and the state of a past day.
+        """Return a contract: as it stands, or the terms of one version, or the terms and the state of any day, as they are known now
+        or as they were known at an earlier instant. A contract of a legal entity out of the caller's reach is not found.
         Refuses: contract.not_found, contract.version_not_found, contract.no_terms_yet, contract.two_points_in_time,
-        caller.entity_forbidden.
+        contract.known_at_without_day.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -103,8 +114,8 @@ class ContractServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListContractVersions(self, request, context):
-        """List the versions of a contract's terms, oldest first: since when, why, by whom. Refuses: contract.not_found,
-        caller.entity_forbidden.
+        """List the versions of a contract's terms, oldest first: since when, why, by whom. Of the versions that hold for a day the
+        highest counts. Refuses: contract.not_found.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -113,8 +124,9 @@ class ContractServiceServicer:
     def UpdateDraftContract(self, request, context):
         """Replace the terms of a draft that the quote does not fix. Safe to retry with the same request_id.
         Refuses: contract.not_found, contract.not_draft, contract.limit_not_positive, money.mixed_currencies,
-        customer.not_found (bill-to), rate_card.not_found, rate_card.currency_differs,
-        request.stale_version, caller.entity_forbidden.
+        customer.not_found (bill-to or payer), customer.ended, rate_card.not_found, rate_card.currency_differs,
+        contract.purchase_order_repeated, contract.purchase_order_validity, contract.line_not_found, contract.payer_repeated,
+        contract.payer_shares, contract.rounding_payer, contract.holdback_invalid, request.stale_version, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -122,9 +134,11 @@ class ContractServiceServicer:
 
     def SignContract(self, request, context):
         """Record the customer's signature: the document by its hash, who signed and when. The quote becomes accepted; from here on
-        the terms change by new versions only. Publishes ContractSigned. Safe to retry with the same request_id.
+        the terms change by new versions only. Publishes ContractSigned. With `activate` the contract also comes into force, at once
+        (publishing ContractActivated) or by itself on the first day of its term. Safe to retry with the same request_id.
         Refuses: contract.not_found, request.illegal_transition (not a draft, or its quote is no longer approved),
-        contract.date_in_future, request.stale_version, caller.entity_forbidden.
+        contract.date_in_future, contract.term_over, contract.document_not_attached, quote.validity_over (the last day of the offer is
+        gone), request.stale_version, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -152,8 +166,18 @@ class ContractServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TerminateContract(self, request, context):
-        """End a signed or active contract early. Safe to retry with the same request_id.
+        """End a signed or active contract early. Publishes ContractTerminated. Safe to retry with the same request_id.
         Refuses: contract.not_found, request.illegal_transition, contract.ends_before_start, contract.term_over,
+        contract.date_in_future, request.stale_version, caller.entity_forbidden.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompleteContract(self, request, context):
+        """Record that everything agreed was done: within the term or after it, once no change order is open any more. Publishes
+        ContractCompleted. Safe to retry with the same request_id.
+        Refuses: contract.not_found, request.illegal_transition, contract.change_orders_open, contract.ends_before_start,
         contract.date_in_future, request.stale_version, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -162,7 +186,15 @@ class ContractServiceServicer:
 
     def CheckReadiness(self, request, context):
         """Judge whether work under a contract can start: every check, passed or not, with who can mend it and how. Changes nothing.
-        Refuses: contract.not_found, caller.entity_forbidden.
+        Refuses: contract.not_found.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckReadinessBatch(self, request, context):
+        """Judge many contracts at once, each like CheckReadiness; a contract that cannot be judged fails `contract.not_found`.
+        Changes nothing. For services. Refuses: request.invalid_field.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -211,10 +243,20 @@ def add_ContractServiceServicer_to_server(servicer, server):
                     request_deserializer=throughline_dot_customer__contract_dot_v1_dot_contract__service__pb2.TerminateContractRequest.FromString,
                     response_serializer=throughline_dot_customer__contract_dot_v1_dot_contract__service__pb2.TerminateContractResponse.SerializeToString,
             ),
+            'CompleteContract': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompleteContract,
+                    request_deserializer=throughline_dot_customer__contract_dot_v1_dot_contract__service__pb2.CompleteContractRequest.FromString,
+                    response_serializer=throughline_dot_customer__contract_dot_v1_dot_contract__service__pb2.CompleteContractResponse.SerializeToString,
+            ),
             'CheckReadiness': grpc.unary_unary_rpc_method_handler(
                     servicer.CheckReadiness,
                     request_deserializer=throughline_dot_customer__contract_dot_v1_dot_contract__service__pb2.CheckReadinessRequest.FromString,
                     response_serializer=throughline_dot_customer__contract_dot_v1_dot_contract__service__pb2.CheckReadinessResponse.SerializeToString,
+            ),
+            'CheckReadinessBatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckReadinessBatch,
+                    request_deserializer=throughline_dot_customer__contract_dot_v1_dot_contract__service__pb2.CheckReadinessBatchRequest.FromString,
+                    response_serializer=throughline_dot_customer__contract_dot_v1_dot_contract__service__pb2.CheckReadinessBatchResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -445,6 +487,33 @@ class ContractService:
             _registered_method=True)
 
     @staticmethod
+    def CompleteContract(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.customer_contract.v1.ContractService/CompleteContract',
+            throughline_dot_customer__contract_dot_v1_dot_contract__service__pb2.CompleteContractRequest.SerializeToString,
+            throughline_dot_customer__contract_dot_v1_dot_contract__service__pb2.CompleteContractResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def CheckReadiness(request,
             target,
             options=(),
@@ -461,6 +530,33 @@ class ContractService:
             '/throughline.customer_contract.v1.ContractService/CheckReadiness',
             throughline_dot_customer__contract_dot_v1_dot_contract__service__pb2.CheckReadinessRequest.SerializeToString,
             throughline_dot_customer__contract_dot_v1_dot_contract__service__pb2.CheckReadinessResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckReadinessBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.customer_contract.v1.ContractService/CheckReadinessBatch',
+            throughline_dot_customer__contract_dot_v1_dot_contract__service__pb2.CheckReadinessBatchRequest.SerializeToString,
+            throughline_dot_customer__contract_dot_v1_dot_contract__service__pb2.CheckReadinessBatchResponse.FromString,
             options,
             channel_credentials,
             insecure,

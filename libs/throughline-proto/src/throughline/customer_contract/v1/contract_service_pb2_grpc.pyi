@@ -34,27 +34,31 @@ class ContractServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ContractServiceAsyncStub: ...
     GetContract: _grpc.UnaryUnaryMultiCallable[_contract_service_pb2.GetContractRequest, _contract_service_pb2.GetContractResponse]
-    """Return a contract: as it stands, or the terms of one version, or the terms and the state of a past day.
+    """Return a contract: as it stands, or the terms of one version, or the terms and the state of any day, as they are known now
+    or as they were known at an earlier instant. A contract of a legal entity out of the caller's reach is not found.
     Refuses: contract.not_found, contract.version_not_found, contract.no_terms_yet, contract.two_points_in_time,
-    caller.entity_forbidden.
+    contract.known_at_without_day.
     """
     ListContracts: _grpc.UnaryUnaryMultiCallable[_contract_service_pb2.ListContractsRequest, _contract_service_pb2.ListContractsResponse]
     """List contracts by id as they stand, limited to the caller's legal entities. Refuses: request.invalid_field."""
     ListContractVersions: _grpc.UnaryUnaryMultiCallable[_contract_service_pb2.ListContractVersionsRequest, _contract_service_pb2.ListContractVersionsResponse]
-    """List the versions of a contract's terms, oldest first: since when, why, by whom. Refuses: contract.not_found,
-    caller.entity_forbidden.
+    """List the versions of a contract's terms, oldest first: since when, why, by whom. Of the versions that hold for a day the
+    highest counts. Refuses: contract.not_found.
     """
     UpdateDraftContract: _grpc.UnaryUnaryMultiCallable[_contract_service_pb2.UpdateDraftContractRequest, _contract_service_pb2.UpdateDraftContractResponse]
     """Replace the terms of a draft that the quote does not fix. Safe to retry with the same request_id.
     Refuses: contract.not_found, contract.not_draft, contract.limit_not_positive, money.mixed_currencies,
-    customer.not_found (bill-to), rate_card.not_found, rate_card.currency_differs,
-    request.stale_version, caller.entity_forbidden.
+    customer.not_found (bill-to or payer), customer.ended, rate_card.not_found, rate_card.currency_differs,
+    contract.purchase_order_repeated, contract.purchase_order_validity, contract.line_not_found, contract.payer_repeated,
+    contract.payer_shares, contract.rounding_payer, contract.holdback_invalid, request.stale_version, caller.entity_forbidden.
     """
     SignContract: _grpc.UnaryUnaryMultiCallable[_contract_service_pb2.SignContractRequest, _contract_service_pb2.SignContractResponse]
     """Record the customer's signature: the document by its hash, who signed and when. The quote becomes accepted; from here on
-    the terms change by new versions only. Publishes ContractSigned. Safe to retry with the same request_id.
+    the terms change by new versions only. Publishes ContractSigned. With `activate` the contract also comes into force, at once
+    (publishing ContractActivated) or by itself on the first day of its term. Safe to retry with the same request_id.
     Refuses: contract.not_found, request.illegal_transition (not a draft, or its quote is no longer approved),
-    contract.date_in_future, request.stale_version, caller.entity_forbidden.
+    contract.date_in_future, contract.term_over, contract.document_not_attached, quote.validity_over (the last day of the offer is
+    gone), request.stale_version, caller.entity_forbidden.
     """
     ActivateContract: _grpc.UnaryUnaryMultiCallable[_contract_service_pb2.ActivateContractRequest, _contract_service_pb2.ActivateContractResponse]
     """Put a signed contract into force. Publishes ContractActivated, from which projects are made. Safe to retry with the same
@@ -70,13 +74,23 @@ class ContractServiceStub:
     request.stale_version, caller.entity_forbidden.
     """
     TerminateContract: _grpc.UnaryUnaryMultiCallable[_contract_service_pb2.TerminateContractRequest, _contract_service_pb2.TerminateContractResponse]
-    """End a signed or active contract early. Safe to retry with the same request_id.
+    """End a signed or active contract early. Publishes ContractTerminated. Safe to retry with the same request_id.
     Refuses: contract.not_found, request.illegal_transition, contract.ends_before_start, contract.term_over,
+    contract.date_in_future, request.stale_version, caller.entity_forbidden.
+    """
+    CompleteContract: _grpc.UnaryUnaryMultiCallable[_contract_service_pb2.CompleteContractRequest, _contract_service_pb2.CompleteContractResponse]
+    """Record that everything agreed was done: within the term or after it, once no change order is open any more. Publishes
+    ContractCompleted. Safe to retry with the same request_id.
+    Refuses: contract.not_found, request.illegal_transition, contract.change_orders_open, contract.ends_before_start,
     contract.date_in_future, request.stale_version, caller.entity_forbidden.
     """
     CheckReadiness: _grpc.UnaryUnaryMultiCallable[_contract_service_pb2.CheckReadinessRequest, _contract_service_pb2.CheckReadinessResponse]
     """Judge whether work under a contract can start: every check, passed or not, with who can mend it and how. Changes nothing.
-    Refuses: contract.not_found, caller.entity_forbidden.
+    Refuses: contract.not_found.
+    """
+    CheckReadinessBatch: _grpc.UnaryUnaryMultiCallable[_contract_service_pb2.CheckReadinessBatchRequest, _contract_service_pb2.CheckReadinessBatchResponse]
+    """Judge many contracts at once, each like CheckReadiness; a contract that cannot be judged fails `contract.not_found`.
+    Changes nothing. For services. Refuses: request.invalid_field.
     """
 
 @_typing.type_check_only
@@ -85,27 +99,31 @@ class ContractServiceAsyncStub(ContractServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetContract: _aio.UnaryUnaryMultiCallable[_contract_service_pb2.GetContractRequest, _contract_service_pb2.GetContractResponse]  # type: ignore[assignment]
-    """Return a contract: as it stands, or the terms of one version, or the terms and the state of a past day.
+    """Return a contract: as it stands, or the terms of one version, or the terms and the state of any day, as they are known now
+    or as they were known at an earlier instant. A contract of a legal entity out of the caller's reach is not found.
     Refuses: contract.not_found, contract.version_not_found, contract.no_terms_yet, contract.two_points_in_time,
-    caller.entity_forbidden.
+    contract.known_at_without_day.
     """
     ListContracts: _aio.UnaryUnaryMultiCallable[_contract_service_pb2.ListContractsRequest, _contract_service_pb2.ListContractsResponse]  # type: ignore[assignment]
     """List contracts by id as they stand, limited to the caller's legal entities. Refuses: request.invalid_field."""
     ListContractVersions: _aio.UnaryUnaryMultiCallable[_contract_service_pb2.ListContractVersionsRequest, _contract_service_pb2.ListContractVersionsResponse]  # type: ignore[assignment]
-    """List the versions of a contract's terms, oldest first: since when, why, by whom. Refuses: contract.not_found,
-    caller.entity_forbidden.
+    """List the versions of a contract's terms, oldest first: since when, why, by whom. Of the versions that hold for a day the
+    highest counts. Refuses: contract.not_found.
     """
     UpdateDraftContract: _aio.UnaryUnaryMultiCallable[_contract_service_pb2.UpdateDraftContractRequest, _contract_service_pb2.UpdateDraftContractResponse]  # type: ignore[assignment]
     """Replace the terms of a draft that the quote does not fix. Safe to retry with the same request_id.
     Refuses: contract.not_found, contract.not_draft, contract.limit_not_positive, money.mixed_currencies,
-    customer.not_found (bill-to), rate_card.not_found, rate_card.currency_differs,
-    request.stale_version, caller.entity_forbidden.
+    customer.not_found (bill-to or payer), customer.ended, rate_card.not_found, rate_card.currency_differs,
+    contract.purchase_order_repeated, contract.purchase_order_validity, contract.line_not_found, contract.payer_repeated,
+    contract.payer_shares, contract.rounding_payer, contract.holdback_invalid, request.stale_version, caller.entity_forbidden.
     """
     SignContract: _aio.UnaryUnaryMultiCallable[_contract_service_pb2.SignContractRequest, _contract_service_pb2.SignContractResponse]  # type: ignore[assignment]
     """Record the customer's signature: the document by its hash, who signed and when. The quote becomes accepted; from here on
-    the terms change by new versions only. Publishes ContractSigned. Safe to retry with the same request_id.
+    the terms change by new versions only. Publishes ContractSigned. With `activate` the contract also comes into force, at once
+    (publishing ContractActivated) or by itself on the first day of its term. Safe to retry with the same request_id.
     Refuses: contract.not_found, request.illegal_transition (not a draft, or its quote is no longer approved),
-    contract.date_in_future, request.stale_version, caller.entity_forbidden.
+    contract.date_in_future, contract.term_over, contract.document_not_attached, quote.validity_over (the last day of the offer is
+    gone), request.stale_version, caller.entity_forbidden.
     """
     ActivateContract: _aio.UnaryUnaryMultiCallable[_contract_service_pb2.ActivateContractRequest, _contract_service_pb2.ActivateContractResponse]  # type: ignore[assignment]
     """Put a signed contract into force. Publishes ContractActivated, from which projects are made. Safe to retry with the same
@@ -121,13 +139,23 @@ class ContractServiceAsyncStub(ContractServiceStub):
     request.stale_version, caller.entity_forbidden.
     """
     TerminateContract: _aio.UnaryUnaryMultiCallable[_contract_service_pb2.TerminateContractRequest, _contract_service_pb2.TerminateContractResponse]  # type: ignore[assignment]
-    """End a signed or active contract early. Safe to retry with the same request_id.
+    """End a signed or active contract early. Publishes ContractTerminated. Safe to retry with the same request_id.
     Refuses: contract.not_found, request.illegal_transition, contract.ends_before_start, contract.term_over,
+    contract.date_in_future, request.stale_version, caller.entity_forbidden.
+    """
+    CompleteContract: _aio.UnaryUnaryMultiCallable[_contract_service_pb2.CompleteContractRequest, _contract_service_pb2.CompleteContractResponse]  # type: ignore[assignment]
+    """Record that everything agreed was done: within the term or after it, once no change order is open any more. Publishes
+    ContractCompleted. Safe to retry with the same request_id.
+    Refuses: contract.not_found, request.illegal_transition, contract.change_orders_open, contract.ends_before_start,
     contract.date_in_future, request.stale_version, caller.entity_forbidden.
     """
     CheckReadiness: _aio.UnaryUnaryMultiCallable[_contract_service_pb2.CheckReadinessRequest, _contract_service_pb2.CheckReadinessResponse]  # type: ignore[assignment]
     """Judge whether work under a contract can start: every check, passed or not, with who can mend it and how. Changes nothing.
-    Refuses: contract.not_found, caller.entity_forbidden.
+    Refuses: contract.not_found.
+    """
+    CheckReadinessBatch: _aio.UnaryUnaryMultiCallable[_contract_service_pb2.CheckReadinessBatchRequest, _contract_service_pb2.CheckReadinessBatchResponse]  # type: ignore[assignment]
+    """Judge many contracts at once, each like CheckReadiness; a contract that cannot be judged fails `contract.not_found`.
+    Changes nothing. For services. Refuses: request.invalid_field.
     """
 
 class ContractServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -139,9 +167,10 @@ class ContractServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _contract_service_pb2.GetContractRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_contract_service_pb2.GetContractResponse, _abc.Awaitable[_contract_service_pb2.GetContractResponse]]:
-        """Return a contract: as it stands, or the terms of one version, or the terms and the state of a past day.
+        """Return a contract: as it stands, or the terms of one version, or the terms and the state of any day, as they are known now
+        or as they were known at an earlier instant. A contract of a legal entity out of the caller's reach is not found.
         Refuses: contract.not_found, contract.version_not_found, contract.no_terms_yet, contract.two_points_in_time,
-        caller.entity_forbidden.
+        contract.known_at_without_day.
         """
 
     @_abc_1.abstractmethod
@@ -158,8 +187,8 @@ class ContractServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _contract_service_pb2.ListContractVersionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_contract_service_pb2.ListContractVersionsResponse, _abc.Awaitable[_contract_service_pb2.ListContractVersionsResponse]]:
-        """List the versions of a contract's terms, oldest first: since when, why, by whom. Refuses: contract.not_found,
-        caller.entity_forbidden.
+        """List the versions of a contract's terms, oldest first: since when, why, by whom. Of the versions that hold for a day the
+        highest counts. Refuses: contract.not_found.
         """
 
     @_abc_1.abstractmethod
@@ -170,8 +199,9 @@ class ContractServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_contract_service_pb2.UpdateDraftContractResponse, _abc.Awaitable[_contract_service_pb2.UpdateDraftContractResponse]]:
         """Replace the terms of a draft that the quote does not fix. Safe to retry with the same request_id.
         Refuses: contract.not_found, contract.not_draft, contract.limit_not_positive, money.mixed_currencies,
-        customer.not_found (bill-to), rate_card.not_found, rate_card.currency_differs,
-        request.stale_version, caller.entity_forbidden.
+        customer.not_found (bill-to or payer), customer.ended, rate_card.not_found, rate_card.currency_differs,
+        contract.purchase_order_repeated, contract.purchase_order_validity, contract.line_not_found, contract.payer_repeated,
+        contract.payer_shares, contract.rounding_payer, contract.holdback_invalid, request.stale_version, caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod
@@ -181,9 +211,11 @@ class ContractServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_contract_service_pb2.SignContractResponse, _abc.Awaitable[_contract_service_pb2.SignContractResponse]]:
         """Record the customer's signature: the document by its hash, who signed and when. The quote becomes accepted; from here on
-        the terms change by new versions only. Publishes ContractSigned. Safe to retry with the same request_id.
+        the terms change by new versions only. Publishes ContractSigned. With `activate` the contract also comes into force, at once
+        (publishing ContractActivated) or by itself on the first day of its term. Safe to retry with the same request_id.
         Refuses: contract.not_found, request.illegal_transition (not a draft, or its quote is no longer approved),
-        contract.date_in_future, request.stale_version, caller.entity_forbidden.
+        contract.date_in_future, contract.term_over, contract.document_not_attached, quote.validity_over (the last day of the offer is
+        gone), request.stale_version, caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod
@@ -217,8 +249,20 @@ class ContractServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _contract_service_pb2.TerminateContractRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_contract_service_pb2.TerminateContractResponse, _abc.Awaitable[_contract_service_pb2.TerminateContractResponse]]:
-        """End a signed or active contract early. Safe to retry with the same request_id.
+        """End a signed or active contract early. Publishes ContractTerminated. Safe to retry with the same request_id.
         Refuses: contract.not_found, request.illegal_transition, contract.ends_before_start, contract.term_over,
+        contract.date_in_future, request.stale_version, caller.entity_forbidden.
+        """
+
+    @_abc_1.abstractmethod
+    def CompleteContract(
+        self,
+        request: _contract_service_pb2.CompleteContractRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contract_service_pb2.CompleteContractResponse, _abc.Awaitable[_contract_service_pb2.CompleteContractResponse]]:
+        """Record that everything agreed was done: within the term or after it, once no change order is open any more. Publishes
+        ContractCompleted. Safe to retry with the same request_id.
+        Refuses: contract.not_found, request.illegal_transition, contract.change_orders_open, contract.ends_before_start,
         contract.date_in_future, request.stale_version, caller.entity_forbidden.
         """
 
@@ -229,7 +273,17 @@ class ContractServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_contract_service_pb2.CheckReadinessResponse, _abc.Awaitable[_contract_service_pb2.CheckReadinessResponse]]:
         """Judge whether work under a contract can start: every check, passed or not, with who can mend it and how. Changes nothing.
-        Refuses: contract.not_found, caller.entity_forbidden.
+        Refuses: contract.not_found.
+        """
+
+    @_abc_1.abstractmethod
+    def CheckReadinessBatch(
+        self,
+        request: _contract_service_pb2.CheckReadinessBatchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contract_service_pb2.CheckReadinessBatchResponse, _abc.Awaitable[_contract_service_pb2.CheckReadinessBatchResponse]]:
+        """Judge many contracts at once, each like CheckReadiness; a contract that cannot be judged fails `contract.not_found`.
+        Changes nothing. For services. Refuses: request.invalid_field.
         """
 
 def add_ContractServiceServicer_to_server(servicer: ContractServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

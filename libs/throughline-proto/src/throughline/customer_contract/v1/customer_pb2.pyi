@@ -94,14 +94,19 @@ class TaxRegistration(_message.Message):
     REGION_FIELD_NUMBER: _builtins.int
     TAX_ID_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
+    NO_NEXUS_FIELD_NUMBER: _builtins.int
     country: _builtins.str
     """ISO 3166-1 alpha-2 code of the country."""
     region: _builtins.str
     """State or province where tax is levied by it: `CA`; empty = the country."""
     tax_id: _builtins.str
-    """The registration, without spaces."""
+    """The registration, without spaces; empty with `no_nexus`, and only then."""
     status: Global___TaxStatus.ValueType
     """Result of the offline check; set by customer-contract."""
+    no_nexus: _builtins.bool
+    """Legal entities only: it was looked into, and the entity has no nexus there. No tax is collected from customers of that
+    state, province or country.
+    """
     def __init__(
         self,
         *,
@@ -109,10 +114,11 @@ class TaxRegistration(_message.Message):
         region: _builtins.str = ...,
         tax_id: _builtins.str = ...,
         status: Global___TaxStatus.ValueType = ...,
+        no_nexus: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["country", b"country", "region", b"region", "status", b"status", "tax_id", b"tax_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["country", b"country", "no_nexus", b"no_nexus", "region", b"region", "status", b"status", "tax_id", b"tax_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

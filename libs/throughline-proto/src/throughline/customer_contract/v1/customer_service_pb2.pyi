@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from throughline.common.v1 import address_pb2 as _address_pb2
 from throughline.common.v1 import source_pb2 as _source_pb2
 from throughline.customer_contract.v1 import customer_pb2 as _customer_pb2
@@ -20,6 +21,85 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _CustomerOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CustomerOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CustomerOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CUSTOMER_OUTCOME_UNSPECIFIED: _CustomerOutcome.ValueType  # 0
+    CUSTOMER_OUTCOME_CREATED: _CustomerOutcome.ValueType  # 1
+    """It is new."""
+    CUSTOMER_OUTCOME_UPDATED: _CustomerOutcome.ValueType  # 2
+    """The customer of the source was brought to the given content."""
+    CUSTOMER_OUTCOME_UNCHANGED: _CustomerOutcome.ValueType  # 3
+    """Nothing differs, or the source says what it said before."""
+    CUSTOMER_OUTCOME_STALE: _CustomerOutcome.ValueType  # 4
+    """What came is older than what is stored, by the source's own version."""
+
+class CustomerOutcome(_CustomerOutcome, metaclass=_CustomerOutcomeEnumTypeWrapper):
+    """What recording a customer came to."""
+
+CUSTOMER_OUTCOME_UNSPECIFIED: CustomerOutcome.ValueType  # 0
+CUSTOMER_OUTCOME_CREATED: CustomerOutcome.ValueType  # 1
+"""It is new."""
+CUSTOMER_OUTCOME_UPDATED: CustomerOutcome.ValueType  # 2
+"""The customer of the source was brought to the given content."""
+CUSTOMER_OUTCOME_UNCHANGED: CustomerOutcome.ValueType  # 3
+"""Nothing differs, or the source says what it said before."""
+CUSTOMER_OUTCOME_STALE: CustomerOutcome.ValueType  # 4
+"""What came is older than what is stored, by the source's own version."""
+Global___CustomerOutcome: _TypeAlias = CustomerOutcome  # noqa: Y015
+
+@_typing.final
+class CustomerDetails(_message.Message):
+    """What a customer has besides identity and terms: replaced as a whole."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYER_CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    BILL_TO_CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    CONTACTS_FIELD_NUMBER: _builtins.int
+    TAX_REGISTRATIONS_FIELD_NUMBER: _builtins.int
+    EXEMPTION_CERTIFICATES_FIELD_NUMBER: _builtins.int
+    payer_customer_id: _builtins.str
+    """Who usually pays, UUID; absent = the customer itself."""
+    bill_to_customer_id: _builtins.str
+    """Who usually receives invoices, UUID; absent = the customer itself."""
+    @_builtins.property
+    def contacts(self) -> _containers.RepeatedCompositeFieldContainer[_customer_pb2.Contact]: ...
+    @_builtins.property
+    def tax_registrations(self) -> _containers.RepeatedCompositeFieldContainer[_customer_pb2.TaxRegistration]:
+        """Registrations besides `tax_id`, one for each country and region; `status` is set by the check and not read. One that fails
+        its country's check is kept with status `invalid`.
+        """
+
+    @_builtins.property
+    def exemption_certificates(self) -> _containers.RepeatedCompositeFieldContainer[_customer_pb2.ExemptionCertificate]: ...
+    def __init__(
+        self,
+        *,
+        payer_customer_id: _builtins.str | None = ...,
+        bill_to_customer_id: _builtins.str | None = ...,
+        contacts: _abc.Iterable[_customer_pb2.Contact] | None = ...,
+        tax_registrations: _abc.Iterable[_customer_pb2.TaxRegistration] | None = ...,
+        exemption_certificates: _abc.Iterable[_customer_pb2.ExemptionCertificate] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bill_to_customer_id", b"_bill_to_customer_id", "_payer_customer_id", b"_payer_customer_id", "bill_to_customer_id", b"bill_to_customer_id", "payer_customer_id", b"payer_customer_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bill_to_customer_id", b"_bill_to_customer_id", "_payer_customer_id", b"_payer_customer_id", "bill_to_customer_id", b"bill_to_customer_id", "contacts", b"contacts", "exemption_certificates", b"exemption_certificates", "payer_customer_id", b"payer_customer_id", "tax_registrations", b"tax_registrations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__bill_to_customer_id: _TypeAlias = _typing.Literal["bill_to_customer_id"]  # noqa: Y015
+    _WhichOneofArgType__bill_to_customer_id: _TypeAlias = _typing.Literal["_bill_to_customer_id", b"_bill_to_customer_id"]  # noqa: Y015
+    _WhichOneofReturnType__payer_customer_id: _TypeAlias = _typing.Literal["payer_customer_id"]  # noqa: Y015
+    _WhichOneofArgType__payer_customer_id: _TypeAlias = _typing.Literal["_payer_customer_id", b"_payer_customer_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__bill_to_customer_id) -> _WhichOneofReturnType__bill_to_customer_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__payer_customer_id) -> _WhichOneofReturnType__payer_customer_id | None: ...
+
+Global___CustomerDetails: _TypeAlias = CustomerDetails  # noqa: Y015
 
 @_typing.final
 class CreateCustomerRequest(_message.Message):
@@ -36,6 +116,7 @@ class CreateCustomerRequest(_message.Message):
     CURRENCY_FIELD_NUMBER: _builtins.int
     BILLING_EMAIL_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
+    DETAILS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Idempotency key."""
     name: _builtins.str
@@ -58,6 +139,10 @@ class CreateCustomerRequest(_message.Message):
     def source(self) -> _source_pb2.SourceRef:
         """Where the record came from; makes this call an upsert."""
 
+    @_builtins.property
+    def details(self) -> Global___CustomerDetails:
+        """Parties, contacts, tax profile; absent = none for a new customer, unchanged for a known one."""
+
     def __init__(
         self,
         *,
@@ -70,17 +155,22 @@ class CreateCustomerRequest(_message.Message):
         currency: _builtins.str = ...,
         billing_email: _builtins.str = ...,
         source: _source_pb2.SourceRef | None = ...,
+        details: Global___CustomerDetails | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_parent_customer_id", b"_parent_customer_id", "_source", b"_source", "_tax_id", b"_tax_id", "address", b"address", "parent_customer_id", b"parent_customer_id", "source", b"source", "tax_id", b"tax_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_details", b"_details", "_parent_customer_id", b"_parent_customer_id", "_source", b"_source", "_tax_id", b"_tax_id", "address", b"address", "details", b"details", "parent_customer_id", b"parent_customer_id", "source", b"source", "tax_id", b"tax_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parent_customer_id", b"_parent_customer_id", "_source", b"_source", "_tax_id", b"_tax_id", "address", b"address", "billing_email", b"billing_email", "currency", b"currency", "name", b"name", "parent_customer_id", b"parent_customer_id", "payment_terms_days", b"payment_terms_days", "request_id", b"request_id", "source", b"source", "tax_id", b"tax_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_details", b"_details", "_parent_customer_id", b"_parent_customer_id", "_source", b"_source", "_tax_id", b"_tax_id", "address", b"address", "billing_email", b"billing_email", "currency", b"currency", "details", b"details", "name", b"name", "parent_customer_id", b"parent_customer_id", "payment_terms_days", b"payment_terms_days", "request_id", b"request_id", "source", b"source", "tax_id", b"tax_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__details: _TypeAlias = _typing.Literal["details"]  # noqa: Y015
+    _WhichOneofArgType__details: _TypeAlias = _typing.Literal["_details", b"_details"]  # noqa: Y015
     _WhichOneofReturnType__parent_customer_id: _TypeAlias = _typing.Literal["parent_customer_id"]  # noqa: Y015
     _WhichOneofArgType__parent_customer_id: _TypeAlias = _typing.Literal["_parent_customer_id", b"_parent_customer_id"]  # noqa: Y015
     _WhichOneofReturnType__source: _TypeAlias = _typing.Literal["source"]  # noqa: Y015
     _WhichOneofArgType__source: _TypeAlias = _typing.Literal["_source", b"_source"]  # noqa: Y015
     _WhichOneofReturnType__tax_id: _TypeAlias = _typing.Literal["tax_id"]  # noqa: Y015
     _WhichOneofArgType__tax_id: _TypeAlias = _typing.Literal["_tax_id", b"_tax_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__details) -> _WhichOneofReturnType__details | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__parent_customer_id) -> _WhichOneofReturnType__parent_customer_id | None: ...
     @_typing.overload
@@ -92,21 +182,24 @@ Global___CreateCustomerRequest: _TypeAlias = CreateCustomerRequest  # noqa: Y015
 
 @_typing.final
 class CreateCustomerResponse(_message.Message):
-    """The customer as recorded."""
+    """The customer as it stands now."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CUSTOMER_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    outcome: Global___CustomerOutcome.ValueType
     @_builtins.property
     def customer(self) -> _customer_pb2.Customer: ...
     def __init__(
         self,
         *,
         customer: _customer_pb2.Customer | None = ...,
+        outcome: Global___CustomerOutcome.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "outcome", b"outcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -128,6 +221,7 @@ class UpdateCustomerRequest(_message.Message):
     PAYMENT_TERMS_DAYS_FIELD_NUMBER: _builtins.int
     CURRENCY_FIELD_NUMBER: _builtins.int
     BILLING_EMAIL_FIELD_NUMBER: _builtins.int
+    DETAILS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Idempotency key."""
     customer_id: _builtins.str
@@ -150,6 +244,10 @@ class UpdateCustomerRequest(_message.Message):
     def address(self) -> _address_pb2.PostalAddress:
         """Where invoices go; its country decides how the tax registration is judged."""
 
+    @_builtins.property
+    def details(self) -> Global___CustomerDetails:
+        """Parties, contacts, tax profile; absent = unchanged."""
+
     def __init__(
         self,
         *,
@@ -163,15 +261,20 @@ class UpdateCustomerRequest(_message.Message):
         payment_terms_days: _builtins.int = ...,
         currency: _builtins.str = ...,
         billing_email: _builtins.str = ...,
+        details: Global___CustomerDetails | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_parent_customer_id", b"_parent_customer_id", "_tax_id", b"_tax_id", "address", b"address", "parent_customer_id", b"parent_customer_id", "tax_id", b"tax_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_details", b"_details", "_parent_customer_id", b"_parent_customer_id", "_tax_id", b"_tax_id", "address", b"address", "details", b"details", "parent_customer_id", b"parent_customer_id", "tax_id", b"tax_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parent_customer_id", b"_parent_customer_id", "_tax_id", b"_tax_id", "address", b"address", "billing_email", b"billing_email", "currency", b"currency", "customer_id", b"customer_id", "name", b"name", "parent_customer_id", b"parent_customer_id", "payment_terms_days", b"payment_terms_days", "request_id", b"request_id", "tax_id", b"tax_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_details", b"_details", "_parent_customer_id", b"_parent_customer_id", "_tax_id", b"_tax_id", "address", b"address", "billing_email", b"billing_email", "currency", b"currency", "customer_id", b"customer_id", "details", b"details", "name", b"name", "parent_customer_id", b"parent_customer_id", "payment_terms_days", b"payment_terms_days", "request_id", b"request_id", "tax_id", b"tax_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__details: _TypeAlias = _typing.Literal["details"]  # noqa: Y015
+    _WhichOneofArgType__details: _TypeAlias = _typing.Literal["_details", b"_details"]  # noqa: Y015
     _WhichOneofReturnType__parent_customer_id: _TypeAlias = _typing.Literal["parent_customer_id"]  # noqa: Y015
     _WhichOneofArgType__parent_customer_id: _TypeAlias = _typing.Literal["_parent_customer_id", b"_parent_customer_id"]  # noqa: Y015
     _WhichOneofReturnType__tax_id: _TypeAlias = _typing.Literal["tax_id"]  # noqa: Y015
     _WhichOneofArgType__tax_id: _TypeAlias = _typing.Literal["_tax_id", b"_tax_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__details) -> _WhichOneofReturnType__details | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__parent_customer_id) -> _WhichOneofReturnType__parent_customer_id | None: ...
     @_typing.overload
@@ -200,6 +303,122 @@ class UpdateCustomerResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpdateCustomerResponse: _TypeAlias = UpdateCustomerResponse  # noqa: Y015
+
+@_typing.final
+class EndCustomerRequest(_message.Message):
+    """Which customer to end, when and why."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    END_ON_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key."""
+    customer_id: _builtins.str
+    """UUID."""
+    version: _builtins.int
+    """Version the change was made on; 0 = whatever is stored."""
+    end_on: _builtins.str
+    """First day without business, ISO 8601; past and future days may be named."""
+    reason: _builtins.str
+    """Why; kept on the customer's history."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        end_on: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "end_on", b"end_on", "reason", b"reason", "request_id", b"request_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndCustomerRequest: _TypeAlias = EndCustomerRequest  # noqa: Y015
+
+@_typing.final
+class EndCustomerResponse(_message.Message):
+    """The ended customer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def customer(self) -> _customer_pb2.Customer: ...
+    def __init__(
+        self,
+        *,
+        customer: _customer_pb2.Customer | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndCustomerResponse: _TypeAlias = EndCustomerResponse  # noqa: Y015
+
+@_typing.final
+class ReopenCustomerRequest(_message.Message):
+    """Which customer to take up again, and why."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key."""
+    customer_id: _builtins.str
+    """UUID."""
+    version: _builtins.int
+    """Version the change was made on; 0 = whatever is stored."""
+    reason: _builtins.str
+    """Why; kept on the customer's history."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "reason", b"reason", "request_id", b"request_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReopenCustomerRequest: _TypeAlias = ReopenCustomerRequest  # noqa: Y015
+
+@_typing.final
+class ReopenCustomerResponse(_message.Message):
+    """The customer, which may buy again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def customer(self) -> _customer_pb2.Customer: ...
+    def __init__(
+        self,
+        *,
+        customer: _customer_pb2.Customer | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReopenCustomerResponse: _TypeAlias = ReopenCustomerResponse  # noqa: Y015
 
 @_typing.final
 class PlaceCreditHoldRequest(_message.Message):
@@ -360,6 +579,9 @@ class ListCustomersRequest(_message.Message):
     TAX_STATUS_FIELD_NUMBER: _builtins.int
     COUNTRY_FIELD_NUMBER: _builtins.int
     NAME_PREFIX_FIELD_NUMBER: _builtins.int
+    PARENT_CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    ON_CREDIT_HOLD_FIELD_NUMBER: _builtins.int
+    NOT_ENDED_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """1 to 200; 0 = 50."""
     page_token: _builtins.str
@@ -370,6 +592,12 @@ class ListCustomersRequest(_message.Message):
     """Only those in this country, ISO 3166-1 alpha-2."""
     name_prefix: _builtins.str
     """Only those whose name begins so, whatever the case of the letters."""
+    parent_customer_id: _builtins.str
+    """Only those that belong to this one directly, UUID."""
+    on_credit_hold: _builtins.bool
+    """Only those on credit hold."""
+    not_ended: _builtins.bool
+    """Only those whose business has not ended, nor is going to on a day that is set."""
     def __init__(
         self,
         *,
@@ -378,10 +606,13 @@ class ListCustomersRequest(_message.Message):
         tax_status: _customer_pb2.TaxStatus.ValueType = ...,
         country: _builtins.str = ...,
         name_prefix: _builtins.str = ...,
+        parent_customer_id: _builtins.str = ...,
+        on_credit_hold: _builtins.bool = ...,
+        not_ended: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["country", b"country", "name_prefix", b"name_prefix", "page_size", b"page_size", "page_token", b"page_token", "tax_status", b"tax_status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["country", b"country", "name_prefix", b"name_prefix", "not_ended", b"not_ended", "on_credit_hold", b"on_credit_hold", "page_size", b"page_size", "page_token", b"page_token", "parent_customer_id", b"parent_customer_id", "tax_status", b"tax_status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -45,6 +45,16 @@ class CustomerServiceStub:
                 request_serializer=throughline_dot_customer__contract_dot_v1_dot_customer__service__pb2.UpdateCustomerRequest.SerializeToString,
                 response_deserializer=throughline_dot_customer__contract_dot_v1_dot_customer__service__pb2.UpdateCustomerResponse.FromString,
                 _registered_method=True)
+        self.EndCustomer = channel.unary_unary(
+                '/throughline.customer_contract.v1.CustomerService/EndCustomer',
+                request_serializer=throughline_dot_customer__contract_dot_v1_dot_customer__service__pb2.EndCustomerRequest.SerializeToString,
+                response_deserializer=throughline_dot_customer__contract_dot_v1_dot_customer__service__pb2.EndCustomerResponse.FromString,
+                _registered_method=True)
+        self.ReopenCustomer = channel.unary_unary(
+                '/throughline.customer_contract.v1.CustomerService/ReopenCustomer',
+                request_serializer=throughline_dot_customer__contract_dot_v1_dot_customer__service__pb2.ReopenCustomerRequest.SerializeToString,
+                response_deserializer=throughline_dot_customer__contract_dot_v1_dot_customer__service__pb2.ReopenCustomerResponse.FromString,
+                _registered_method=True)
         self.PlaceCreditHold = channel.unary_unary(
                 '/throughline.customer_contract.v1.CustomerService/PlaceCreditHold',
                 request_serializer=throughline_dot_customer__contract_dot_v1_dot_customer__service__pb2.PlaceCreditHoldRequest.SerializeToString,
@@ -73,10 +83,12 @@ class CustomerServiceServicer:
 
     def CreateCustomer(self, request, context):
         """Record a customer and judge its tax registration offline. With a `source` it is an upsert: the customer of that source is
-        brought to the given content, or returned as it is when nothing differs. Publishes CustomerRecorded when something
-        changed. Safe to retry with the same request_id.
-        Refuses: customer.tax_id_exists (without a source), customer.parent_not_found, customer.parent_cycle,
-        address.region_missing, money.unknown_currency, request.stale_version.
+        brought to the given content. It stays as it is when that source said the same before, so that what was corrected here is
+        not undone, and when the source's version is older than the one stored; `outcome` says which. Publishes CustomerRecorded
+        when something changed. Safe to retry with the same request_id.
+        Refuses: customer.tax_id_exists (without a source), customer.parent_not_found, customer.parent_cycle, customer.party_not_found,
+        customer.source_foreign, customer.certificate_invalid, tax_registration.repeated, tax_registration.incomplete, address.region_missing,
+        money.unknown_currency, request.stale_version, ownership.not_allowed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -86,7 +98,26 @@ class CustomerServiceServicer:
         """Replace what may be edited; the tax registration is judged anew. Publishes CustomerRecorded, unless nothing changes.
         Safe to retry with the same request_id.
         Refuses: customer.not_found, customer.tax_id_exists (without a source), customer.parent_not_found,
-        customer.parent_cycle, address.region_missing, money.unknown_currency, request.stale_version.
+        customer.parent_cycle, customer.party_not_found, customer.certificate_invalid, tax_registration.repeated, tax_registration.incomplete,
+        address.region_missing, money.unknown_currency, request.stale_version.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndCustomer(self, request, context):
+        """End the business with a customer as of a day: from then on it gets no new quote and no new contract, and work under a
+        contract not started yet does not start. What is under way goes on. Publishes CustomerRecorded. Safe to retry with the
+        same request_id.
+        Refuses: customer.not_found, customer.already_ended, request.stale_version.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReopenCustomer(self, request, context):
+        """Take the business up again. Publishes CustomerRecorded. Safe to retry with the same request_id.
+        Refuses: customer.not_found, customer.not_ended, request.stale_version.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -134,6 +165,16 @@ def add_CustomerServiceServicer_to_server(servicer, server):
                     servicer.UpdateCustomer,
                     request_deserializer=throughline_dot_customer__contract_dot_v1_dot_customer__service__pb2.UpdateCustomerRequest.FromString,
                     response_serializer=throughline_dot_customer__contract_dot_v1_dot_customer__service__pb2.UpdateCustomerResponse.SerializeToString,
+            ),
+            'EndCustomer': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndCustomer,
+                    request_deserializer=throughline_dot_customer__contract_dot_v1_dot_customer__service__pb2.EndCustomerRequest.FromString,
+                    response_serializer=throughline_dot_customer__contract_dot_v1_dot_customer__service__pb2.EndCustomerResponse.SerializeToString,
+            ),
+            'ReopenCustomer': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReopenCustomer,
+                    request_deserializer=throughline_dot_customer__contract_dot_v1_dot_customer__service__pb2.ReopenCustomerRequest.FromString,
+                    response_serializer=throughline_dot_customer__contract_dot_v1_dot_customer__service__pb2.ReopenCustomerResponse.SerializeToString,
             ),
             'PlaceCreditHold': grpc.unary_unary_rpc_method_handler(
                     servicer.PlaceCreditHold,
@@ -211,6 +252,60 @@ class CustomerService:
             '/throughline.customer_contract.v1.CustomerService/UpdateCustomer',
             throughline_dot_customer__contract_dot_v1_dot_customer__service__pb2.UpdateCustomerRequest.SerializeToString,
             throughline_dot_customer__contract_dot_v1_dot_customer__service__pb2.UpdateCustomerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndCustomer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.customer_contract.v1.CustomerService/EndCustomer',
+            throughline_dot_customer__contract_dot_v1_dot_customer__service__pb2.EndCustomerRequest.SerializeToString,
+            throughline_dot_customer__contract_dot_v1_dot_customer__service__pb2.EndCustomerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReopenCustomer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.customer_contract.v1.CustomerService/ReopenCustomer',
+            throughline_dot_customer__contract_dot_v1_dot_customer__service__pb2.ReopenCustomerRequest.SerializeToString,
+            throughline_dot_customer__contract_dot_v1_dot_customer__service__pb2.ReopenCustomerResponse.FromString,
             options,
             channel_credentials,
             insecure,

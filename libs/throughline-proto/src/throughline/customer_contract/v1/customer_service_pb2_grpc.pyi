@@ -35,16 +35,29 @@ class CustomerServiceStub:
     def __new__(cls, channel: _aio.Channel) -> CustomerServiceAsyncStub: ...
     CreateCustomer: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.CreateCustomerRequest, _customer_service_pb2.CreateCustomerResponse]
     """Record a customer and judge its tax registration offline. With a `source` it is an upsert: the customer of that source is
-    brought to the given content, or returned as it is when nothing differs. Publishes CustomerRecorded when something
-    changed. Safe to retry with the same request_id.
-    Refuses: customer.tax_id_exists (without a source), customer.parent_not_found, customer.parent_cycle,
-    address.region_missing, money.unknown_currency, request.stale_version.
+    brought to the given content. It stays as it is when that source said the same before, so that what was corrected here is
+    not undone, and when the source's version is older than the one stored; `outcome` says which. Publishes CustomerRecorded
+    when something changed. Safe to retry with the same request_id.
+    Refuses: customer.tax_id_exists (without a source), customer.parent_not_found, customer.parent_cycle, customer.party_not_found,
+    customer.source_foreign, customer.certificate_invalid, tax_registration.repeated, tax_registration.incomplete, address.region_missing,
+    money.unknown_currency, request.stale_version, ownership.not_allowed.
     """
     UpdateCustomer: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.UpdateCustomerRequest, _customer_service_pb2.UpdateCustomerResponse]
     """Replace what may be edited; the tax registration is judged anew. Publishes CustomerRecorded, unless nothing changes.
     Safe to retry with the same request_id.
     Refuses: customer.not_found, customer.tax_id_exists (without a source), customer.parent_not_found,
-    customer.parent_cycle, address.region_missing, money.unknown_currency, request.stale_version.
+    customer.parent_cycle, customer.party_not_found, customer.certificate_invalid, tax_registration.repeated, tax_registration.incomplete,
+    address.region_missing, money.unknown_currency, request.stale_version.
+    """
+    EndCustomer: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.EndCustomerRequest, _customer_service_pb2.EndCustomerResponse]
+    """End the business with a customer as of a day: from then on it gets no new quote and no new contract, and work under a
+    contract not started yet does not start. What is under way goes on. Publishes CustomerRecorded. Safe to retry with the
+    same request_id.
+    Refuses: customer.not_found, customer.already_ended, request.stale_version.
+    """
+    ReopenCustomer: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.ReopenCustomerRequest, _customer_service_pb2.ReopenCustomerResponse]
+    """Take the business up again. Publishes CustomerRecorded. Safe to retry with the same request_id.
+    Refuses: customer.not_found, customer.not_ended, request.stale_version.
     """
     PlaceCreditHold: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.PlaceCreditHoldRequest, _customer_service_pb2.PlaceCreditHoldResponse]
     """Stop new work and releases for a customer. Publishes CustomerRecorded. Safe to retry with the same request_id.
@@ -66,16 +79,29 @@ class CustomerServiceAsyncStub(CustomerServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateCustomer: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.CreateCustomerRequest, _customer_service_pb2.CreateCustomerResponse]  # type: ignore[assignment]
     """Record a customer and judge its tax registration offline. With a `source` it is an upsert: the customer of that source is
-    brought to the given content, or returned as it is when nothing differs. Publishes CustomerRecorded when something
-    changed. Safe to retry with the same request_id.
-    Refuses: customer.tax_id_exists (without a source), customer.parent_not_found, customer.parent_cycle,
-    address.region_missing, money.unknown_currency, request.stale_version.
+    brought to the given content. It stays as it is when that source said the same before, so that what was corrected here is
+    not undone, and when the source's version is older than the one stored; `outcome` says which. Publishes CustomerRecorded
+    when something changed. Safe to retry with the same request_id.
+    Refuses: customer.tax_id_exists (without a source), customer.parent_not_found, customer.parent_cycle, customer.party_not_found,
+    customer.source_foreign, customer.certificate_invalid, tax_registration.repeated, tax_registration.incomplete, address.region_missing,
+    money.unknown_currency, request.stale_version, ownership.not_allowed.
     """
     UpdateCustomer: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.UpdateCustomerRequest, _customer_service_pb2.UpdateCustomerResponse]  # type: ignore[assignment]
     """Replace what may be edited; the tax registration is judged anew. Publishes CustomerRecorded, unless nothing changes.
     Safe to retry with the same request_id.
     Refuses: customer.not_found, customer.tax_id_exists (without a source), customer.parent_not_found,
-    customer.parent_cycle, address.region_missing, money.unknown_currency, request.stale_version.
+    customer.parent_cycle, customer.party_not_found, customer.certificate_invalid, tax_registration.repeated, tax_registration.incomplete,
+    address.region_missing, money.unknown_currency, request.stale_version.
+    """
+    EndCustomer: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.EndCustomerRequest, _customer_service_pb2.EndCustomerResponse]  # type: ignore[assignment]
+    """End the business with a customer as of a day: from then on it gets no new quote and no new contract, and work under a
+    contract not started yet does not start. What is under way goes on. Publishes CustomerRecorded. Safe to retry with the
+    same request_id.
+    Refuses: customer.not_found, customer.already_ended, request.stale_version.
+    """
+    ReopenCustomer: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.ReopenCustomerRequest, _customer_service_pb2.ReopenCustomerResponse]  # type: ignore[assignment]
+    """Take the business up again. Publishes CustomerRecorded. Safe to retry with the same request_id.
+    Refuses: customer.not_found, customer.not_ended, request.stale_version.
     """
     PlaceCreditHold: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.PlaceCreditHoldRequest, _customer_service_pb2.PlaceCreditHoldResponse]  # type: ignore[assignment]
     """Stop new work and releases for a customer. Publishes CustomerRecorded. Safe to retry with the same request_id.
@@ -100,10 +126,12 @@ class CustomerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_customer_service_pb2.CreateCustomerResponse, _abc.Awaitable[_customer_service_pb2.CreateCustomerResponse]]:
         """Record a customer and judge its tax registration offline. With a `source` it is an upsert: the customer of that source is
-        brought to the given content, or returned as it is when nothing differs. Publishes CustomerRecorded when something
-        changed. Safe to retry with the same request_id.
-        Refuses: customer.tax_id_exists (without a source), customer.parent_not_found, customer.parent_cycle,
-        address.region_missing, money.unknown_currency, request.stale_version.
+        brought to the given content. It stays as it is when that source said the same before, so that what was corrected here is
+        not undone, and when the source's version is older than the one stored; `outcome` says which. Publishes CustomerRecorded
+        when something changed. Safe to retry with the same request_id.
+        Refuses: customer.tax_id_exists (without a source), customer.parent_not_found, customer.parent_cycle, customer.party_not_found,
+        customer.source_foreign, customer.certificate_invalid, tax_registration.repeated, tax_registration.incomplete, address.region_missing,
+        money.unknown_currency, request.stale_version, ownership.not_allowed.
         """
 
     @_abc_1.abstractmethod
@@ -115,7 +143,30 @@ class CustomerServiceServicer(metaclass=_abc_1.ABCMeta):
         """Replace what may be edited; the tax registration is judged anew. Publishes CustomerRecorded, unless nothing changes.
         Safe to retry with the same request_id.
         Refuses: customer.not_found, customer.tax_id_exists (without a source), customer.parent_not_found,
-        customer.parent_cycle, address.region_missing, money.unknown_currency, request.stale_version.
+        customer.parent_cycle, customer.party_not_found, customer.certificate_invalid, tax_registration.repeated, tax_registration.incomplete,
+        address.region_missing, money.unknown_currency, request.stale_version.
+        """
+
+    @_abc_1.abstractmethod
+    def EndCustomer(
+        self,
+        request: _customer_service_pb2.EndCustomerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_customer_service_pb2.EndCustomerResponse, _abc.Awaitable[_customer_service_pb2.EndCustomerResponse]]:
+        """End the business with a customer as of a day: from then on it gets no new quote and no new contract, and work under a
+        contract not started yet does not start. What is under way goes on. Publishes CustomerRecorded. Safe to retry with the
+        same request_id.
+        Refuses: customer.not_found, customer.already_ended, request.stale_version.
+        """
+
+    @_abc_1.abstractmethod
+    def ReopenCustomer(
+        self,
+        request: _customer_service_pb2.ReopenCustomerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_customer_service_pb2.ReopenCustomerResponse, _abc.Awaitable[_customer_service_pb2.ReopenCustomerResponse]]:
+        """Take the business up again. Publishes CustomerRecorded. Safe to retry with the same request_id.
+        Refuses: customer.not_found, customer.not_ended, request.stale_version.
         """
 
     @_abc_1.abstractmethod

@@ -43,6 +43,7 @@ class LegalEntity(_message.Message):
     WORKING_DAYS_FIELD_NUMBER: _builtins.int
     TAX_REGISTRATIONS_FIELD_NUMBER: _builtins.int
     FISCAL_YEAR_START_MONTH_FIELD_NUMBER: _builtins.int
+    CLOSED_THROUGH_FIELD_NUMBER: _builtins.int
     legal_entity_id: _builtins.str
     """UUID."""
     version: _builtins.int
@@ -70,6 +71,8 @@ class LegalEntity(_message.Message):
     holiday_subdivision: _builtins.str
     fiscal_year_start_month: _builtins.int
     """Month the fiscal year starts with, 1 to 12; 0 = January."""
+    closed_through: _builtins.str
+    """Accounting is closed up to and including this day, ISO 8601: nothing agreed later takes effect on it or before; absent = nothing is closed."""
     @_builtins.property
     def address(self) -> _address_pb2.PostalAddress:
         """Registered address; its country is the country of establishment for tax."""
@@ -102,19 +105,24 @@ class LegalEntity(_message.Message):
         working_days: _abc.Iterable[_builtins.int] | None = ...,
         tax_registrations: _abc.Iterable[_customer_pb2.TaxRegistration] | None = ...,
         fiscal_year_start_month: _builtins.int = ...,
+        closed_through: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_bic", b"_bic", "_iban", b"_iban", "_tax_id", b"_tax_id", "address", b"address", "bic", b"bic", "iban", b"iban", "tax_id", b"tax_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bic", b"_bic", "_closed_through", b"_closed_through", "_iban", b"_iban", "_tax_id", b"_tax_id", "address", b"address", "bic", b"bic", "closed_through", b"closed_through", "iban", b"iban", "tax_id", b"tax_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bic", b"_bic", "_iban", b"_iban", "_tax_id", b"_tax_id", "address", b"address", "bic", b"bic", "billing_email", b"billing_email", "code", b"code", "currency", b"currency", "fiscal_year_start_month", b"fiscal_year_start_month", "holiday_country", b"holiday_country", "holiday_subdivision", b"holiday_subdivision", "iban", b"iban", "legal_entity_id", b"legal_entity_id", "name", b"name", "registration", b"registration", "tax_id", b"tax_id", "tax_registrations", b"tax_registrations", "time_zone", b"time_zone", "version", b"version", "working_days", b"working_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bic", b"_bic", "_closed_through", b"_closed_through", "_iban", b"_iban", "_tax_id", b"_tax_id", "address", b"address", "bic", b"bic", "billing_email", b"billing_email", "closed_through", b"closed_through", "code", b"code", "currency", b"currency", "fiscal_year_start_month", b"fiscal_year_start_month", "holiday_country", b"holiday_country", "holiday_subdivision", b"holiday_subdivision", "iban", b"iban", "legal_entity_id", b"legal_entity_id", "name", b"name", "registration", b"registration", "tax_id", b"tax_id", "tax_registrations", b"tax_registrations", "time_zone", b"time_zone", "version", b"version", "working_days", b"working_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__bic: _TypeAlias = _typing.Literal["bic"]  # noqa: Y015
     _WhichOneofArgType__bic: _TypeAlias = _typing.Literal["_bic", b"_bic"]  # noqa: Y015
+    _WhichOneofReturnType__closed_through: _TypeAlias = _typing.Literal["closed_through"]  # noqa: Y015
+    _WhichOneofArgType__closed_through: _TypeAlias = _typing.Literal["_closed_through", b"_closed_through"]  # noqa: Y015
     _WhichOneofReturnType__iban: _TypeAlias = _typing.Literal["iban"]  # noqa: Y015
     _WhichOneofArgType__iban: _TypeAlias = _typing.Literal["_iban", b"_iban"]  # noqa: Y015
     _WhichOneofReturnType__tax_id: _TypeAlias = _typing.Literal["tax_id"]  # noqa: Y015
     _WhichOneofArgType__tax_id: _TypeAlias = _typing.Literal["_tax_id", b"_tax_id"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__bic) -> _WhichOneofReturnType__bic | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__closed_through) -> _WhichOneofReturnType__closed_through | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__iban) -> _WhichOneofReturnType__iban | None: ...
     @_typing.overload

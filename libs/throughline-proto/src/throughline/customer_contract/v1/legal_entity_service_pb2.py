@@ -25,17 +25,28 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from throughline.common.v1 import address_pb2 as throughline_dot_common_dot_v1_dot_address__pb2
+from throughline.customer_contract.v1 import customer_pb2 as throughline_dot_customer__contract_dot_v1_dot_customer__pb2
 from throughline.customer_contract.v1 import legal_entity_pb2 as throughline_dot_customer__contract_dot_v1_dot_legal__entity__pb2
 from throughline.options.v1 import options_pb2 as throughline_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n;throughline/customer_contract/v1/legal_entity_service.proto\x12 throughline.customer_contract.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a#throughline/common/v1/address.proto\x1a\x33throughline/customer_contract/v1/legal_entity.proto\x1a$throughline/options/v1/options.proto\"\xb6\x03\n\x18\x43reateLegalEntityRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12$\n\x04\x63ode\x18\x02 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^[A-Z0-9]{2,8}$\x12\x17\n\x04name\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18x\x12#\n\x08\x63urrency\x18\x04 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$\x12\x1c\n\ttime_zone\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18<\x12=\n\x07\x61\x64\x64ress\x18\x06 \x01(\x0b\x32$.throughline.common.v1.PostalAddressB\x06\xbaH\x03\xc8\x01\x01\x12\x1e\n\x06tax_id\x18\x07 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x1eH\x00\x88\x01\x01\x12\x1d\n\x0cregistration\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x1c\n\x04iban\x18\t \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18*H\x01\x88\x01\x01\x12\x1b\n\x03\x62ic\x18\n \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x14H\x02\x88\x01\x01\x12#\n\rbilling_email\x18\x0b \x01(\tB\x0c\xbaH\tr\x04\x18x`\x01\xd8\x01\x01\x42\t\n\x07_tax_idB\x07\n\x05_ibanB\x06\n\x04_bic\"`\n\x19\x43reateLegalEntityResponse\x12\x43\n\x0clegal_entity\x18\x01 \x01(\x0b\x32-.throughline.customer_contract.v1.LegalEntity\"\xa8\x03\n\x18UpdateLegalEntityRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12!\n\x0flegal_entity_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x07version\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x17\n\x04name\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18x\x12\x1c\n\ttime_zone\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18<\x12=\n\x07\x61\x64\x64ress\x18\x06 \x01(\x0b\x32$.throughline.common.v1.PostalAddressB\x06\xbaH\x03\xc8\x01\x01\x12\x1e\n\x06tax_id\x18\x07 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x1eH\x00\x88\x01\x01\x12\x1d\n\x0cregistration\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x1c\n\x04iban\x18\t \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18*H\x01\x88\x01\x01\x12\x1b\n\x03\x62ic\x18\n \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x14H\x02\x88\x01\x01\x12#\n\rbilling_email\x18\x0b \x01(\tB\x0c\xbaH\tr\x04\x18x`\x01\xd8\x01\x01\x42\t\n\x07_tax_idB\x07\n\x05_ibanB\x06\n\x04_bic\"`\n\x19UpdateLegalEntityResponse\x12\x43\n\x0clegal_entity\x18\x01 \x01(\x0b\x32-.throughline.customer_contract.v1.LegalEntity\":\n\x15GetLegalEntityRequest\x12!\n\x0flegal_entity_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"]\n\x16GetLegalEntityResponse\x12\x43\n\x0clegal_entity\x18\x01 \x01(\x0b\x32-.throughline.customer_contract.v1.LegalEntity\"\x88\x01\n\x18ListLegalEntitiesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\x15\n\x04\x63ode\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x08\x12\x18\n\x07\x63ountry\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x02\"{\n\x19ListLegalEntitiesResponse\x12\x45\n\x0elegal_entities\x18\x01 \x03(\x0b\x32-.throughline.customer_contract.v1.LegalEntity\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xdd\x06\n\x12LegalEntityService\x12\xc8\x01\n\x11\x43reateLegalEntity\x12:.throughline.customer_contract.v1.CreateLegalEntityRequest\x1a;.throughline.customer_contract.v1.CreateLegalEntityResponse\":\x8a\x88\'\x19\n\x14legal_entities.write\x12\x01\x05\x82\xd3\xe4\x93\x02\x17\"\x12/v1/legal-entities:\x01*\x12\xda\x01\n\x11UpdateLegalEntity\x12:.throughline.customer_contract.v1.UpdateLegalEntityRequest\x1a;.throughline.customer_contract.v1.UpdateLegalEntityResponse\"L\x8a\x88\'\x19\n\x14legal_entities.write\x12\x01\x05\x82\xd3\xe4\x93\x02)2$/v1/legal-entities/{legal_entity_id}:\x01*\x12\xd2\x01\n\x0eGetLegalEntity\x12\x37.throughline.customer_contract.v1.GetLegalEntityRequest\x1a\x38.throughline.customer_contract.v1.GetLegalEntityResponse\"M\x8a\x88\'\x1d\n\x13legal_entities.read\x12\x06\x02\x03\x05\x06\x07\x08\x82\xd3\xe4\x93\x02&\x12$/v1/legal-entities/{legal_entity_id}\x12\xc9\x01\n\x11ListLegalEntities\x12:.throughline.customer_contract.v1.ListLegalEntitiesRequest\x1a;.throughline.customer_contract.v1.ListLegalEntitiesResponse\";\x8a\x88\'\x1d\n\x13legal_entities.read\x12\x06\x02\x03\x05\x06\x07\x08\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/legal-entitiesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n;throughline/customer_contract/v1/legal_entity_service.proto\x12 throughline.customer_contract.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a#throughline/common/v1/address.proto\x1a/throughline/customer_contract/v1/customer.proto\x1a\x33throughline/customer_contract/v1/legal_entity.proto\x1a$throughline/options/v1/options.proto\"\x92\x02\n\rEntityDetails\x12-\n\x0fholiday_country\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{2})?$\x12$\n\x13holiday_subdivision\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\n\x12(\n\x0cworking_days\x18\x03 \x03(\x05\x42\x12\xbaH\x0f\x92\x01\x0c\x10\x07\x18\x01\"\x06\x1a\x04\x18\x07(\x01\x12V\n\x11tax_registrations\x18\x04 \x03(\x0b\x32\x31.throughline.customer_contract.v1.TaxRegistrationB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12*\n\x17\x66iscal_year_start_month\x18\x05 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x0c(\x00\"\x89\x04\n\x18\x43reateLegalEntityRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12$\n\x04\x63ode\x18\x02 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^[A-Z0-9]{2,8}$\x12\x17\n\x04name\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18x\x12#\n\x08\x63urrency\x18\x04 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$\x12\x1c\n\ttime_zone\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18<\x12=\n\x07\x61\x64\x64ress\x18\x06 \x01(\x0b\x32$.throughline.common.v1.PostalAddressB\x06\xbaH\x03\xc8\x01\x01\x12\x1e\n\x06tax_id\x18\x07 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x1eH\x00\x88\x01\x01\x12\x1d\n\x0cregistration\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x1c\n\x04iban\x18\t \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18*H\x01\x88\x01\x01\x12\x1b\n\x03\x62ic\x18\n \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x14H\x02\x88\x01\x01\x12#\n\rbilling_email\x18\x0b \x01(\tB\x0c\xbaH\tr\x04\x18x`\x01\xd8\x01\x01\x12\x45\n\x07\x64\x65tails\x18\x0c \x01(\x0b\x32/.throughline.customer_contract.v1.EntityDetailsH\x03\x88\x01\x01\x42\t\n\x07_tax_idB\x07\n\x05_ibanB\x06\n\x04_bicB\n\n\x08_details\"`\n\x19\x43reateLegalEntityResponse\x12\x43\n\x0clegal_entity\x18\x01 \x01(\x0b\x32-.throughline.customer_contract.v1.LegalEntity\"\xfb\x03\n\x18UpdateLegalEntityRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12!\n\x0flegal_entity_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x07version\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x17\n\x04name\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18x\x12\x1c\n\ttime_zone\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18<\x12=\n\x07\x61\x64\x64ress\x18\x06 \x01(\x0b\x32$.throughline.common.v1.PostalAddressB\x06\xbaH\x03\xc8\x01\x01\x12\x1e\n\x06tax_id\x18\x07 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x1eH\x00\x88\x01\x01\x12\x1d\n\x0cregistration\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x1c\n\x04iban\x18\t \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18*H\x01\x88\x01\x01\x12\x1b\n\x03\x62ic\x18\n \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x14H\x02\x88\x01\x01\x12#\n\rbilling_email\x18\x0b \x01(\tB\x0c\xbaH\tr\x04\x18x`\x01\xd8\x01\x01\x12\x45\n\x07\x64\x65tails\x18\x0c \x01(\x0b\x32/.throughline.customer_contract.v1.EntityDetailsH\x03\x88\x01\x01\x42\t\n\x07_tax_idB\x07\n\x05_ibanB\x06\n\x04_bicB\n\n\x08_details\"`\n\x19UpdateLegalEntityResponse\x12\x43\n\x0clegal_entity\x18\x01 \x01(\x0b\x32-.throughline.customer_contract.v1.LegalEntity\":\n\x15GetLegalEntityRequest\x12!\n\x0flegal_entity_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"]\n\x16GetLegalEntityResponse\x12\x43\n\x0clegal_entity\x18\x01 \x01(\x0b\x32-.throughline.customer_contract.v1.LegalEntity\"\x88\x01\n\x18ListLegalEntitiesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\x15\n\x04\x63ode\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x08\x12\x18\n\x07\x63ountry\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x02\"{\n\x19ListLegalEntitiesResponse\x12\x45\n\x0elegal_entities\x18\x01 \x03(\x0b\x32-.throughline.customer_contract.v1.LegalEntity\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc2\x01\n\x12\x43losePeriodRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12!\n\x0flegal_entity_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x07version\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x35\n\x0e\x63losed_through\x18\x04 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^(\\d{4}-\\d{2}-\\d{2})?$\x12\x18\n\x06reason\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"Z\n\x13\x43losePeriodResponse\x12\x43\n\x0clegal_entity\x18\x01 \x01(\x0b\x32-.throughline.customer_contract.v1.LegalEntity\"\x8f\x01\n\x12GetCalendarRequest\x12!\n\x0flegal_entity_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12+\n\x07\x66rom_on\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^\\d{4}-\\d{2}-\\d{2}$\x12)\n\x05to_on\x18\x03 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^\\d{4}-\\d{2}-\\d{2}$\";\n\x0b\x43\x61lendarDay\x12\n\n\x02on\x18\x01 \x01(\t\x12\x0f\n\x07working\x18\x02 \x01(\x08\x12\x0f\n\x07holiday\x18\x03 \x01(\t\"h\n\x13GetCalendarResponse\x12;\n\x04\x64\x61ys\x18\x01 \x03(\x0b\x32-.throughline.customer_contract.v1.CalendarDay\x12\x14\n\x0cworking_days\x18\x02 \x01(\x05\x32\xcc\n\n\x12LegalEntityService\x12\xdc\x01\n\x11\x43reateLegalEntity\x12:.throughline.customer_contract.v1.CreateLegalEntityRequest\x1a;.throughline.customer_contract.v1.CreateLegalEntityResponse\"N\x8a\x88\'\x19\n\x14legal_entities.write\x12\x01\x05\x9a\x88\'\x10\n\x0clegal_entity\x10\x01\x82\xd3\xe4\x93\x02\x17\"\x12/v1/legal-entities:\x01*\x12\xee\x01\n\x11UpdateLegalEntity\x12:.throughline.customer_contract.v1.UpdateLegalEntityRequest\x1a;.throughline.customer_contract.v1.UpdateLegalEntityResponse\"`\x8a\x88\'\x19\n\x14legal_entities.write\x12\x01\x05\x9a\x88\'\x10\n\x0clegal_entity\x10\x02\x82\xd3\xe4\x93\x02)2$/v1/legal-entities/{legal_entity_id}:\x01*\x12\xee\x01\n\x0b\x43losePeriod\x12\x34.throughline.customer_contract.v1.ClosePeriodRequest\x1a\x35.throughline.customer_contract.v1.ClosePeriodResponse\"r\x8a\x88\'\x19\n\x14legal_entities.write\x12\x01\x05\x9a\x88\'\x15\n\x11\x61\x63\x63ounting_period\x10\x04\x82\xd3\xe4\x93\x02\x36\"1/v1/legal-entities/{legal_entity_id}:close-period:\x01*\x12\xd3\x01\n\x0bGetCalendar\x12\x34.throughline.customer_contract.v1.GetCalendarRequest\x1a\x35.throughline.customer_contract.v1.GetCalendarResponse\"W\x8a\x88\'\x1e\n\x13legal_entities.read\x12\x07\x02\x03\x04\x05\x06\x07\x08\x82\xd3\xe4\x93\x02/\x12-/v1/legal-entities/{legal_entity_id}/calendar\x12\xd2\x01\n\x0eGetLegalEntity\x12\x37.throughline.customer_contract.v1.GetLegalEntityRequest\x1a\x38.throughline.customer_contract.v1.GetLegalEntityResponse\"M\x8a\x88\'\x1d\n\x13legal_entities.read\x12\x06\x02\x03\x05\x06\x07\x08\x82\xd3\xe4\x93\x02&\x12$/v1/legal-entities/{legal_entity_id}\x12\xc9\x01\n\x11ListLegalEntities\x12:.throughline.customer_contract.v1.ListLegalEntitiesRequest\x1a;.throughline.customer_contract.v1.ListLegalEntitiesResponse\";\x8a\x88\'\x1d\n\x13legal_entities.read\x12\x06\x02\x03\x05\x06\x07\x08\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/legal-entitiesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'throughline.customer_contract.v1.legal_entity_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_ENTITYDETAILS'].fields_by_name['holiday_country']._loaded_options = None
+  _globals['_ENTITYDETAILS'].fields_by_name['holiday_country']._serialized_options = b'\272H\021r\0172\r^([A-Z]{2})?$'
+  _globals['_ENTITYDETAILS'].fields_by_name['holiday_subdivision']._loaded_options = None
+  _globals['_ENTITYDETAILS'].fields_by_name['holiday_subdivision']._serialized_options = b'\272H\004r\002\030\n'
+  _globals['_ENTITYDETAILS'].fields_by_name['working_days']._loaded_options = None
+  _globals['_ENTITYDETAILS'].fields_by_name['working_days']._serialized_options = b'\272H\017\222\001\014\020\007\030\001\"\006\032\004\030\007(\001'
+  _globals['_ENTITYDETAILS'].fields_by_name['tax_registrations']._loaded_options = None
+  _globals['_ENTITYDETAILS'].fields_by_name['tax_registrations']._serialized_options = b'\272H\005\222\001\002\0202'
+  _globals['_ENTITYDETAILS'].fields_by_name['fiscal_year_start_month']._loaded_options = None
+  _globals['_ENTITYDETAILS'].fields_by_name['fiscal_year_start_month']._serialized_options = b'\272H\006\032\004\030\014(\000'
   _globals['_CREATELEGALENTITYREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_CREATELEGALENTITYREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
   _globals['_CREATELEGALENTITYREQUEST'].fields_by_name['code']._loaded_options = None
@@ -90,30 +101,62 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTLEGALENTITIESREQUEST'].fields_by_name['code']._serialized_options = b'\272H\004r\002\030\010'
   _globals['_LISTLEGALENTITIESREQUEST'].fields_by_name['country']._loaded_options = None
   _globals['_LISTLEGALENTITIESREQUEST'].fields_by_name['country']._serialized_options = b'\272H\004r\002\030\002'
+  _globals['_CLOSEPERIODREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CLOSEPERIODREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
+  _globals['_CLOSEPERIODREQUEST'].fields_by_name['legal_entity_id']._loaded_options = None
+  _globals['_CLOSEPERIODREQUEST'].fields_by_name['legal_entity_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_CLOSEPERIODREQUEST'].fields_by_name['version']._loaded_options = None
+  _globals['_CLOSEPERIODREQUEST'].fields_by_name['version']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_CLOSEPERIODREQUEST'].fields_by_name['closed_through']._loaded_options = None
+  _globals['_CLOSEPERIODREQUEST'].fields_by_name['closed_through']._serialized_options = b'\272H\032r\0302\026^(\\d{4}-\\d{2}-\\d{2})?$'
+  _globals['_CLOSEPERIODREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_CLOSEPERIODREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\005r\003\030\364\003'
+  _globals['_GETCALENDARREQUEST'].fields_by_name['legal_entity_id']._loaded_options = None
+  _globals['_GETCALENDARREQUEST'].fields_by_name['legal_entity_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_GETCALENDARREQUEST'].fields_by_name['from_on']._loaded_options = None
+  _globals['_GETCALENDARREQUEST'].fields_by_name['from_on']._serialized_options = b'\272H\027r\0252\023^\\d{4}-\\d{2}-\\d{2}$'
+  _globals['_GETCALENDARREQUEST'].fields_by_name['to_on']._loaded_options = None
+  _globals['_GETCALENDARREQUEST'].fields_by_name['to_on']._serialized_options = b'\272H\027r\0252\023^\\d{4}-\\d{2}-\\d{2}$'
   _globals['_LEGALENTITYSERVICE'].methods_by_name['CreateLegalEntity']._loaded_options = None
-  _globals['_LEGALENTITYSERVICE'].methods_by_name['CreateLegalEntity']._serialized_options = b'\212\210\'\031\n\024legal_entities.write\022\001\005\202\323\344\223\002\027\"\022/v1/legal-entities:\001*'
+  _globals['_LEGALENTITYSERVICE'].methods_by_name['CreateLegalEntity']._serialized_options = b'\212\210\'\031\n\024legal_entities.write\022\001\005\232\210\'\020\n\014legal_entity\020\001\202\323\344\223\002\027\"\022/v1/legal-entities:\001*'
   _globals['_LEGALENTITYSERVICE'].methods_by_name['UpdateLegalEntity']._loaded_options = None
-  _globals['_LEGALENTITYSERVICE'].methods_by_name['UpdateLegalEntity']._serialized_options = b'\212\210\'\031\n\024legal_entities.write\022\001\005\202\323\344\223\002)2$/v1/legal-entities/{legal_entity_id}:\001*'
+  _globals['_LEGALENTITYSERVICE'].methods_by_name['UpdateLegalEntity']._serialized_options = b'\212\210\'\031\n\024legal_entities.write\022\001\005\232\210\'\020\n\014legal_entity\020\002\202\323\344\223\002)2$/v1/legal-entities/{legal_entity_id}:\001*'
+  _globals['_LEGALENTITYSERVICE'].methods_by_name['ClosePeriod']._loaded_options = None
+  _globals['_LEGALENTITYSERVICE'].methods_by_name['ClosePeriod']._serialized_options = b'\212\210\'\031\n\024legal_entities.write\022\001\005\232\210\'\025\n\021accounting_period\020\004\202\323\344\223\0026\"1/v1/legal-entities/{legal_entity_id}:close-period:\001*'
+  _globals['_LEGALENTITYSERVICE'].methods_by_name['GetCalendar']._loaded_options = None
+  _globals['_LEGALENTITYSERVICE'].methods_by_name['GetCalendar']._serialized_options = b'\212\210\'\036\n\023legal_entities.read\022\007\002\003\004\005\006\007\010\202\323\344\223\002/\022-/v1/legal-entities/{legal_entity_id}/calendar'
   _globals['_LEGALENTITYSERVICE'].methods_by_name['GetLegalEntity']._loaded_options = None
   _globals['_LEGALENTITYSERVICE'].methods_by_name['GetLegalEntity']._serialized_options = b'\212\210\'\035\n\023legal_entities.read\022\006\002\003\005\006\007\010\202\323\344\223\002&\022$/v1/legal-entities/{legal_entity_id}'
   _globals['_LEGALENTITYSERVICE'].methods_by_name['ListLegalEntities']._loaded_options = None
   _globals['_LEGALENTITYSERVICE'].methods_by_name['ListLegalEntities']._serialized_options = b'\212\210\'\035\n\023legal_entities.read\022\006\002\003\005\006\007\010\202\323\344\223\002\024\022\022/v1/legal-entities'
-  _globals['_CREATELEGALENTITYREQUEST']._serialized_start=285
-  _globals['_CREATELEGALENTITYREQUEST']._serialized_end=723
-  _globals['_CREATELEGALENTITYRESPONSE']._serialized_start=725
-  _globals['_CREATELEGALENTITYRESPONSE']._serialized_end=821
-  _globals['_UPDATELEGALENTITYREQUEST']._serialized_start=824
-  _globals['_UPDATELEGALENTITYREQUEST']._serialized_end=1248
-  _globals['_UPDATELEGALENTITYRESPONSE']._serialized_start=1250
-  _globals['_UPDATELEGALENTITYRESPONSE']._serialized_end=1346
-  _globals['_GETLEGALENTITYREQUEST']._serialized_start=1348
-  _globals['_GETLEGALENTITYREQUEST']._serialized_end=1406
-  _globals['_GETLEGALENTITYRESPONSE']._serialized_start=1408
-  _globals['_GETLEGALENTITYRESPONSE']._serialized_end=1501
-  _globals['_LISTLEGALENTITIESREQUEST']._serialized_start=1504
-  _globals['_LISTLEGALENTITIESREQUEST']._serialized_end=1640
-  _globals['_LISTLEGALENTITIESRESPONSE']._serialized_start=1642
-  _globals['_LISTLEGALENTITIESRESPONSE']._serialized_end=1765
-  _globals['_LEGALENTITYSERVICE']._serialized_start=1768
-  _globals['_LEGALENTITYSERVICE']._serialized_end=2629
+  _globals['_ENTITYDETAILS']._serialized_start=334
+  _globals['_ENTITYDETAILS']._serialized_end=608
+  _globals['_CREATELEGALENTITYREQUEST']._serialized_start=611
+  _globals['_CREATELEGALENTITYREQUEST']._serialized_end=1132
+  _globals['_CREATELEGALENTITYRESPONSE']._serialized_start=1134
+  _globals['_CREATELEGALENTITYRESPONSE']._serialized_end=1230
+  _globals['_UPDATELEGALENTITYREQUEST']._serialized_start=1233
+  _globals['_UPDATELEGALENTITYREQUEST']._serialized_end=1740
+  _globals['_UPDATELEGALENTITYRESPONSE']._serialized_start=1742
+  _globals['_UPDATELEGALENTITYRESPONSE']._serialized_end=1838
+  _globals['_GETLEGALENTITYREQUEST']._serialized_start=1840
+  _globals['_GETLEGALENTITYREQUEST']._serialized_end=1898
+  _globals['_GETLEGALENTITYRESPONSE']._serialized_start=1900
+  _globals['_GETLEGALENTITYRESPONSE']._serialized_end=1993
+  _globals['_LISTLEGALENTITIESREQUEST']._serialized_start=1996
+  _globals['_LISTLEGALENTITIESREQUEST']._serialized_end=2132
+  _globals['_LISTLEGALENTITIESRESPONSE']._serialized_start=2134
+  _globals['_LISTLEGALENTITIESRESPONSE']._serialized_end=2257
+  _globals['_CLOSEPERIODREQUEST']._serialized_start=2260
+  _globals['_CLOSEPERIODREQUEST']._serialized_end=2454
+  _globals['_CLOSEPERIODRESPONSE']._serialized_start=2456
+  _globals['_CLOSEPERIODRESPONSE']._serialized_end=2546
+  _globals['_GETCALENDARREQUEST']._serialized_start=2549
+  _globals['_GETCALENDARREQUEST']._serialized_end=2692
+  _globals['_CALENDARDAY']._serialized_start=2694
+  _globals['_CALENDARDAY']._serialized_end=2753
+  _globals['_GETCALENDARRESPONSE']._serialized_start=2755
+  _globals['_GETCALENDARRESPONSE']._serialized_end=2859
+  _globals['_LEGALENTITYSERVICE']._serialized_start=2862
+  _globals['_LEGALENTITYSERVICE']._serialized_end=4218
 # @@protoc_insertion_point(module_scope)

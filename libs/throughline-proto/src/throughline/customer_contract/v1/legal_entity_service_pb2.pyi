@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from throughline.common.v1 import address_pb2 as _address_pb2
+from throughline.customer_contract.v1 import customer_pb2 as _customer_pb2
 from throughline.customer_contract.v1 import legal_entity_pb2 as _legal_entity_pb2
 import builtins as _builtins
 import sys
@@ -19,6 +20,48 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+@_typing.final
+class EntityDetails(_message.Message):
+    """What a legal entity has besides what documents print: replaced as a whole."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLIDAY_COUNTRY_FIELD_NUMBER: _builtins.int
+    HOLIDAY_SUBDIVISION_FIELD_NUMBER: _builtins.int
+    WORKING_DAYS_FIELD_NUMBER: _builtins.int
+    TAX_REGISTRATIONS_FIELD_NUMBER: _builtins.int
+    FISCAL_YEAR_START_MONTH_FIELD_NUMBER: _builtins.int
+    holiday_country: _builtins.str
+    """ISO 3166-1 alpha-2 code of the country whose public holidays it keeps; empty = the address's."""
+    holiday_subdivision: _builtins.str
+    """State or province whose holidays it keeps besides: `BY`; empty = only those of the whole country."""
+    fiscal_year_start_month: _builtins.int
+    """Month the fiscal year starts with, 1 to 12; 0 = January."""
+    @_builtins.property
+    def working_days(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Working days, 1 = Monday to 7 = Sunday; empty = Monday to Friday."""
+
+    @_builtins.property
+    def tax_registrations(self) -> _containers.RepeatedCompositeFieldContainer[_customer_pb2.TaxRegistration]:
+        """Registrations besides `tax_id`, one for each country and region; `status` is set by the check and not read."""
+
+    def __init__(
+        self,
+        *,
+        holiday_country: _builtins.str = ...,
+        holiday_subdivision: _builtins.str = ...,
+        working_days: _abc.Iterable[_builtins.int] | None = ...,
+        tax_registrations: _abc.Iterable[_customer_pb2.TaxRegistration] | None = ...,
+        fiscal_year_start_month: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fiscal_year_start_month", b"fiscal_year_start_month", "holiday_country", b"holiday_country", "holiday_subdivision", b"holiday_subdivision", "tax_registrations", b"tax_registrations", "working_days", b"working_days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EntityDetails: _TypeAlias = EntityDetails  # noqa: Y015
 
 @_typing.final
 class CreateLegalEntityRequest(_message.Message):
@@ -37,6 +80,7 @@ class CreateLegalEntityRequest(_message.Message):
     IBAN_FIELD_NUMBER: _builtins.int
     BIC_FIELD_NUMBER: _builtins.int
     BILLING_EMAIL_FIELD_NUMBER: _builtins.int
+    DETAILS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Idempotency key."""
     code: _builtins.str
@@ -61,6 +105,10 @@ class CreateLegalEntityRequest(_message.Message):
     def address(self) -> _address_pb2.PostalAddress:
         """Registered address."""
 
+    @_builtins.property
+    def details(self) -> Global___EntityDetails:
+        """Calendar, further registrations, fiscal year; absent = none of them."""
+
     def __init__(
         self,
         *,
@@ -75,19 +123,24 @@ class CreateLegalEntityRequest(_message.Message):
         iban: _builtins.str | None = ...,
         bic: _builtins.str | None = ...,
         billing_email: _builtins.str = ...,
+        details: Global___EntityDetails | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_bic", b"_bic", "_iban", b"_iban", "_tax_id", b"_tax_id", "address", b"address", "bic", b"bic", "iban", b"iban", "tax_id", b"tax_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bic", b"_bic", "_details", b"_details", "_iban", b"_iban", "_tax_id", b"_tax_id", "address", b"address", "bic", b"bic", "details", b"details", "iban", b"iban", "tax_id", b"tax_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bic", b"_bic", "_iban", b"_iban", "_tax_id", b"_tax_id", "address", b"address", "bic", b"bic", "billing_email", b"billing_email", "code", b"code", "currency", b"currency", "iban", b"iban", "name", b"name", "registration", b"registration", "request_id", b"request_id", "tax_id", b"tax_id", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bic", b"_bic", "_details", b"_details", "_iban", b"_iban", "_tax_id", b"_tax_id", "address", b"address", "bic", b"bic", "billing_email", b"billing_email", "code", b"code", "currency", b"currency", "details", b"details", "iban", b"iban", "name", b"name", "registration", b"registration", "request_id", b"request_id", "tax_id", b"tax_id", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__bic: _TypeAlias = _typing.Literal["bic"]  # noqa: Y015
     _WhichOneofArgType__bic: _TypeAlias = _typing.Literal["_bic", b"_bic"]  # noqa: Y015
+    _WhichOneofReturnType__details: _TypeAlias = _typing.Literal["details"]  # noqa: Y015
+    _WhichOneofArgType__details: _TypeAlias = _typing.Literal["_details", b"_details"]  # noqa: Y015
     _WhichOneofReturnType__iban: _TypeAlias = _typing.Literal["iban"]  # noqa: Y015
     _WhichOneofArgType__iban: _TypeAlias = _typing.Literal["_iban", b"_iban"]  # noqa: Y015
     _WhichOneofReturnType__tax_id: _TypeAlias = _typing.Literal["tax_id"]  # noqa: Y015
     _WhichOneofArgType__tax_id: _TypeAlias = _typing.Literal["_tax_id", b"_tax_id"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__bic) -> _WhichOneofReturnType__bic | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__details) -> _WhichOneofReturnType__details | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__iban) -> _WhichOneofReturnType__iban | None: ...
     @_typing.overload
@@ -134,6 +187,7 @@ class UpdateLegalEntityRequest(_message.Message):
     IBAN_FIELD_NUMBER: _builtins.int
     BIC_FIELD_NUMBER: _builtins.int
     BILLING_EMAIL_FIELD_NUMBER: _builtins.int
+    DETAILS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Idempotency key."""
     legal_entity_id: _builtins.str
@@ -158,6 +212,10 @@ class UpdateLegalEntityRequest(_message.Message):
     def address(self) -> _address_pb2.PostalAddress:
         """Registered address."""
 
+    @_builtins.property
+    def details(self) -> Global___EntityDetails:
+        """Calendar, further registrations, fiscal year; absent = they stay as they are."""
+
     def __init__(
         self,
         *,
@@ -172,19 +230,24 @@ class UpdateLegalEntityRequest(_message.Message):
         iban: _builtins.str | None = ...,
         bic: _builtins.str | None = ...,
         billing_email: _builtins.str = ...,
+        details: Global___EntityDetails | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_bic", b"_bic", "_iban", b"_iban", "_tax_id", b"_tax_id", "address", b"address", "bic", b"bic", "iban", b"iban", "tax_id", b"tax_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bic", b"_bic", "_details", b"_details", "_iban", b"_iban", "_tax_id", b"_tax_id", "address", b"address", "bic", b"bic", "details", b"details", "iban", b"iban", "tax_id", b"tax_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bic", b"_bic", "_iban", b"_iban", "_tax_id", b"_tax_id", "address", b"address", "bic", b"bic", "billing_email", b"billing_email", "iban", b"iban", "legal_entity_id", b"legal_entity_id", "name", b"name", "registration", b"registration", "request_id", b"request_id", "tax_id", b"tax_id", "time_zone", b"time_zone", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bic", b"_bic", "_details", b"_details", "_iban", b"_iban", "_tax_id", b"_tax_id", "address", b"address", "bic", b"bic", "billing_email", b"billing_email", "details", b"details", "iban", b"iban", "legal_entity_id", b"legal_entity_id", "name", b"name", "registration", b"registration", "request_id", b"request_id", "tax_id", b"tax_id", "time_zone", b"time_zone", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__bic: _TypeAlias = _typing.Literal["bic"]  # noqa: Y015
     _WhichOneofArgType__bic: _TypeAlias = _typing.Literal["_bic", b"_bic"]  # noqa: Y015
+    _WhichOneofReturnType__details: _TypeAlias = _typing.Literal["details"]  # noqa: Y015
+    _WhichOneofArgType__details: _TypeAlias = _typing.Literal["_details", b"_details"]  # noqa: Y015
     _WhichOneofReturnType__iban: _TypeAlias = _typing.Literal["iban"]  # noqa: Y015
     _WhichOneofArgType__iban: _TypeAlias = _typing.Literal["_iban", b"_iban"]  # noqa: Y015
     _WhichOneofReturnType__tax_id: _TypeAlias = _typing.Literal["tax_id"]  # noqa: Y015
     _WhichOneofArgType__tax_id: _TypeAlias = _typing.Literal["_tax_id", b"_tax_id"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__bic) -> _WhichOneofReturnType__bic | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__details) -> _WhichOneofReturnType__details | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__iban) -> _WhichOneofReturnType__iban | None: ...
     @_typing.overload
@@ -317,3 +380,149 @@ class ListLegalEntitiesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListLegalEntitiesResponse: _TypeAlias = ListLegalEntitiesResponse  # noqa: Y015
+
+@_typing.final
+class ClosePeriodRequest(_message.Message):
+    """Up to which day accounting is closed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    CLOSED_THROUGH_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key."""
+    legal_entity_id: _builtins.str
+    """UUID."""
+    version: _builtins.int
+    """Version the change was made on; 0 = whatever is stored."""
+    closed_through: _builtins.str
+    """Last closed day, ISO 8601, in the entity's time zone; empty opens everything again."""
+    reason: _builtins.str
+    """Why; needed to open what was closed."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        legal_entity_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        closed_through: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed_through", b"closed_through", "legal_entity_id", b"legal_entity_id", "reason", b"reason", "request_id", b"request_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClosePeriodRequest: _TypeAlias = ClosePeriodRequest  # noqa: Y015
+
+@_typing.final
+class ClosePeriodResponse(_message.Message):
+    """The legal entity after the change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEGAL_ENTITY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def legal_entity(self) -> _legal_entity_pb2.LegalEntity: ...
+    def __init__(
+        self,
+        *,
+        legal_entity: _legal_entity_pb2.LegalEntity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["legal_entity", b"legal_entity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["legal_entity", b"legal_entity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClosePeriodResponse: _TypeAlias = ClosePeriodResponse  # noqa: Y015
+
+@_typing.final
+class GetCalendarRequest(_message.Message):
+    """Which days of which calendar."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
+    FROM_ON_FIELD_NUMBER: _builtins.int
+    TO_ON_FIELD_NUMBER: _builtins.int
+    legal_entity_id: _builtins.str
+    """UUID."""
+    from_on: _builtins.str
+    """First day, ISO 8601."""
+    to_on: _builtins.str
+    """First day no longer asked for, ISO 8601; at most 400 days later."""
+    def __init__(
+        self,
+        *,
+        legal_entity_id: _builtins.str = ...,
+        from_on: _builtins.str = ...,
+        to_on: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_on", b"from_on", "legal_entity_id", b"legal_entity_id", "to_on", b"to_on"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCalendarRequest: _TypeAlias = GetCalendarRequest  # noqa: Y015
+
+@_typing.final
+class CalendarDay(_message.Message):
+    """One day of a calendar."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ON_FIELD_NUMBER: _builtins.int
+    WORKING_FIELD_NUMBER: _builtins.int
+    HOLIDAY_FIELD_NUMBER: _builtins.int
+    on: _builtins.str
+    """ISO 8601."""
+    working: _builtins.bool
+    """Whether people work on it."""
+    holiday: _builtins.str
+    """Name of the public holiday in the country's language; empty on any other day."""
+    def __init__(
+        self,
+        *,
+        on: _builtins.str = ...,
+        working: _builtins.bool = ...,
+        holiday: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holiday", b"holiday", "on", b"on", "working", b"working"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CalendarDay: _TypeAlias = CalendarDay  # noqa: Y015
+
+@_typing.final
+class GetCalendarResponse(_message.Message):
+    """The days asked for, in order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAYS_FIELD_NUMBER: _builtins.int
+    WORKING_DAYS_FIELD_NUMBER: _builtins.int
+    working_days: _builtins.int
+    """How many of them are working days."""
+    @_builtins.property
+    def days(self) -> _containers.RepeatedCompositeFieldContainer[Global___CalendarDay]: ...
+    def __init__(
+        self,
+        *,
+        days: _abc.Iterable[Global___CalendarDay] | None = ...,
+        working_days: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "working_days", b"working_days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCalendarResponse: _TypeAlias = GetCalendarResponse  # noqa: Y015

@@ -45,6 +45,16 @@ class LegalEntityServiceStub:
                 request_serializer=throughline_dot_customer__contract_dot_v1_dot_legal__entity__service__pb2.UpdateLegalEntityRequest.SerializeToString,
                 response_deserializer=throughline_dot_customer__contract_dot_v1_dot_legal__entity__service__pb2.UpdateLegalEntityResponse.FromString,
                 _registered_method=True)
+        self.ClosePeriod = channel.unary_unary(
+                '/throughline.customer_contract.v1.LegalEntityService/ClosePeriod',
+                request_serializer=throughline_dot_customer__contract_dot_v1_dot_legal__entity__service__pb2.ClosePeriodRequest.SerializeToString,
+                response_deserializer=throughline_dot_customer__contract_dot_v1_dot_legal__entity__service__pb2.ClosePeriodResponse.FromString,
+                _registered_method=True)
+        self.GetCalendar = channel.unary_unary(
+                '/throughline.customer_contract.v1.LegalEntityService/GetCalendar',
+                request_serializer=throughline_dot_customer__contract_dot_v1_dot_legal__entity__service__pb2.GetCalendarRequest.SerializeToString,
+                response_deserializer=throughline_dot_customer__contract_dot_v1_dot_legal__entity__service__pb2.GetCalendarResponse.FromString,
+                _registered_method=True)
         self.GetLegalEntity = channel.unary_unary(
                 '/throughline.customer_contract.v1.LegalEntityService/GetLegalEntity',
                 request_serializer=throughline_dot_customer__contract_dot_v1_dot_legal__entity__service__pb2.GetLegalEntityRequest.SerializeToString,
@@ -64,7 +74,7 @@ class LegalEntityServiceServicer:
     def CreateLegalEntity(self, request, context):
         """Record a company of the firm. Publishes LegalEntityRecorded. Safe to retry with the same request_id.
         Refuses: legal_entity.code_taken, legal_entity.time_zone_unknown, legal_entity.tax_id_invalid, legal_entity.iban_invalid,
-        address.region_missing, money.unknown_currency.
+        legal_entity.calendar_unknown, tax_registration.repeated, tax_registration.incomplete, address.region_missing, money.unknown_currency.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -74,14 +84,32 @@ class LegalEntityServiceServicer:
         """Replace what may be edited; the code and the currency of the books stay. Publishes LegalEntityRecorded, unless nothing
         changes. Safe to retry with the same request_id.
         Refuses: legal_entity.not_found, legal_entity.time_zone_unknown, legal_entity.tax_id_invalid, legal_entity.iban_invalid,
-        address.region_missing, request.stale_version, caller.entity_forbidden.
+        legal_entity.calendar_unknown, tax_registration.repeated, tax_registration.incomplete, address.region_missing, request.stale_version, caller.entity_forbidden.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ClosePeriod(self, request, context):
+        """Close accounting up to and including a day, or move that day: from then on no change order takes effect in the closed time. Moving it back
+        needs a reason; who moved it, when and why stays on record. Publishes LegalEntityRecorded, unless nothing changes. Safe to retry with the
+        same request_id.
+        Refuses: legal_entity.not_found, legal_entity.period_not_over, legal_entity.reason_missing, request.stale_version, caller.entity_forbidden.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCalendar(self, request, context):
+        """Return the days of a period with their holidays, as the company's calendar has them. Refuses: legal_entity.not_found,
+        legal_entity.period_invalid.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetLegalEntity(self, request, context):
-        """Return one company. Refuses: legal_entity.not_found, caller.entity_forbidden.
+        """Return one company. Refuses: legal_entity.not_found.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -106,6 +134,16 @@ def add_LegalEntityServiceServicer_to_server(servicer, server):
                     servicer.UpdateLegalEntity,
                     request_deserializer=throughline_dot_customer__contract_dot_v1_dot_legal__entity__service__pb2.UpdateLegalEntityRequest.FromString,
                     response_serializer=throughline_dot_customer__contract_dot_v1_dot_legal__entity__service__pb2.UpdateLegalEntityResponse.SerializeToString,
+            ),
+            'ClosePeriod': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClosePeriod,
+                    request_deserializer=throughline_dot_customer__contract_dot_v1_dot_legal__entity__service__pb2.ClosePeriodRequest.FromString,
+                    response_serializer=throughline_dot_customer__contract_dot_v1_dot_legal__entity__service__pb2.ClosePeriodResponse.SerializeToString,
+            ),
+            'GetCalendar': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCalendar,
+                    request_deserializer=throughline_dot_customer__contract_dot_v1_dot_legal__entity__service__pb2.GetCalendarRequest.FromString,
+                    response_serializer=throughline_dot_customer__contract_dot_v1_dot_legal__entity__service__pb2.GetCalendarResponse.SerializeToString,
             ),
             'GetLegalEntity': grpc.unary_unary_rpc_method_handler(
                     servicer.GetLegalEntity,
@@ -173,6 +211,60 @@ class LegalEntityService:
             '/throughline.customer_contract.v1.LegalEntityService/UpdateLegalEntity',
             throughline_dot_customer__contract_dot_v1_dot_legal__entity__service__pb2.UpdateLegalEntityRequest.SerializeToString,
             throughline_dot_customer__contract_dot_v1_dot_legal__entity__service__pb2.UpdateLegalEntityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClosePeriod(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.customer_contract.v1.LegalEntityService/ClosePeriod',
+            throughline_dot_customer__contract_dot_v1_dot_legal__entity__service__pb2.ClosePeriodRequest.SerializeToString,
+            throughline_dot_customer__contract_dot_v1_dot_legal__entity__service__pb2.ClosePeriodResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCalendar(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.customer_contract.v1.LegalEntityService/GetCalendar',
+            throughline_dot_customer__contract_dot_v1_dot_legal__entity__service__pb2.GetCalendarRequest.SerializeToString,
+            throughline_dot_customer__contract_dot_v1_dot_legal__entity__service__pb2.GetCalendarResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,16 +36,26 @@ class LegalEntityServiceStub:
     CreateLegalEntity: _grpc.UnaryUnaryMultiCallable[_legal_entity_service_pb2.CreateLegalEntityRequest, _legal_entity_service_pb2.CreateLegalEntityResponse]
     """Record a company of the firm. Publishes LegalEntityRecorded. Safe to retry with the same request_id.
     Refuses: legal_entity.code_taken, legal_entity.time_zone_unknown, legal_entity.tax_id_invalid, legal_entity.iban_invalid,
-    address.region_missing, money.unknown_currency.
+    legal_entity.calendar_unknown, tax_registration.repeated, tax_registration.incomplete, address.region_missing, money.unknown_currency.
     """
     UpdateLegalEntity: _grpc.UnaryUnaryMultiCallable[_legal_entity_service_pb2.UpdateLegalEntityRequest, _legal_entity_service_pb2.UpdateLegalEntityResponse]
     """Replace what may be edited; the code and the currency of the books stay. Publishes LegalEntityRecorded, unless nothing
     changes. Safe to retry with the same request_id.
     Refuses: legal_entity.not_found, legal_entity.time_zone_unknown, legal_entity.tax_id_invalid, legal_entity.iban_invalid,
-    address.region_missing, request.stale_version, caller.entity_forbidden.
+    legal_entity.calendar_unknown, tax_registration.repeated, tax_registration.incomplete, address.region_missing, request.stale_version, caller.entity_forbidden.
+    """
+    ClosePeriod: _grpc.UnaryUnaryMultiCallable[_legal_entity_service_pb2.ClosePeriodRequest, _legal_entity_service_pb2.ClosePeriodResponse]
+    """Close accounting up to and including a day, or move that day: from then on no change order takes effect in the closed time. Moving it back
+    needs a reason; who moved it, when and why stays on record. Publishes LegalEntityRecorded, unless nothing changes. Safe to retry with the
+    same request_id.
+    Refuses: legal_entity.not_found, legal_entity.period_not_over, legal_entity.reason_missing, request.stale_version, caller.entity_forbidden.
+    """
+    GetCalendar: _grpc.UnaryUnaryMultiCallable[_legal_entity_service_pb2.GetCalendarRequest, _legal_entity_service_pb2.GetCalendarResponse]
+    """Return the days of a period with their holidays, as the company's calendar has them. Refuses: legal_entity.not_found,
+    legal_entity.period_invalid.
     """
     GetLegalEntity: _grpc.UnaryUnaryMultiCallable[_legal_entity_service_pb2.GetLegalEntityRequest, _legal_entity_service_pb2.GetLegalEntityResponse]
-    """Return one company. Refuses: legal_entity.not_found, caller.entity_forbidden."""
+    """Return one company. Refuses: legal_entity.not_found."""
     ListLegalEntities: _grpc.UnaryUnaryMultiCallable[_legal_entity_service_pb2.ListLegalEntitiesRequest, _legal_entity_service_pb2.ListLegalEntitiesResponse]
     """List companies by id, limited to those the caller may see. Refuses: request.invalid_field."""
 
@@ -57,16 +67,26 @@ class LegalEntityServiceAsyncStub(LegalEntityServiceStub):
     CreateLegalEntity: _aio.UnaryUnaryMultiCallable[_legal_entity_service_pb2.CreateLegalEntityRequest, _legal_entity_service_pb2.CreateLegalEntityResponse]  # type: ignore[assignment]
     """Record a company of the firm. Publishes LegalEntityRecorded. Safe to retry with the same request_id.
     Refuses: legal_entity.code_taken, legal_entity.time_zone_unknown, legal_entity.tax_id_invalid, legal_entity.iban_invalid,
-    address.region_missing, money.unknown_currency.
+    legal_entity.calendar_unknown, tax_registration.repeated, tax_registration.incomplete, address.region_missing, money.unknown_currency.
     """
     UpdateLegalEntity: _aio.UnaryUnaryMultiCallable[_legal_entity_service_pb2.UpdateLegalEntityRequest, _legal_entity_service_pb2.UpdateLegalEntityResponse]  # type: ignore[assignment]
     """Replace what may be edited; the code and the currency of the books stay. Publishes LegalEntityRecorded, unless nothing
     changes. Safe to retry with the same request_id.
     Refuses: legal_entity.not_found, legal_entity.time_zone_unknown, legal_entity.tax_id_invalid, legal_entity.iban_invalid,
-    address.region_missing, request.stale_version, caller.entity_forbidden.
+    legal_entity.calendar_unknown, tax_registration.repeated, tax_registration.incomplete, address.region_missing, request.stale_version, caller.entity_forbidden.
+    """
+    ClosePeriod: _aio.UnaryUnaryMultiCallable[_legal_entity_service_pb2.ClosePeriodRequest, _legal_entity_service_pb2.ClosePeriodResponse]  # type: ignore[assignment]
+    """Close accounting up to and including a day, or move that day: from then on no change order takes effect in the closed time. Moving it back
+    needs a reason; who moved it, when and why stays on record. Publishes LegalEntityRecorded, unless nothing changes. Safe to retry with the
+    same request_id.
+    Refuses: legal_entity.not_found, legal_entity.period_not_over, legal_entity.reason_missing, request.stale_version, caller.entity_forbidden.
+    """
+    GetCalendar: _aio.UnaryUnaryMultiCallable[_legal_entity_service_pb2.GetCalendarRequest, _legal_entity_service_pb2.GetCalendarResponse]  # type: ignore[assignment]
+    """Return the days of a period with their holidays, as the company's calendar has them. Refuses: legal_entity.not_found,
+    legal_entity.period_invalid.
     """
     GetLegalEntity: _aio.UnaryUnaryMultiCallable[_legal_entity_service_pb2.GetLegalEntityRequest, _legal_entity_service_pb2.GetLegalEntityResponse]  # type: ignore[assignment]
-    """Return one company. Refuses: legal_entity.not_found, caller.entity_forbidden."""
+    """Return one company. Refuses: legal_entity.not_found."""
     ListLegalEntities: _aio.UnaryUnaryMultiCallable[_legal_entity_service_pb2.ListLegalEntitiesRequest, _legal_entity_service_pb2.ListLegalEntitiesResponse]  # type: ignore[assignment]
     """List companies by id, limited to those the caller may see. Refuses: request.invalid_field."""
 
@@ -81,7 +101,7 @@ class LegalEntityServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_legal_entity_service_pb2.CreateLegalEntityResponse, _abc.Awaitable[_legal_entity_service_pb2.CreateLegalEntityResponse]]:
         """Record a company of the firm. Publishes LegalEntityRecorded. Safe to retry with the same request_id.
         Refuses: legal_entity.code_taken, legal_entity.time_zone_unknown, legal_entity.tax_id_invalid, legal_entity.iban_invalid,
-        address.region_missing, money.unknown_currency.
+        legal_entity.calendar_unknown, tax_registration.repeated, tax_registration.incomplete, address.region_missing, money.unknown_currency.
         """
 
     @_abc_1.abstractmethod
@@ -93,7 +113,29 @@ class LegalEntityServiceServicer(metaclass=_abc_1.ABCMeta):
         """Replace what may be edited; the code and the currency of the books stay. Publishes LegalEntityRecorded, unless nothing
         changes. Safe to retry with the same request_id.
         Refuses: legal_entity.not_found, legal_entity.time_zone_unknown, legal_entity.tax_id_invalid, legal_entity.iban_invalid,
-        address.region_missing, request.stale_version, caller.entity_forbidden.
+        legal_entity.calendar_unknown, tax_registration.repeated, tax_registration.incomplete, address.region_missing, request.stale_version, caller.entity_forbidden.
+        """
+
+    @_abc_1.abstractmethod
+    def ClosePeriod(
+        self,
+        request: _legal_entity_service_pb2.ClosePeriodRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_legal_entity_service_pb2.ClosePeriodResponse, _abc.Awaitable[_legal_entity_service_pb2.ClosePeriodResponse]]:
+        """Close accounting up to and including a day, or move that day: from then on no change order takes effect in the closed time. Moving it back
+        needs a reason; who moved it, when and why stays on record. Publishes LegalEntityRecorded, unless nothing changes. Safe to retry with the
+        same request_id.
+        Refuses: legal_entity.not_found, legal_entity.period_not_over, legal_entity.reason_missing, request.stale_version, caller.entity_forbidden.
+        """
+
+    @_abc_1.abstractmethod
+    def GetCalendar(
+        self,
+        request: _legal_entity_service_pb2.GetCalendarRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_legal_entity_service_pb2.GetCalendarResponse, _abc.Awaitable[_legal_entity_service_pb2.GetCalendarResponse]]:
+        """Return the days of a period with their holidays, as the company's calendar has them. Refuses: legal_entity.not_found,
+        legal_entity.period_invalid.
         """
 
     @_abc_1.abstractmethod
@@ -102,7 +144,7 @@ class LegalEntityServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _legal_entity_service_pb2.GetLegalEntityRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_legal_entity_service_pb2.GetLegalEntityResponse, _abc.Awaitable[_legal_entity_service_pb2.GetLegalEntityResponse]]:
-        """Return one company. Refuses: legal_entity.not_found, caller.entity_forbidden."""
+        """Return one company. Refuses: legal_entity.not_found."""
 
     @_abc_1.abstractmethod
     def ListLegalEntities(

@@ -216,6 +216,8 @@ class _QuoteStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_QuoteStat
     QUOTE_STATUS_REJECTED: _QuoteStatus.ValueType  # 5
     QUOTE_STATUS_EXPIRED: _QuoteStatus.ValueType  # 6
     QUOTE_STATUS_SUPERSEDED: _QuoteStatus.ValueType  # 7
+    QUOTE_STATUS_WITHDRAWN: _QuoteStatus.ValueType  # 8
+    """Taken back by the firm before the customer signed."""
 
 class QuoteStatus(_QuoteStatus, metaclass=_QuoteStatusEnumTypeWrapper):
     """Where a quote version stands. Approved and later versions are read-only."""
@@ -228,7 +230,41 @@ QUOTE_STATUS_ACCEPTED: QuoteStatus.ValueType  # 4
 QUOTE_STATUS_REJECTED: QuoteStatus.ValueType  # 5
 QUOTE_STATUS_EXPIRED: QuoteStatus.ValueType  # 6
 QUOTE_STATUS_SUPERSEDED: QuoteStatus.ValueType  # 7
+QUOTE_STATUS_WITHDRAWN: QuoteStatus.ValueType  # 8
+"""Taken back by the firm before the customer signed."""
 Global___QuoteStatus: _TypeAlias = QuoteStatus  # noqa: Y015
+
+class _QuoteRejectionReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _QuoteRejectionReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_QuoteRejectionReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    QUOTE_REJECTION_REASON_UNSPECIFIED: _QuoteRejectionReason.ValueType  # 0
+    QUOTE_REJECTION_REASON_PRICE: _QuoteRejectionReason.ValueType  # 1
+    QUOTE_REJECTION_REASON_DISCOUNT: _QuoteRejectionReason.ValueType  # 2
+    QUOTE_REJECTION_REASON_SCOPE: _QuoteRejectionReason.ValueType  # 3
+    QUOTE_REJECTION_REASON_TERMS: _QuoteRejectionReason.ValueType  # 4
+    QUOTE_REJECTION_REASON_CAPACITY: _QuoteRejectionReason.ValueType  # 5
+    QUOTE_REJECTION_REASON_COMPETITOR: _QuoteRejectionReason.ValueType  # 6
+    QUOTE_REJECTION_REASON_CUSTOMER_DECISION: _QuoteRejectionReason.ValueType  # 7
+    QUOTE_REJECTION_REASON_MISTAKE: _QuoteRejectionReason.ValueType  # 8
+    QUOTE_REJECTION_REASON_OTHER: _QuoteRejectionReason.ValueType  # 9
+
+class QuoteRejectionReason(_QuoteRejectionReason, metaclass=_QuoteRejectionReasonEnumTypeWrapper):
+    """Why an offer was turned down or taken back."""
+
+QUOTE_REJECTION_REASON_UNSPECIFIED: QuoteRejectionReason.ValueType  # 0
+QUOTE_REJECTION_REASON_PRICE: QuoteRejectionReason.ValueType  # 1
+QUOTE_REJECTION_REASON_DISCOUNT: QuoteRejectionReason.ValueType  # 2
+QUOTE_REJECTION_REASON_SCOPE: QuoteRejectionReason.ValueType  # 3
+QUOTE_REJECTION_REASON_TERMS: QuoteRejectionReason.ValueType  # 4
+QUOTE_REJECTION_REASON_CAPACITY: QuoteRejectionReason.ValueType  # 5
+QUOTE_REJECTION_REASON_COMPETITOR: QuoteRejectionReason.ValueType  # 6
+QUOTE_REJECTION_REASON_CUSTOMER_DECISION: QuoteRejectionReason.ValueType  # 7
+QUOTE_REJECTION_REASON_MISTAKE: QuoteRejectionReason.ValueType  # 8
+QUOTE_REJECTION_REASON_OTHER: QuoteRejectionReason.ValueType  # 9
+Global___QuoteRejectionReason: _TypeAlias = QuoteRejectionReason  # noqa: Y015
 
 @_typing.final
 class RetainerTerms(_message.Message):
@@ -686,7 +722,9 @@ class ServiceLine(_message.Message):
 
     @_builtins.property
     def cost_budget(self) -> _money_pb2.Money:
-        """What the firm plans to spend on delivering the line; absent = not planned."""
+        """What the firm plans to spend on delivering the line; absent = not planned, or not for the caller: sales operations, PMO and
+        finance plan budgets and see it, others only with the scope `costs.read`.
+        """
 
     def __init__(
         self,
@@ -781,6 +819,8 @@ class Quote(_message.Message):
     PURCHASE_ORDER_NUMBER_FIELD_NUMBER: _builtins.int
     PROPOSED_BY_FIELD_NUMBER: _builtins.int
     REJECTION_REASON_FIELD_NUMBER: _builtins.int
+    VALID_UNTIL_FIELD_NUMBER: _builtins.int
+    REJECTION_CODE_FIELD_NUMBER: _builtins.int
     quote_id: _builtins.str
     """UUID, the same for all versions."""
     quote_version: _builtins.int
@@ -810,7 +850,11 @@ class Quote(_message.Message):
     proposed_by: _builtins.str
     """Who wrote or brought in this version, as a token subject; somebody else approves it."""
     rejection_reason: _builtins.str
-    """Why it was turned down; empty unless rejected."""
+    """Why it was turned down or taken back, in words; empty unless rejected or withdrawn."""
+    valid_until: _builtins.str
+    """Last day the offer can be approved and signed on, ISO 8601, in the selling entity's zone; absent = it does not expire."""
+    rejection_code: Global___QuoteRejectionReason.ValueType
+    """Why it was turned down or taken back; unspecified unless it was."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServiceLine]: ...
     @_builtins.property
@@ -846,18 +890,24 @@ class Quote(_message.Message):
         purchase_order_number: _builtins.str = ...,
         proposed_by: _builtins.str = ...,
         rejection_reason: _builtins.str = ...,
+        valid_until: _builtins.str | None = ...,
+        rejection_code: Global___QuoteRejectionReason.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_approved_at", b"_approved_at", "_source", b"_source", "approved_at", b"approved_at", "net_total", b"net_total", "source", b"source"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_approved_at", b"_approved_at", "_source", b"_source", "_valid_until", b"_valid_until", "approved_at", b"approved_at", "net_total", b"net_total", "source", b"source", "valid_until", b"valid_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_approved_at", b"_approved_at", "_source", b"_source", "approved_at", b"approved_at", "approved_by", b"approved_by", "correlation_id", b"correlation_id", "currency", b"currency", "customer_id", b"customer_id", "end_on", b"end_on", "legal_entity_id", b"legal_entity_id", "lines", b"lines", "net_total", b"net_total", "number", b"number", "payment_terms_days", b"payment_terms_days", "proposed_by", b"proposed_by", "purchase_order_number", b"purchase_order_number", "quote_id", b"quote_id", "quote_version", b"quote_version", "rejection_reason", b"rejection_reason", "source", b"source", "start_on", b"start_on", "status", b"status", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_approved_at", b"_approved_at", "_source", b"_source", "_valid_until", b"_valid_until", "approved_at", b"approved_at", "approved_by", b"approved_by", "correlation_id", b"correlation_id", "currency", b"currency", "customer_id", b"customer_id", "end_on", b"end_on", "legal_entity_id", b"legal_entity_id", "lines", b"lines", "net_total", b"net_total", "number", b"number", "payment_terms_days", b"payment_terms_days", "proposed_by", b"proposed_by", "purchase_order_number", b"purchase_order_number", "quote_id", b"quote_id", "quote_version", b"quote_version", "rejection_code", b"rejection_code", "rejection_reason", b"rejection_reason", "source", b"source", "start_on", b"start_on", "status", b"status", "valid_until", b"valid_until", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__approved_at: _TypeAlias = _typing.Literal["approved_at"]  # noqa: Y015
     _WhichOneofArgType__approved_at: _TypeAlias = _typing.Literal["_approved_at", b"_approved_at"]  # noqa: Y015
     _WhichOneofReturnType__source: _TypeAlias = _typing.Literal["source"]  # noqa: Y015
     _WhichOneofArgType__source: _TypeAlias = _typing.Literal["_source", b"_source"]  # noqa: Y015
+    _WhichOneofReturnType__valid_until: _TypeAlias = _typing.Literal["valid_until"]  # noqa: Y015
+    _WhichOneofArgType__valid_until: _TypeAlias = _typing.Literal["_valid_until", b"_valid_until"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__approved_at) -> _WhichOneofReturnType__approved_at | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__source) -> _WhichOneofReturnType__source | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__valid_until) -> _WhichOneofReturnType__valid_until | None: ...
 
 Global___Quote: _TypeAlias = Quote  # noqa: Y015

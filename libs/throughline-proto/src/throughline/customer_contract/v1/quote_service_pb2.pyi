@@ -12,6 +12,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from throughline.common.v1 import money_pb2 as _money_pb2
 from throughline.common.v1 import source_pb2 as _source_pb2
 from throughline.customer_contract.v1 import contract_pb2 as _contract_pb2
+from throughline.customer_contract.v1 import price_policy_service_pb2 as _price_policy_service_pb2
 from throughline.customer_contract.v1 import quote_pb2 as _quote_pb2
 import builtins as _builtins
 import sys
@@ -23,6 +24,28 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _PriceRule:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PriceRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PriceRule.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PRICE_RULE_UNSPECIFIED: _PriceRule.ValueType  # 0
+    PRICE_RULE_BELOW_FLOOR: _PriceRule.ValueType  # 1
+    """The unit price, or an agreed rate, is below the floor price."""
+    PRICE_RULE_DISCOUNT_ABOVE_MAXIMUM: _PriceRule.ValueType  # 2
+    """The discount is above what any role may approve."""
+
+class PriceRule(_PriceRule, metaclass=_PriceRuleEnumTypeWrapper):
+    """Which rule of the price policy a line breaks."""
+
+PRICE_RULE_UNSPECIFIED: PriceRule.ValueType  # 0
+PRICE_RULE_BELOW_FLOOR: PriceRule.ValueType  # 1
+"""The unit price, or an agreed rate, is below the floor price."""
+PRICE_RULE_DISCOUNT_ABOVE_MAXIMUM: PriceRule.ValueType  # 2
+"""The discount is above what any role may approve."""
+Global___PriceRule: _TypeAlias = PriceRule  # noqa: Y015
 
 class _ImportOutcome:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -54,6 +77,24 @@ IMPORT_OUTCOME_REVISED: ImportOutcome.ValueType  # 4
 """Other content became the next version."""
 Global___ImportOutcome: _TypeAlias = ImportOutcome  # noqa: Y015
 
+class _QuoteDocumentKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _QuoteDocumentKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_QuoteDocumentKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    QUOTE_DOCUMENT_KIND_UNSPECIFIED: _QuoteDocumentKind.ValueType  # 0
+    QUOTE_DOCUMENT_KIND_STATEMENT_OF_WORK: _QuoteDocumentKind.ValueType  # 1
+    QUOTE_DOCUMENT_KIND_ATTACHMENT: _QuoteDocumentKind.ValueType  # 2
+
+class QuoteDocumentKind(_QuoteDocumentKind, metaclass=_QuoteDocumentKindEnumTypeWrapper):
+    """What a document is to an offer."""
+
+QUOTE_DOCUMENT_KIND_UNSPECIFIED: QuoteDocumentKind.ValueType  # 0
+QUOTE_DOCUMENT_KIND_STATEMENT_OF_WORK: QuoteDocumentKind.ValueType  # 1
+QUOTE_DOCUMENT_KIND_ATTACHMENT: QuoteDocumentKind.ValueType  # 2
+Global___QuoteDocumentKind: _TypeAlias = QuoteDocumentKind  # noqa: Y015
+
 @_typing.final
 class QuoteLineTerms(_message.Message):
     """A service line as it is offered. What it leaves out is taken over from the catalogue entry of its code; a code the catalogue
@@ -80,6 +121,19 @@ class QuoteLineTerms(_message.Message):
     IN_ADVANCE_FIELD_NUMBER: _builtins.int
     MARKUP_PERCENT_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
+    QUOTE_LINE_ID_FIELD_NUMBER: _builtins.int
+    DELIVERING_LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    REVENUE_METHOD_FIELD_NUMBER: _builtins.int
+    DIMENSIONS_FIELD_NUMBER: _builtins.int
+    FIXED_FEE_BILLING_FIELD_NUMBER: _builtins.int
+    PERIOD_MONTHS_FIELD_NUMBER: _builtins.int
+    PRORATION_FIELD_NUMBER: _builtins.int
+    RETAINER_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    EXPENSE_POLICY_FIELD_NUMBER: _builtins.int
+    MULTIPLIERS_FIELD_NUMBER: _builtins.int
+    COST_BUDGET_FIELD_NUMBER: _builtins.int
     service_code: _builtins.str
     """Code in the service catalogue: `ADVISORY-TM`."""
     description: _builtins.str
@@ -104,6 +158,20 @@ class QuoteLineTerms(_message.Message):
     """Recurring: bill at the start of a period; absent = the catalogue's."""
     markup_percent: _builtins.str
     """Pass-through: percent added to the cost; empty = the catalogue's."""
+    quote_line_id: _builtins.str
+    """On a revision: the line of the version before that goes on, UUID; absent = a new line."""
+    delivering_legal_entity_id: _builtins.str
+    """Legal entity that delivers, UUID; absent = the one that sells."""
+    region: _builtins.str
+    """Region the work is delivered in: `emea`; empty = the firm makes no difference."""
+    revenue_method: _quote_pb2.RevenueMethod.ValueType
+    """When revenue is recognised; unspecified = the catalogue's."""
+    fixed_fee_billing: _quote_pb2.FixedFeeBilling.ValueType
+    """Fixed fee: how it becomes billable; unspecified = the catalogue's, else by milestones."""
+    period_months: _builtins.int
+    """Recurring: months of a period; 0 = the catalogue's, else 1."""
+    proration: _quote_pb2.Proration.ValueType
+    """Recurring and retainer: how a part of a period is charged; unspecified = the catalogue's, else by actual days."""
     @_builtins.property
     def unit_price(self) -> _money_pb2.Money:
         """Price of one unit before tax, after discount."""
@@ -128,6 +196,30 @@ class QuoteLineTerms(_message.Message):
     def source(self) -> _source_pb2.SourceRef:
         """Where the line came from; on an import it keeps the line's id through all versions."""
 
+    @_builtins.property
+    def dimensions(self) -> _quote_pb2.AccountingDimensions:
+        """Where the amount belongs in the books; absent = the catalogue's."""
+
+    @_builtins.property
+    def retainer(self) -> _quote_pb2.RetainerTerms:
+        """Retainer: its block and what happens to rest and excess; absent = the catalogue's."""
+
+    @_builtins.property
+    def usage(self) -> _quote_pb2.UsageTerms:
+        """Usage: what is counted and what it costs; absent = the catalogue's."""
+
+    @_builtins.property
+    def expense_policy(self) -> _quote_pb2.ExpensePolicy:
+        """Pass-through: which expenses are taken; absent = the catalogue's."""
+
+    @_builtins.property
+    def multipliers(self) -> _containers.RepeatedCompositeFieldContainer[_quote_pb2.ActivityMultiplier]:
+        """Time: factors of special activities; empty = the catalogue's."""
+
+    @_builtins.property
+    def cost_budget(self) -> _money_pb2.Money:
+        """What the firm plans to spend on delivering the line; absent = not planned."""
+
     def __init__(
         self,
         *,
@@ -149,13 +241,30 @@ class QuoteLineTerms(_message.Message):
         in_advance: _builtins.bool | None = ...,
         markup_percent: _builtins.str = ...,
         source: _source_pb2.SourceRef | None = ...,
+        quote_line_id: _builtins.str | None = ...,
+        delivering_legal_entity_id: _builtins.str | None = ...,
+        region: _builtins.str = ...,
+        revenue_method: _quote_pb2.RevenueMethod.ValueType = ...,
+        dimensions: _quote_pb2.AccountingDimensions | None = ...,
+        fixed_fee_billing: _quote_pb2.FixedFeeBilling.ValueType = ...,
+        period_months: _builtins.int = ...,
+        proration: _quote_pb2.Proration.ValueType = ...,
+        retainer: _quote_pb2.RetainerTerms | None = ...,
+        usage: _quote_pb2.UsageTerms | None = ...,
+        expense_policy: _quote_pb2.ExpensePolicy | None = ...,
+        multipliers: _abc.Iterable[_quote_pb2.ActivityMultiplier] | None = ...,
+        cost_budget: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_anchor_day", b"_anchor_day", "_end_on", b"_end_on", "_in_advance", b"_in_advance", "_net_total", b"_net_total", "_not_to_exceed", b"_not_to_exceed", "_source", b"_source", "_start_on", b"_start_on", "anchor_day", b"anchor_day", "end_on", b"end_on", "in_advance", b"in_advance", "net_total", b"net_total", "not_to_exceed", b"not_to_exceed", "source", b"source", "start_on", b"start_on", "unit_price", b"unit_price"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_anchor_day", b"_anchor_day", "_cost_budget", b"_cost_budget", "_delivering_legal_entity_id", b"_delivering_legal_entity_id", "_end_on", b"_end_on", "_in_advance", b"_in_advance", "_net_total", b"_net_total", "_not_to_exceed", b"_not_to_exceed", "_quote_line_id", b"_quote_line_id", "_source", b"_source", "_start_on", b"_start_on", "anchor_day", b"anchor_day", "cost_budget", b"cost_budget", "delivering_legal_entity_id", b"delivering_legal_entity_id", "dimensions", b"dimensions", "end_on", b"end_on", "expense_policy", b"expense_policy", "in_advance", b"in_advance", "net_total", b"net_total", "not_to_exceed", b"not_to_exceed", "quote_line_id", b"quote_line_id", "retainer", b"retainer", "source", b"source", "start_on", b"start_on", "unit_price", b"unit_price", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_anchor_day", b"_anchor_day", "_end_on", b"_end_on", "_in_advance", b"_in_advance", "_net_total", b"_net_total", "_not_to_exceed", b"_not_to_exceed", "_source", b"_source", "_start_on", b"_start_on", "anchor_day", b"anchor_day", "billing_model", b"billing_model", "description", b"description", "discount_percent", b"discount_percent", "end_on", b"end_on", "in_advance", b"in_advance", "markup_percent", b"markup_percent", "milestones", b"milestones", "net_total", b"net_total", "not_to_exceed", b"not_to_exceed", "quantity", b"quantity", "rates", b"rates", "service_code", b"service_code", "source", b"source", "start_on", b"start_on", "tax_category", b"tax_category", "template_code", b"template_code", "unit_price", b"unit_price"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_anchor_day", b"_anchor_day", "_cost_budget", b"_cost_budget", "_delivering_legal_entity_id", b"_delivering_legal_entity_id", "_end_on", b"_end_on", "_in_advance", b"_in_advance", "_net_total", b"_net_total", "_not_to_exceed", b"_not_to_exceed", "_quote_line_id", b"_quote_line_id", "_source", b"_source", "_start_on", b"_start_on", "anchor_day", b"anchor_day", "billing_model", b"billing_model", "cost_budget", b"cost_budget", "delivering_legal_entity_id", b"delivering_legal_entity_id", "description", b"description", "dimensions", b"dimensions", "discount_percent", b"discount_percent", "end_on", b"end_on", "expense_policy", b"expense_policy", "fixed_fee_billing", b"fixed_fee_billing", "in_advance", b"in_advance", "markup_percent", b"markup_percent", "milestones", b"milestones", "multipliers", b"multipliers", "net_total", b"net_total", "not_to_exceed", b"not_to_exceed", "period_months", b"period_months", "proration", b"proration", "quantity", b"quantity", "quote_line_id", b"quote_line_id", "rates", b"rates", "region", b"region", "retainer", b"retainer", "revenue_method", b"revenue_method", "service_code", b"service_code", "source", b"source", "start_on", b"start_on", "tax_category", b"tax_category", "template_code", b"template_code", "unit_price", b"unit_price", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__anchor_day: _TypeAlias = _typing.Literal["anchor_day"]  # noqa: Y015
     _WhichOneofArgType__anchor_day: _TypeAlias = _typing.Literal["_anchor_day", b"_anchor_day"]  # noqa: Y015
+    _WhichOneofReturnType__cost_budget: _TypeAlias = _typing.Literal["cost_budget"]  # noqa: Y015
+    _WhichOneofArgType__cost_budget: _TypeAlias = _typing.Literal["_cost_budget", b"_cost_budget"]  # noqa: Y015
+    _WhichOneofReturnType__delivering_legal_entity_id: _TypeAlias = _typing.Literal["delivering_legal_entity_id"]  # noqa: Y015
+    _WhichOneofArgType__delivering_legal_entity_id: _TypeAlias = _typing.Literal["_delivering_legal_entity_id", b"_delivering_legal_entity_id"]  # noqa: Y015
     _WhichOneofReturnType__end_on: _TypeAlias = _typing.Literal["end_on"]  # noqa: Y015
     _WhichOneofArgType__end_on: _TypeAlias = _typing.Literal["_end_on", b"_end_on"]  # noqa: Y015
     _WhichOneofReturnType__in_advance: _TypeAlias = _typing.Literal["in_advance"]  # noqa: Y015
@@ -164,12 +273,18 @@ class QuoteLineTerms(_message.Message):
     _WhichOneofArgType__net_total: _TypeAlias = _typing.Literal["_net_total", b"_net_total"]  # noqa: Y015
     _WhichOneofReturnType__not_to_exceed: _TypeAlias = _typing.Literal["not_to_exceed"]  # noqa: Y015
     _WhichOneofArgType__not_to_exceed: _TypeAlias = _typing.Literal["_not_to_exceed", b"_not_to_exceed"]  # noqa: Y015
+    _WhichOneofReturnType__quote_line_id: _TypeAlias = _typing.Literal["quote_line_id"]  # noqa: Y015
+    _WhichOneofArgType__quote_line_id: _TypeAlias = _typing.Literal["_quote_line_id", b"_quote_line_id"]  # noqa: Y015
     _WhichOneofReturnType__source: _TypeAlias = _typing.Literal["source"]  # noqa: Y015
     _WhichOneofArgType__source: _TypeAlias = _typing.Literal["_source", b"_source"]  # noqa: Y015
     _WhichOneofReturnType__start_on: _TypeAlias = _typing.Literal["start_on"]  # noqa: Y015
     _WhichOneofArgType__start_on: _TypeAlias = _typing.Literal["_start_on", b"_start_on"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__anchor_day) -> _WhichOneofReturnType__anchor_day | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cost_budget) -> _WhichOneofReturnType__cost_budget | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__delivering_legal_entity_id) -> _WhichOneofReturnType__delivering_legal_entity_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__end_on) -> _WhichOneofReturnType__end_on | None: ...
     @_typing.overload
@@ -178,6 +293,8 @@ class QuoteLineTerms(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__net_total) -> _WhichOneofReturnType__net_total | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__not_to_exceed) -> _WhichOneofReturnType__not_to_exceed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__quote_line_id) -> _WhichOneofReturnType__quote_line_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__source) -> _WhichOneofReturnType__source | None: ...
     @_typing.overload
@@ -199,6 +316,7 @@ class QuoteTerms(_message.Message):
     PAYMENT_TERMS_DAYS_FIELD_NUMBER: _builtins.int
     PURCHASE_ORDER_NUMBER_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
+    VALID_UNTIL_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """Sold-to customer, UUID."""
     legal_entity_id: _builtins.str
@@ -213,6 +331,8 @@ class QuoteTerms(_message.Message):
     """Days from issue to due date; absent = the customer's."""
     purchase_order_number: _builtins.str
     """Customer's purchase order; empty when none is known."""
+    valid_until: _builtins.str
+    """Last day the offer can be approved and signed on, ISO 8601, in the selling entity's zone; absent = it does not expire."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuoteLineTerms]:
         """The lines in the order of the document."""
@@ -228,14 +348,20 @@ class QuoteTerms(_message.Message):
         payment_terms_days: _builtins.int | None = ...,
         purchase_order_number: _builtins.str = ...,
         lines: _abc.Iterable[Global___QuoteLineTerms] | None = ...,
+        valid_until: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_payment_terms_days", b"_payment_terms_days", "payment_terms_days", b"payment_terms_days"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_payment_terms_days", b"_payment_terms_days", "_valid_until", b"_valid_until", "payment_terms_days", b"payment_terms_days", "valid_until", b"valid_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_payment_terms_days", b"_payment_terms_days", "currency", b"currency", "customer_id", b"customer_id", "end_on", b"end_on", "legal_entity_id", b"legal_entity_id", "lines", b"lines", "payment_terms_days", b"payment_terms_days", "purchase_order_number", b"purchase_order_number", "start_on", b"start_on"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_payment_terms_days", b"_payment_terms_days", "_valid_until", b"_valid_until", "currency", b"currency", "customer_id", b"customer_id", "end_on", b"end_on", "legal_entity_id", b"legal_entity_id", "lines", b"lines", "payment_terms_days", b"payment_terms_days", "purchase_order_number", b"purchase_order_number", "start_on", b"start_on", "valid_until", b"valid_until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__payment_terms_days: _TypeAlias = _typing.Literal["payment_terms_days"]  # noqa: Y015
     _WhichOneofArgType__payment_terms_days: _TypeAlias = _typing.Literal["_payment_terms_days", b"_payment_terms_days"]  # noqa: Y015
+    _WhichOneofReturnType__valid_until: _TypeAlias = _typing.Literal["valid_until"]  # noqa: Y015
+    _WhichOneofArgType__valid_until: _TypeAlias = _typing.Literal["_valid_until", b"_valid_until"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__payment_terms_days) -> _WhichOneofReturnType__payment_terms_days | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__valid_until) -> _WhichOneofReturnType__valid_until | None: ...
 
 Global___QuoteTerms: _TypeAlias = QuoteTerms  # noqa: Y015
 
@@ -302,20 +428,171 @@ class CreateQuoteResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     QUOTE_FIELD_NUMBER: _builtins.int
+    REVIEW_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def quote(self) -> _quote_pb2.Quote: ...
+    @_builtins.property
+    def review(self) -> Global___QuoteReview:
+        """Who has to approve it, and what of the price policy it breaks."""
+
     def __init__(
         self,
         *,
         quote: _quote_pb2.Quote | None = ...,
+        review: Global___QuoteReview | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["quote", b"quote"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quote", b"quote", "review", b"review"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["quote", b"quote"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quote", b"quote", "review", b"review"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateQuoteResponse: _TypeAlias = CreateQuoteResponse  # noqa: Y015
+
+@_typing.final
+class QuoteReview(_message.Message):
+    """How an offer stands towards the price policy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRICE_POLICY_ID_FIELD_NUMBER: _builtins.int
+    PRICE_POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    BREACHES_FIELD_NUMBER: _builtins.int
+    BREACHES_ACCEPTED_BY_FIELD_NUMBER: _builtins.int
+    BREACHES_ACCEPTED_AT_FIELD_NUMBER: _builtins.int
+    BREACHES_ACCEPTED_COMMENT_FIELD_NUMBER: _builtins.int
+    price_policy_id: _builtins.str
+    """The version of the policy the offer is judged by, UUID; absent = there was none."""
+    price_policy_version: _builtins.int
+    breaches_accepted_by: _builtins.str
+    """Who let the breaches pass, as a token subject, when and why; empty when there are none or nobody did."""
+    breaches_accepted_comment: _builtins.str
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReviewStep]:
+        """The approval ladder of this offer, in order; empty when another system approved it."""
+
+    @_builtins.property
+    def breaches(self) -> _containers.RepeatedCompositeFieldContainer[Global___PriceBreach]:
+        """What of the policy it breaks."""
+
+    @_builtins.property
+    def breaches_accepted_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        price_policy_id: _builtins.str | None = ...,
+        price_policy_version: _builtins.int = ...,
+        steps: _abc.Iterable[Global___ReviewStep] | None = ...,
+        breaches: _abc.Iterable[Global___PriceBreach] | None = ...,
+        breaches_accepted_by: _builtins.str = ...,
+        breaches_accepted_at: _timestamp_pb2.Timestamp | None = ...,
+        breaches_accepted_comment: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_breaches_accepted_at", b"_breaches_accepted_at", "_price_policy_id", b"_price_policy_id", "breaches_accepted_at", b"breaches_accepted_at", "price_policy_id", b"price_policy_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_breaches_accepted_at", b"_breaches_accepted_at", "_price_policy_id", b"_price_policy_id", "breaches", b"breaches", "breaches_accepted_at", b"breaches_accepted_at", "breaches_accepted_by", b"breaches_accepted_by", "breaches_accepted_comment", b"breaches_accepted_comment", "price_policy_id", b"price_policy_id", "price_policy_version", b"price_policy_version", "steps", b"steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__breaches_accepted_at: _TypeAlias = _typing.Literal["breaches_accepted_at"]  # noqa: Y015
+    _WhichOneofArgType__breaches_accepted_at: _TypeAlias = _typing.Literal["_breaches_accepted_at", b"_breaches_accepted_at"]  # noqa: Y015
+    _WhichOneofReturnType__price_policy_id: _TypeAlias = _typing.Literal["price_policy_id"]  # noqa: Y015
+    _WhichOneofArgType__price_policy_id: _TypeAlias = _typing.Literal["_price_policy_id", b"_price_policy_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__breaches_accepted_at) -> _WhichOneofReturnType__breaches_accepted_at | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__price_policy_id) -> _WhichOneofReturnType__price_policy_id | None: ...
+
+Global___QuoteReview: _TypeAlias = QuoteReview  # noqa: Y015
+
+@_typing.final
+class ReviewStep(_message.Message):
+    """One step of the approval ladder."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STEP_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    APPROVED_BY_FIELD_NUMBER: _builtins.int
+    APPROVED_AT_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    step: _builtins.int
+    """From 1."""
+    role: _price_policy_service_pb2.ApproverRole.ValueType
+    """Who may take it; unspecified = sales operations, finance or an administrator."""
+    name: _builtins.str
+    """What the step is called."""
+    reason: _builtins.str
+    """Why it is needed, in words: `discount of 12.5 percent is above 10`; empty = it always is."""
+    approved_by: _builtins.str
+    """Who took it, as a token subject, when and with which comment; empty while it is open."""
+    comment: _builtins.str
+    @_builtins.property
+    def approved_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        step: _builtins.int = ...,
+        role: _price_policy_service_pb2.ApproverRole.ValueType = ...,
+        name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        approved_by: _builtins.str = ...,
+        approved_at: _timestamp_pb2.Timestamp | None = ...,
+        comment: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_approved_at", b"_approved_at", "approved_at", b"approved_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_approved_at", b"_approved_at", "approved_at", b"approved_at", "approved_by", b"approved_by", "comment", b"comment", "name", b"name", "reason", b"reason", "role", b"role", "step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__approved_at: _TypeAlias = _typing.Literal["approved_at"]  # noqa: Y015
+    _WhichOneofArgType__approved_at: _TypeAlias = _typing.Literal["_approved_at", b"_approved_at"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__approved_at) -> _WhichOneofReturnType__approved_at | None: ...
+
+Global___ReviewStep: _TypeAlias = ReviewStep  # noqa: Y015
+
+@_typing.final
+class PriceBreach(_message.Message):
+    """A rule of the price policy that a line breaks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUOTE_LINE_ID_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    SERVICE_CODE_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    ACTUAL_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    quote_line_id: _builtins.str
+    """UUID."""
+    position: _builtins.int
+    """Order on the document."""
+    service_code: _builtins.str
+    rule: Global___PriceRule.ValueType
+    actual: _builtins.str
+    """What the line says and what the policy asks for at least or at most: `120.00 EUR`, `12.5`."""
+    limit: _builtins.str
+    role: _builtins.str
+    """Role whose agreed rate it is; empty when it is the unit price or the discount."""
+    def __init__(
+        self,
+        *,
+        quote_line_id: _builtins.str = ...,
+        position: _builtins.int = ...,
+        service_code: _builtins.str = ...,
+        rule: Global___PriceRule.ValueType = ...,
+        actual: _builtins.str = ...,
+        limit: _builtins.str = ...,
+        role: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actual", b"actual", "limit", b"limit", "position", b"position", "quote_line_id", b"quote_line_id", "role", b"role", "rule", b"rule", "service_code", b"service_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PriceBreach: _TypeAlias = PriceBreach  # noqa: Y015
 
 @_typing.final
 class ImportQuoteRequest(_message.Message):
@@ -373,6 +650,7 @@ class ImportQuoteResponse(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     CONTRACT_ID_FIELD_NUMBER: _builtins.int
     CONTRACT_NUMBER_FIELD_NUMBER: _builtins.int
+    REVIEW_FIELD_NUMBER: _builtins.int
     outcome: Global___ImportOutcome.ValueType
     contract_id: _builtins.str
     """The contract drafted from it, UUID; absent until it is approved."""
@@ -380,6 +658,10 @@ class ImportQuoteResponse(_message.Message):
     """Number of that contract; empty until it is approved."""
     @_builtins.property
     def quote(self) -> _quote_pb2.Quote: ...
+    @_builtins.property
+    def review(self) -> Global___QuoteReview:
+        """Who has to approve it here, and what of the price policy it breaks."""
+
     def __init__(
         self,
         *,
@@ -387,10 +669,11 @@ class ImportQuoteResponse(_message.Message):
         outcome: Global___ImportOutcome.ValueType = ...,
         contract_id: _builtins.str | None = ...,
         contract_number: _builtins.str = ...,
+        review: Global___QuoteReview | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "contract_id", b"contract_id", "quote", b"quote"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "contract_id", b"contract_id", "quote", b"quote", "review", b"review"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "contract_id", b"contract_id", "contract_number", b"contract_number", "outcome", b"outcome", "quote", b"quote"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "contract_id", b"contract_id", "contract_number", b"contract_number", "outcome", b"outcome", "quote", b"quote", "review", b"review"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__contract_id: _TypeAlias = _typing.Literal["contract_id"]  # noqa: Y015
     _WhichOneofArgType__contract_id: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id"]  # noqa: Y015
@@ -407,22 +690,26 @@ class ApproveQuoteRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     QUOTE_ID_FIELD_NUMBER: _builtins.int
     QUOTE_VERSION_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Idempotency key."""
     quote_id: _builtins.str
     """UUID."""
     quote_version: _builtins.int
     """The version that was looked at; refused when it is not the latest."""
+    comment: _builtins.str
+    """Why, or under which condition; kept with the step."""
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         quote_id: _builtins.str = ...,
         quote_version: _builtins.int = ...,
+        comment: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["quote_id", b"quote_id", "quote_version", b"quote_version", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment", b"comment", "quote_id", b"quote_id", "quote_version", b"quote_version", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -430,25 +717,33 @@ Global___ApproveQuoteRequest: _TypeAlias = ApproveQuoteRequest  # noqa: Y015
 
 @_typing.final
 class ApproveQuoteResponse(_message.Message):
-    """The approved quote and the contract drafted from it."""
+    """The quote, and the contract drafted from it once the last step was taken."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     QUOTE_FIELD_NUMBER: _builtins.int
     CONTRACT_FIELD_NUMBER: _builtins.int
+    REVIEW_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def quote(self) -> _quote_pb2.Quote: ...
     @_builtins.property
-    def contract(self) -> _contract_pb2.Contract: ...
+    def contract(self) -> _contract_pb2.Contract:
+        """Absent while steps are open."""
+
+    @_builtins.property
+    def review(self) -> Global___QuoteReview:
+        """The steps taken and those still open."""
+
     def __init__(
         self,
         *,
         quote: _quote_pb2.Quote | None = ...,
         contract: _contract_pb2.Contract | None = ...,
+        review: Global___QuoteReview | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "quote", b"quote"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "quote", b"quote", "review", b"review"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "quote", b"quote"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "quote", b"quote", "review", b"review"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -464,6 +759,7 @@ class RejectQuoteRequest(_message.Message):
     QUOTE_ID_FIELD_NUMBER: _builtins.int
     QUOTE_VERSION_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    REASON_CODE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Idempotency key."""
     quote_id: _builtins.str
@@ -471,7 +767,9 @@ class RejectQuoteRequest(_message.Message):
     quote_version: _builtins.int
     """The version that was looked at; refused when it is not the latest."""
     reason: _builtins.str
-    """Why."""
+    """Why, in words."""
+    reason_code: _quote_pb2.QuoteRejectionReason.ValueType
+    """Why, to count by; unspecified = other."""
     def __init__(
         self,
         *,
@@ -479,10 +777,11 @@ class RejectQuoteRequest(_message.Message):
         quote_id: _builtins.str = ...,
         quote_version: _builtins.int = ...,
         reason: _builtins.str = ...,
+        reason_code: _quote_pb2.QuoteRejectionReason.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["quote_id", b"quote_id", "quote_version", b"quote_version", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quote_id", b"quote_id", "quote_version", b"quote_version", "reason", b"reason", "reason_code", b"reason_code", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -543,16 +842,22 @@ class GetQuoteResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     QUOTE_FIELD_NUMBER: _builtins.int
+    REVIEW_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def quote(self) -> _quote_pb2.Quote: ...
+    @_builtins.property
+    def review(self) -> Global___QuoteReview:
+        """Who approved it and who has to, and what of the price policy it breaks."""
+
     def __init__(
         self,
         *,
         quote: _quote_pb2.Quote | None = ...,
+        review: Global___QuoteReview | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["quote", b"quote"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quote", b"quote", "review", b"review"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["quote", b"quote"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quote", b"quote", "review", b"review"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -570,6 +875,8 @@ class ListQuotesRequest(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
     NUMBER_FIELD_NUMBER: _builtins.int
+    AWAITING_ROLE_FIELD_NUMBER: _builtins.int
+    BREACHING_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """1 to 100; 0 = 50."""
     page_token: _builtins.str
@@ -582,6 +889,10 @@ class ListQuotesRequest(_message.Message):
     """Only those of this legal entity, UUID."""
     number: _builtins.str
     """Only the one with this number."""
+    awaiting_role: _price_policy_service_pb2.ApproverRole.ValueType
+    """Only those whose next approval step is for this role."""
+    breaching: _builtins.bool
+    """Only those that break the price policy and that nobody let pass."""
     def __init__(
         self,
         *,
@@ -591,10 +902,12 @@ class ListQuotesRequest(_message.Message):
         status: _quote_pb2.QuoteStatus.ValueType = ...,
         legal_entity_id: _builtins.str | None = ...,
         number: _builtins.str = ...,
+        awaiting_role: _price_policy_service_pb2.ApproverRole.ValueType = ...,
+        breaching: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id", "_legal_entity_id", b"_legal_entity_id", "customer_id", b"customer_id", "legal_entity_id", b"legal_entity_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id", "_legal_entity_id", b"_legal_entity_id", "customer_id", b"customer_id", "legal_entity_id", b"legal_entity_id", "number", b"number", "page_size", b"page_size", "page_token", b"page_token", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id", "_legal_entity_id", b"_legal_entity_id", "awaiting_role", b"awaiting_role", "breaching", b"breaching", "customer_id", b"customer_id", "legal_entity_id", b"legal_entity_id", "number", b"number", "page_size", b"page_size", "page_token", b"page_token", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__customer_id: _TypeAlias = _typing.Literal["customer_id"]  # noqa: Y015
     _WhichOneofArgType__customer_id: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id"]  # noqa: Y015
@@ -632,3 +945,688 @@ class ListQuotesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListQuotesResponse: _TypeAlias = ListQuotesResponse  # noqa: Y015
+
+@_typing.final
+class ReviseQuoteRequest(_message.Message):
+    """The next version of which offer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    QUOTE_ID_FIELD_NUMBER: _builtins.int
+    QUOTE_VERSION_FIELD_NUMBER: _builtins.int
+    TERMS_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key."""
+    quote_id: _builtins.str
+    """UUID."""
+    quote_version: _builtins.int
+    """The version that was looked at; refused when it is not the latest."""
+    @_builtins.property
+    def terms(self) -> Global___QuoteTerms:
+        """The whole offer as it is from now on."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        quote_id: _builtins.str = ...,
+        quote_version: _builtins.int = ...,
+        terms: Global___QuoteTerms | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["terms", b"terms"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quote_id", b"quote_id", "quote_version", b"quote_version", "request_id", b"request_id", "terms", b"terms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReviseQuoteRequest: _TypeAlias = ReviseQuoteRequest  # noqa: Y015
+
+@_typing.final
+class ReviseQuoteResponse(_message.Message):
+    """The next version, in review."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUOTE_FIELD_NUMBER: _builtins.int
+    REVIEW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def quote(self) -> _quote_pb2.Quote: ...
+    @_builtins.property
+    def review(self) -> Global___QuoteReview:
+        """Who has to approve it, and what of the price policy it breaks."""
+
+    def __init__(
+        self,
+        *,
+        quote: _quote_pb2.Quote | None = ...,
+        review: Global___QuoteReview | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quote", b"quote", "review", b"review"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quote", b"quote", "review", b"review"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReviseQuoteResponse: _TypeAlias = ReviseQuoteResponse  # noqa: Y015
+
+@_typing.final
+class WithdrawQuoteRequest(_message.Message):
+    """Which offer to take back, and why."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    QUOTE_ID_FIELD_NUMBER: _builtins.int
+    QUOTE_VERSION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REASON_CODE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key."""
+    quote_id: _builtins.str
+    """UUID."""
+    quote_version: _builtins.int
+    """The version that was looked at; refused when it is not the latest."""
+    reason: _builtins.str
+    """Why, in words."""
+    reason_code: _quote_pb2.QuoteRejectionReason.ValueType
+    """Why, to count by; unspecified = other."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        quote_id: _builtins.str = ...,
+        quote_version: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        reason_code: _quote_pb2.QuoteRejectionReason.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quote_id", b"quote_id", "quote_version", b"quote_version", "reason", b"reason", "reason_code", b"reason_code", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawQuoteRequest: _TypeAlias = WithdrawQuoteRequest  # noqa: Y015
+
+@_typing.final
+class WithdrawQuoteResponse(_message.Message):
+    """The offer taken back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUOTE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def quote(self) -> _quote_pb2.Quote: ...
+    def __init__(
+        self,
+        *,
+        quote: _quote_pb2.Quote | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quote", b"quote"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quote", b"quote"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawQuoteResponse: _TypeAlias = WithdrawQuoteResponse  # noqa: Y015
+
+@_typing.final
+class AcceptPriceBreachesRequest(_message.Message):
+    """Which offer to let stand, and why."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    QUOTE_ID_FIELD_NUMBER: _builtins.int
+    QUOTE_VERSION_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key."""
+    quote_id: _builtins.str
+    """UUID."""
+    quote_version: _builtins.int
+    """The version that was looked at; refused when it is not the latest."""
+    comment: _builtins.str
+    """Why."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        quote_id: _builtins.str = ...,
+        quote_version: _builtins.int = ...,
+        comment: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment", b"comment", "quote_id", b"quote_id", "quote_version", b"quote_version", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcceptPriceBreachesRequest: _TypeAlias = AcceptPriceBreachesRequest  # noqa: Y015
+
+@_typing.final
+class AcceptPriceBreachesResponse(_message.Message):
+    """The offer with its breaches accepted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUOTE_FIELD_NUMBER: _builtins.int
+    REVIEW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def quote(self) -> _quote_pb2.Quote: ...
+    @_builtins.property
+    def review(self) -> Global___QuoteReview: ...
+    def __init__(
+        self,
+        *,
+        quote: _quote_pb2.Quote | None = ...,
+        review: Global___QuoteReview | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quote", b"quote", "review", b"review"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quote", b"quote", "review", b"review"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcceptPriceBreachesResponse: _TypeAlias = AcceptPriceBreachesResponse  # noqa: Y015
+
+@_typing.final
+class QuoteDocument(_message.Message):
+    """A document of an offer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHA256_FIELD_NUMBER: _builtins.int
+    QUOTE_VERSION_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    FILE_NAME_FIELD_NUMBER: _builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    ATTACHED_BY_FIELD_NUMBER: _builtins.int
+    ATTACHED_AT_FIELD_NUMBER: _builtins.int
+    sha256: _builtins.str
+    """SHA-256 of the content, hexadecimal; what is signed refers to it."""
+    quote_version: _builtins.int
+    """Version of the offer it is attached to."""
+    kind: Global___QuoteDocumentKind.ValueType
+    file_name: _builtins.str
+    """Name of the file as it was sent."""
+    content_type: _builtins.str
+    """`application/pdf`."""
+    size_bytes: _builtins.int
+    """Length of the content in bytes."""
+    attached_by: _builtins.str
+    """Who attached it, as a token subject, and when."""
+    @_builtins.property
+    def attached_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        sha256: _builtins.str = ...,
+        quote_version: _builtins.int = ...,
+        kind: Global___QuoteDocumentKind.ValueType = ...,
+        file_name: _builtins.str = ...,
+        content_type: _builtins.str = ...,
+        size_bytes: _builtins.int = ...,
+        attached_by: _builtins.str = ...,
+        attached_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attached_at", b"attached_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attached_at", b"attached_at", "attached_by", b"attached_by", "content_type", b"content_type", "file_name", b"file_name", "kind", b"kind", "quote_version", b"quote_version", "sha256", b"sha256", "size_bytes", b"size_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuoteDocument: _TypeAlias = QuoteDocument  # noqa: Y015
+
+@_typing.final
+class AttachQuoteDocumentRequest(_message.Message):
+    """A document to attach."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    QUOTE_ID_FIELD_NUMBER: _builtins.int
+    QUOTE_VERSION_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    FILE_NAME_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key."""
+    quote_id: _builtins.str
+    """UUID."""
+    quote_version: _builtins.int
+    """The version that was looked at; refused when it is not the latest."""
+    kind: Global___QuoteDocumentKind.ValueType
+    """What it is; unspecified = the statement of work."""
+    file_name: _builtins.str
+    """Name of the file, without folders."""
+    content: _builtins.bytes
+    """The file itself, base64 in JSON."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        quote_id: _builtins.str = ...,
+        quote_version: _builtins.int = ...,
+        kind: Global___QuoteDocumentKind.ValueType = ...,
+        file_name: _builtins.str = ...,
+        content: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "file_name", b"file_name", "kind", b"kind", "quote_id", b"quote_id", "quote_version", b"quote_version", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AttachQuoteDocumentRequest: _TypeAlias = AttachQuoteDocumentRequest  # noqa: Y015
+
+@_typing.final
+class AttachQuoteDocumentResponse(_message.Message):
+    """The document as it is kept."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def document(self) -> Global___QuoteDocument: ...
+    def __init__(
+        self,
+        *,
+        document: Global___QuoteDocument | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["document", b"document"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AttachQuoteDocumentResponse: _TypeAlias = AttachQuoteDocumentResponse  # noqa: Y015
+
+@_typing.final
+class ListQuoteDocumentsRequest(_message.Message):
+    """Documents of which offer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    QUOTE_ID_FIELD_NUMBER: _builtins.int
+    QUOTE_VERSION_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """1 to 100; 0 = 50."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before."""
+    quote_id: _builtins.str
+    """UUID."""
+    quote_version: _builtins.int
+    """Only those of this version; 0 = of all."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        quote_id: _builtins.str = ...,
+        quote_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "quote_id", b"quote_id", "quote_version", b"quote_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListQuoteDocumentsRequest: _TypeAlias = ListQuoteDocumentsRequest  # noqa: Y015
+
+@_typing.final
+class ListQuoteDocumentsResponse(_message.Message):
+    """One page of documents, without their content."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def documents(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuoteDocument]: ...
+    def __init__(
+        self,
+        *,
+        documents: _abc.Iterable[Global___QuoteDocument] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["documents", b"documents", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListQuoteDocumentsResponse: _TypeAlias = ListQuoteDocumentsResponse  # noqa: Y015
+
+@_typing.final
+class GetQuoteDocumentRequest(_message.Message):
+    """Which document of which offer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUOTE_ID_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    quote_id: _builtins.str
+    """UUID."""
+    sha256: _builtins.str
+    """SHA-256 of its content, hexadecimal."""
+    def __init__(
+        self,
+        *,
+        quote_id: _builtins.str = ...,
+        sha256: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quote_id", b"quote_id", "sha256", b"sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetQuoteDocumentRequest: _TypeAlias = GetQuoteDocumentRequest  # noqa: Y015
+
+@_typing.final
+class GetQuoteDocumentResponse(_message.Message):
+    """The document."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    content: _builtins.bytes
+    """The file itself, base64 in JSON."""
+    @_builtins.property
+    def document(self) -> Global___QuoteDocument: ...
+    def __init__(
+        self,
+        *,
+        document: Global___QuoteDocument | None = ...,
+        content: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["document", b"document"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "document", b"document"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetQuoteDocumentResponse: _TypeAlias = GetQuoteDocumentResponse  # noqa: Y015
+
+@_typing.final
+class CompareQuoteVersionsRequest(_message.Message):
+    """Which versions of which offer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUOTE_ID_FIELD_NUMBER: _builtins.int
+    FROM_VERSION_FIELD_NUMBER: _builtins.int
+    TO_VERSION_FIELD_NUMBER: _builtins.int
+    quote_id: _builtins.str
+    """UUID."""
+    from_version: _builtins.int
+    """0 = the one before `to_version`."""
+    to_version: _builtins.int
+    """0 = the latest."""
+    def __init__(
+        self,
+        *,
+        quote_id: _builtins.str = ...,
+        from_version: _builtins.int = ...,
+        to_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_version", b"from_version", "quote_id", b"quote_id", "to_version", b"to_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareQuoteVersionsRequest: _TypeAlias = CompareQuoteVersionsRequest  # noqa: Y015
+
+@_typing.final
+class QuoteDifference(_message.Message):
+    """One difference between two versions of an offer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    QUOTE_LINE_ID_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    TERM_FIELD_NUMBER: _builtins.int
+    OLD_VALUE_FIELD_NUMBER: _builtins.int
+    NEW_VALUE_FIELD_NUMBER: _builtins.int
+    kind: _contract_pb2.TermChangeKind.ValueType
+    quote_line_id: _builtins.str
+    """Line it is about, UUID; absent = the offer as a whole."""
+    position: _builtins.int
+    """Order of the line on the newer document that has it; 0 = the offer as a whole."""
+    term: _builtins.str
+    """Name of the term as in `Quote` or `ServiceLine`: `unit_price`, `rates[senior_consultant].hourly_rate`; empty when a whole
+    line was added or dropped.
+    """
+    old_value: _builtins.str
+    """Value before and after, as the API writes it; empty where there is none."""
+    new_value: _builtins.str
+    def __init__(
+        self,
+        *,
+        kind: _contract_pb2.TermChangeKind.ValueType = ...,
+        quote_line_id: _builtins.str | None = ...,
+        position: _builtins.int = ...,
+        term: _builtins.str = ...,
+        old_value: _builtins.str = ...,
+        new_value: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_quote_line_id", b"_quote_line_id", "quote_line_id", b"quote_line_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quote_line_id", b"_quote_line_id", "kind", b"kind", "new_value", b"new_value", "old_value", b"old_value", "position", b"position", "quote_line_id", b"quote_line_id", "term", b"term"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__quote_line_id: _TypeAlias = _typing.Literal["quote_line_id"]  # noqa: Y015
+    _WhichOneofArgType__quote_line_id: _TypeAlias = _typing.Literal["_quote_line_id", b"_quote_line_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__quote_line_id) -> _WhichOneofReturnType__quote_line_id | None: ...
+
+Global___QuoteDifference: _TypeAlias = QuoteDifference  # noqa: Y015
+
+@_typing.final
+class CompareQuoteVersionsResponse(_message.Message):
+    """What differs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_VERSION_FIELD_NUMBER: _builtins.int
+    TO_VERSION_FIELD_NUMBER: _builtins.int
+    DIFFERENCES_FIELD_NUMBER: _builtins.int
+    OLD_NET_TOTAL_FIELD_NUMBER: _builtins.int
+    NEW_NET_TOTAL_FIELD_NUMBER: _builtins.int
+    RISE_FIELD_NUMBER: _builtins.int
+    from_version: _builtins.int
+    to_version: _builtins.int
+    @_builtins.property
+    def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuoteDifference]: ...
+    @_builtins.property
+    def old_net_total(self) -> _money_pb2.Money:
+        """Totals before and after, and by how much the total rises."""
+
+    @_builtins.property
+    def new_net_total(self) -> _money_pb2.Money: ...
+    @_builtins.property
+    def rise(self) -> _money_pb2.Money:
+        """Absent when the currency changed."""
+
+    def __init__(
+        self,
+        *,
+        from_version: _builtins.int = ...,
+        to_version: _builtins.int = ...,
+        differences: _abc.Iterable[Global___QuoteDifference] | None = ...,
+        old_net_total: _money_pb2.Money | None = ...,
+        new_net_total: _money_pb2.Money | None = ...,
+        rise: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rise", b"_rise", "new_net_total", b"new_net_total", "old_net_total", b"old_net_total", "rise", b"rise"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rise", b"_rise", "differences", b"differences", "from_version", b"from_version", "new_net_total", b"new_net_total", "old_net_total", b"old_net_total", "rise", b"rise", "to_version", b"to_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__rise: _TypeAlias = _typing.Literal["rise"]  # noqa: Y015
+    _WhichOneofArgType__rise: _TypeAlias = _typing.Literal["_rise", b"_rise"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rise) -> _WhichOneofReturnType__rise | None: ...
+
+Global___CompareQuoteVersionsResponse: _TypeAlias = CompareQuoteVersionsResponse  # noqa: Y015
+
+@_typing.final
+class ListQuoteVersionsRequest(_message.Message):
+    """Versions of which offer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    QUOTE_ID_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """1 to 100; 0 = 50."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before."""
+    quote_id: _builtins.str
+    """UUID."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        quote_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "quote_id", b"quote_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListQuoteVersionsRequest: _TypeAlias = ListQuoteVersionsRequest  # noqa: Y015
+
+@_typing.final
+class ListQuoteVersionsResponse(_message.Message):
+    """One page of versions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUOTES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def quotes(self) -> _containers.RepeatedCompositeFieldContainer[_quote_pb2.Quote]: ...
+    def __init__(
+        self,
+        *,
+        quotes: _abc.Iterable[_quote_pb2.Quote] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "quotes", b"quotes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListQuoteVersionsResponse: _TypeAlias = ListQuoteVersionsResponse  # noqa: Y015
+
+@_typing.final
+class ListQuoteApprovalsRequest(_message.Message):
+    """Approvals of which offer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    QUOTE_ID_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """1 to 200; 0 = 50."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before."""
+    quote_id: _builtins.str
+    """UUID."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        quote_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "quote_id", b"quote_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListQuoteApprovalsRequest: _TypeAlias = ListQuoteApprovalsRequest  # noqa: Y015
+
+@_typing.final
+class QuoteApprovalRecord(_message.Message):
+    """One step that was taken."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUOTE_VERSION_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    APPROVED_BY_FIELD_NUMBER: _builtins.int
+    APPROVED_AT_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    quote_version: _builtins.int
+    step: _builtins.int
+    """From 1."""
+    role: _price_policy_service_pb2.ApproverRole.ValueType
+    """Role it was taken in; unspecified where any would do."""
+    name: _builtins.str
+    """What the step is called."""
+    approved_by: _builtins.str
+    """Who took it, as a token subject, when and with which comment."""
+    comment: _builtins.str
+    @_builtins.property
+    def approved_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        quote_version: _builtins.int = ...,
+        step: _builtins.int = ...,
+        role: _price_policy_service_pb2.ApproverRole.ValueType = ...,
+        name: _builtins.str = ...,
+        approved_by: _builtins.str = ...,
+        approved_at: _timestamp_pb2.Timestamp | None = ...,
+        comment: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at", "approved_by", b"approved_by", "comment", b"comment", "name", b"name", "quote_version", b"quote_version", "role", b"role", "step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuoteApprovalRecord: _TypeAlias = QuoteApprovalRecord  # noqa: Y015
+
+@_typing.final
+class ListQuoteApprovalsResponse(_message.Message):
+    """One page of approvals."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPROVALS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def approvals(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuoteApprovalRecord]: ...
+    def __init__(
+        self,
+        *,
+        approvals: _abc.Iterable[Global___QuoteApprovalRecord] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approvals", b"approvals", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListQuoteApprovalsResponse: _TypeAlias = ListQuoteApprovalsResponse  # noqa: Y015

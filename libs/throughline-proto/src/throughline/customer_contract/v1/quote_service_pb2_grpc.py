@@ -55,6 +55,51 @@ class QuoteServiceStub:
                 request_serializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.RejectQuoteRequest.SerializeToString,
                 response_deserializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.RejectQuoteResponse.FromString,
                 _registered_method=True)
+        self.ReviseQuote = channel.unary_unary(
+                '/throughline.customer_contract.v1.QuoteService/ReviseQuote',
+                request_serializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.ReviseQuoteRequest.SerializeToString,
+                response_deserializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.ReviseQuoteResponse.FromString,
+                _registered_method=True)
+        self.WithdrawQuote = channel.unary_unary(
+                '/throughline.customer_contract.v1.QuoteService/WithdrawQuote',
+                request_serializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.WithdrawQuoteRequest.SerializeToString,
+                response_deserializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.WithdrawQuoteResponse.FromString,
+                _registered_method=True)
+        self.AcceptPriceBreaches = channel.unary_unary(
+                '/throughline.customer_contract.v1.QuoteService/AcceptPriceBreaches',
+                request_serializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.AcceptPriceBreachesRequest.SerializeToString,
+                response_deserializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.AcceptPriceBreachesResponse.FromString,
+                _registered_method=True)
+        self.AttachQuoteDocument = channel.unary_unary(
+                '/throughline.customer_contract.v1.QuoteService/AttachQuoteDocument',
+                request_serializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.AttachQuoteDocumentRequest.SerializeToString,
+                response_deserializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.AttachQuoteDocumentResponse.FromString,
+                _registered_method=True)
+        self.ListQuoteDocuments = channel.unary_unary(
+                '/throughline.customer_contract.v1.QuoteService/ListQuoteDocuments',
+                request_serializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.ListQuoteDocumentsRequest.SerializeToString,
+                response_deserializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.ListQuoteDocumentsResponse.FromString,
+                _registered_method=True)
+        self.GetQuoteDocument = channel.unary_unary(
+                '/throughline.customer_contract.v1.QuoteService/GetQuoteDocument',
+                request_serializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.GetQuoteDocumentRequest.SerializeToString,
+                response_deserializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.GetQuoteDocumentResponse.FromString,
+                _registered_method=True)
+        self.CompareQuoteVersions = channel.unary_unary(
+                '/throughline.customer_contract.v1.QuoteService/CompareQuoteVersions',
+                request_serializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.CompareQuoteVersionsRequest.SerializeToString,
+                response_deserializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.CompareQuoteVersionsResponse.FromString,
+                _registered_method=True)
+        self.ListQuoteVersions = channel.unary_unary(
+                '/throughline.customer_contract.v1.QuoteService/ListQuoteVersions',
+                request_serializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.ListQuoteVersionsRequest.SerializeToString,
+                response_deserializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.ListQuoteVersionsResponse.FromString,
+                _registered_method=True)
+        self.ListQuoteApprovals = channel.unary_unary(
+                '/throughline.customer_contract.v1.QuoteService/ListQuoteApprovals',
+                request_serializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.ListQuoteApprovalsRequest.SerializeToString,
+                response_deserializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.ListQuoteApprovalsResponse.FromString,
+                _registered_method=True)
         self.GetQuote = channel.unary_unary(
                 '/throughline.customer_contract.v1.QuoteService/GetQuote',
                 request_serializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.GetQuoteRequest.SerializeToString,
@@ -77,7 +122,8 @@ class QuoteServiceServicer:
         service_line.model_differs, service_line.outside_term, service_line.total_mismatch, service_line.terms_missing,
         service_line.term_of_another_model, service_line.milestone_shares, service_line.milestone_key_repeated,
         service_line.role_repeated, service_line.amount_not_positive, service_line.amount_too_large,
-        service_line.discount_too_high, quote.too_large, money.unknown_currency, money.mixed_currencies.
+        service_line.discount_too_high, quote.too_large, quote.already_expired, customer.ended, money.unknown_currency,
+        money.mixed_currencies.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -87,17 +133,21 @@ class QuoteServiceServicer:
         """Bring in an offer as another system has it; for connectors. The source decides which quote it is: the same content again
         changes nothing, other content becomes the next version, as long as no contract made from it is signed. With `approval`
         it is approved as the other system's approver decided, publishes QuoteApproved and drafts the contract, or drafts it anew.
-        An approval is taken from connectors only. Safe to retry with the same request_id.
-        Refuses: quote.contract_already_signed, quote.approval_not_trusted, quote.source_repeated, request.illegal_transition,
-        request.stale_version, and what CreateQuote refuses.
+        An approval is taken from connectors only. An offer approved there that breaks the price policy comes in with its breaches on
+        record, unless the policy is enforced on imports. Safe to retry with the same request_id.
+        Refuses: price_policy.breached, quote.contract_already_signed, quote.approval_not_trusted, quote.source_repeated, request.illegal_transition,
+        data_quality.rule_broken, ownership.not_allowed, request.stale_version, and what CreateQuote refuses.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ApproveQuote(self, request, context):
-        """Approve an offer and draft the contract from it. Publishes QuoteApproved. Safe to retry with the same request_id.
-        Refuses: quote.not_found, quote.approved_by_proposer, quote.contract_already_signed, request.illegal_transition,
+        """Approve an offer: one step of its approval ladder, the next one open. The last step approves the offer, publishes
+        QuoteApproved and drafts the contract; before that the reply has none. Without a price policy there is one step, for sales
+        operations, finance or an administrator. Nobody takes two steps. Safe to retry with the same request_id.
+        Refuses: quote.not_found, quote.approved_by_proposer, quote.approved_twice, quote.step_of_another_role, quote.validity_over,
+        price_policy.breached, customer.ended, data_quality.rule_broken, quote.contract_already_signed, request.illegal_transition,
         request.stale_version, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -112,8 +162,82 @@ class QuoteServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReviseQuote(self, request, context):
+        """Write the next version of an offer that was written here; the version before is superseded, its approvals are void. Possible
+        until the customer has signed. Safe to retry with the same request_id.
+        Refuses: quote.not_found, quote.written_elsewhere, quote.contract_already_signed, quote.line_not_found, quote.line_repeated,
+        request.illegal_transition, request.stale_version, and what CreateQuote refuses.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WithdrawQuote(self, request, context):
+        """Take an offer back before the customer has signed; a contract drafted from it can no longer be signed. Safe to retry with the
+        same request_id. Refuses: quote.not_found, quote.contract_already_signed, request.illegal_transition, request.stale_version,
+        caller.entity_forbidden.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AcceptPriceBreaches(self, request, context):
+        """Let an offer stand that another system approved although it breaks the price policy, with the reason. Safe to retry with the
+        same request_id. Refuses: quote.not_found, quote.no_breaches, quote.approved_by_proposer, quote.step_of_another_role,
+        request.illegal_transition, request.stale_version, caller.entity_forbidden.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AttachQuoteDocument(self, request, context):
+        """Attach a document to a version of an offer, such as the statement of work: a PDF of at most 3 MiB. The same content again
+        changes nothing. Possible until the offer is signed, rejected, expired or replaced. Safe to retry with the same request_id.
+        Refuses: quote.not_found, quote_document.not_a_pdf, quote_document.too_many, request.illegal_transition,
+        request.stale_version, caller.entity_forbidden.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListQuoteDocuments(self, request, context):
+        """List the documents of an offer, the first one first. Refuses: quote.not_found, request.invalid_field.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetQuoteDocument(self, request, context):
+        """Return a document of an offer with its content. Refuses: quote.not_found, quote_document.not_found.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareQuoteVersions(self, request, context):
+        """Say what differs between two versions of an offer, line by line, with the totals. Refuses: quote.not_found.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListQuoteVersions(self, request, context):
+        """List the versions of an offer, the first one first. Refuses: quote.not_found, request.invalid_field.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListQuoteApprovals(self, request, context):
+        """List who approved which step of an offer, over all its versions, the first one first. Refuses: quote.not_found,
+        request.invalid_field.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetQuote(self, request, context):
-        """Return a version of a quote, the latest unless told. Refuses: quote.not_found, caller.entity_forbidden.
+        """Return a version of a quote, the latest unless told. Refuses: quote.not_found.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -148,6 +272,51 @@ def add_QuoteServiceServicer_to_server(servicer, server):
                     servicer.RejectQuote,
                     request_deserializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.RejectQuoteRequest.FromString,
                     response_serializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.RejectQuoteResponse.SerializeToString,
+            ),
+            'ReviseQuote': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReviseQuote,
+                    request_deserializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.ReviseQuoteRequest.FromString,
+                    response_serializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.ReviseQuoteResponse.SerializeToString,
+            ),
+            'WithdrawQuote': grpc.unary_unary_rpc_method_handler(
+                    servicer.WithdrawQuote,
+                    request_deserializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.WithdrawQuoteRequest.FromString,
+                    response_serializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.WithdrawQuoteResponse.SerializeToString,
+            ),
+            'AcceptPriceBreaches': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcceptPriceBreaches,
+                    request_deserializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.AcceptPriceBreachesRequest.FromString,
+                    response_serializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.AcceptPriceBreachesResponse.SerializeToString,
+            ),
+            'AttachQuoteDocument': grpc.unary_unary_rpc_method_handler(
+                    servicer.AttachQuoteDocument,
+                    request_deserializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.AttachQuoteDocumentRequest.FromString,
+                    response_serializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.AttachQuoteDocumentResponse.SerializeToString,
+            ),
+            'ListQuoteDocuments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListQuoteDocuments,
+                    request_deserializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.ListQuoteDocumentsRequest.FromString,
+                    response_serializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.ListQuoteDocumentsResponse.SerializeToString,
+            ),
+            'GetQuoteDocument': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetQuoteDocument,
+                    request_deserializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.GetQuoteDocumentRequest.FromString,
+                    response_serializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.GetQuoteDocumentResponse.SerializeToString,
+            ),
+            'CompareQuoteVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareQuoteVersions,
+                    request_deserializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.CompareQuoteVersionsRequest.FromString,
+                    response_serializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.CompareQuoteVersionsResponse.SerializeToString,
+            ),
+            'ListQuoteVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListQuoteVersions,
+                    request_deserializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.ListQuoteVersionsRequest.FromString,
+                    response_serializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.ListQuoteVersionsResponse.SerializeToString,
+            ),
+            'ListQuoteApprovals': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListQuoteApprovals,
+                    request_deserializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.ListQuoteApprovalsRequest.FromString,
+                    response_serializer=throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.ListQuoteApprovalsResponse.SerializeToString,
             ),
             'GetQuote': grpc.unary_unary_rpc_method_handler(
                     servicer.GetQuote,
@@ -269,6 +438,249 @@ class QuoteService:
             '/throughline.customer_contract.v1.QuoteService/RejectQuote',
             throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.RejectQuoteRequest.SerializeToString,
             throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.RejectQuoteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReviseQuote(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.customer_contract.v1.QuoteService/ReviseQuote',
+            throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.ReviseQuoteRequest.SerializeToString,
+            throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.ReviseQuoteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WithdrawQuote(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.customer_contract.v1.QuoteService/WithdrawQuote',
+            throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.WithdrawQuoteRequest.SerializeToString,
+            throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.WithdrawQuoteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcceptPriceBreaches(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.customer_contract.v1.QuoteService/AcceptPriceBreaches',
+            throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.AcceptPriceBreachesRequest.SerializeToString,
+            throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.AcceptPriceBreachesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AttachQuoteDocument(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.customer_contract.v1.QuoteService/AttachQuoteDocument',
+            throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.AttachQuoteDocumentRequest.SerializeToString,
+            throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.AttachQuoteDocumentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListQuoteDocuments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.customer_contract.v1.QuoteService/ListQuoteDocuments',
+            throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.ListQuoteDocumentsRequest.SerializeToString,
+            throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.ListQuoteDocumentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetQuoteDocument(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.customer_contract.v1.QuoteService/GetQuoteDocument',
+            throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.GetQuoteDocumentRequest.SerializeToString,
+            throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.GetQuoteDocumentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareQuoteVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.customer_contract.v1.QuoteService/CompareQuoteVersions',
+            throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.CompareQuoteVersionsRequest.SerializeToString,
+            throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.CompareQuoteVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListQuoteVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.customer_contract.v1.QuoteService/ListQuoteVersions',
+            throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.ListQuoteVersionsRequest.SerializeToString,
+            throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.ListQuoteVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListQuoteApprovals(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.customer_contract.v1.QuoteService/ListQuoteApprovals',
+            throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.ListQuoteApprovalsRequest.SerializeToString,
+            throughline_dot_customer__contract_dot_v1_dot_quote__service__pb2.ListQuoteApprovalsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,27 +39,66 @@ class QuoteServiceStub:
     service_line.model_differs, service_line.outside_term, service_line.total_mismatch, service_line.terms_missing,
     service_line.term_of_another_model, service_line.milestone_shares, service_line.milestone_key_repeated,
     service_line.role_repeated, service_line.amount_not_positive, service_line.amount_too_large,
-    service_line.discount_too_high, quote.too_large, money.unknown_currency, money.mixed_currencies.
+    service_line.discount_too_high, quote.too_large, quote.already_expired, customer.ended, money.unknown_currency,
+    money.mixed_currencies.
     """
     ImportQuote: _grpc.UnaryUnaryMultiCallable[_quote_service_pb2.ImportQuoteRequest, _quote_service_pb2.ImportQuoteResponse]
     """Bring in an offer as another system has it; for connectors. The source decides which quote it is: the same content again
     changes nothing, other content becomes the next version, as long as no contract made from it is signed. With `approval`
     it is approved as the other system's approver decided, publishes QuoteApproved and drafts the contract, or drafts it anew.
-    An approval is taken from connectors only. Safe to retry with the same request_id.
-    Refuses: quote.contract_already_signed, quote.approval_not_trusted, quote.source_repeated, request.illegal_transition,
-    request.stale_version, and what CreateQuote refuses.
+    An approval is taken from connectors only. An offer approved there that breaks the price policy comes in with its breaches on
+    record, unless the policy is enforced on imports. Safe to retry with the same request_id.
+    Refuses: price_policy.breached, quote.contract_already_signed, quote.approval_not_trusted, quote.source_repeated, request.illegal_transition,
+    data_quality.rule_broken, ownership.not_allowed, request.stale_version, and what CreateQuote refuses.
     """
     ApproveQuote: _grpc.UnaryUnaryMultiCallable[_quote_service_pb2.ApproveQuoteRequest, _quote_service_pb2.ApproveQuoteResponse]
-    """Approve an offer and draft the contract from it. Publishes QuoteApproved. Safe to retry with the same request_id.
-    Refuses: quote.not_found, quote.approved_by_proposer, quote.contract_already_signed, request.illegal_transition,
+    """Approve an offer: one step of its approval ladder, the next one open. The last step approves the offer, publishes
+    QuoteApproved and drafts the contract; before that the reply has none. Without a price policy there is one step, for sales
+    operations, finance or an administrator. Nobody takes two steps. Safe to retry with the same request_id.
+    Refuses: quote.not_found, quote.approved_by_proposer, quote.approved_twice, quote.step_of_another_role, quote.validity_over,
+    price_policy.breached, customer.ended, data_quality.rule_broken, quote.contract_already_signed, request.illegal_transition,
     request.stale_version, caller.entity_forbidden.
     """
     RejectQuote: _grpc.UnaryUnaryMultiCallable[_quote_service_pb2.RejectQuoteRequest, _quote_service_pb2.RejectQuoteResponse]
     """Turn an offer down, with the reason. Safe to retry with the same request_id.
     Refuses: quote.not_found, request.illegal_transition, request.stale_version, caller.entity_forbidden.
     """
+    ReviseQuote: _grpc.UnaryUnaryMultiCallable[_quote_service_pb2.ReviseQuoteRequest, _quote_service_pb2.ReviseQuoteResponse]
+    """Write the next version of an offer that was written here; the version before is superseded, its approvals are void. Possible
+    until the customer has signed. Safe to retry with the same request_id.
+    Refuses: quote.not_found, quote.written_elsewhere, quote.contract_already_signed, quote.line_not_found, quote.line_repeated,
+    request.illegal_transition, request.stale_version, and what CreateQuote refuses.
+    """
+    WithdrawQuote: _grpc.UnaryUnaryMultiCallable[_quote_service_pb2.WithdrawQuoteRequest, _quote_service_pb2.WithdrawQuoteResponse]
+    """Take an offer back before the customer has signed; a contract drafted from it can no longer be signed. Safe to retry with the
+    same request_id. Refuses: quote.not_found, quote.contract_already_signed, request.illegal_transition, request.stale_version,
+    caller.entity_forbidden.
+    """
+    AcceptPriceBreaches: _grpc.UnaryUnaryMultiCallable[_quote_service_pb2.AcceptPriceBreachesRequest, _quote_service_pb2.AcceptPriceBreachesResponse]
+    """Let an offer stand that another system approved although it breaks the price policy, with the reason. Safe to retry with the
+    same request_id. Refuses: quote.not_found, quote.no_breaches, quote.approved_by_proposer, quote.step_of_another_role,
+    request.illegal_transition, request.stale_version, caller.entity_forbidden.
+    """
+    AttachQuoteDocument: _grpc.UnaryUnaryMultiCallable[_quote_service_pb2.AttachQuoteDocumentRequest, _quote_service_pb2.AttachQuoteDocumentResponse]
+    """Attach a document to a version of an offer, such as the statement of work: a PDF of at most 3 MiB. The same content again
+    changes nothing. Possible until the offer is signed, rejected, expired or replaced. Safe to retry with the same request_id.
+    Refuses: quote.not_found, quote_document.not_a_pdf, quote_document.too_many, request.illegal_transition,
+    request.stale_version, caller.entity_forbidden.
+    """
+    ListQuoteDocuments: _grpc.UnaryUnaryMultiCallable[_quote_service_pb2.ListQuoteDocumentsRequest, _quote_service_pb2.ListQuoteDocumentsResponse]
+    """List the documents of an offer, the first one first. Refuses: quote.not_found, request.invalid_field."""
+    GetQuoteDocument: _grpc.UnaryUnaryMultiCallable[_quote_service_pb2.GetQuoteDocumentRequest, _quote_service_pb2.GetQuoteDocumentResponse]
+    """Return a document of an offer with its content. Refuses: quote.not_found, quote_document.not_found."""
+    CompareQuoteVersions: _grpc.UnaryUnaryMultiCallable[_quote_service_pb2.CompareQuoteVersionsRequest, _quote_service_pb2.CompareQuoteVersionsResponse]
+    """Say what differs between two versions of an offer, line by line, with the totals. Refuses: quote.not_found."""
+    ListQuoteVersions: _grpc.UnaryUnaryMultiCallable[_quote_service_pb2.ListQuoteVersionsRequest, _quote_service_pb2.ListQuoteVersionsResponse]
+    """List the versions of an offer, the first one first. Refuses: quote.not_found, request.invalid_field."""
+    ListQuoteApprovals: _grpc.UnaryUnaryMultiCallable[_quote_service_pb2.ListQuoteApprovalsRequest, _quote_service_pb2.ListQuoteApprovalsResponse]
+    """List who approved which step of an offer, over all its versions, the first one first. Refuses: quote.not_found,
+    request.invalid_field.
+    """
     GetQuote: _grpc.UnaryUnaryMultiCallable[_quote_service_pb2.GetQuoteRequest, _quote_service_pb2.GetQuoteResponse]
-    """Return a version of a quote, the latest unless told. Refuses: quote.not_found, caller.entity_forbidden."""
+    """Return a version of a quote, the latest unless told. Refuses: quote.not_found."""
     ListQuotes: _grpc.UnaryUnaryMultiCallable[_quote_service_pb2.ListQuotesRequest, _quote_service_pb2.ListQuotesResponse]
     """List the latest version of each quote by id, limited to the caller's legal entities. Refuses: request.invalid_field."""
 
@@ -74,27 +113,66 @@ class QuoteServiceAsyncStub(QuoteServiceStub):
     service_line.model_differs, service_line.outside_term, service_line.total_mismatch, service_line.terms_missing,
     service_line.term_of_another_model, service_line.milestone_shares, service_line.milestone_key_repeated,
     service_line.role_repeated, service_line.amount_not_positive, service_line.amount_too_large,
-    service_line.discount_too_high, quote.too_large, money.unknown_currency, money.mixed_currencies.
+    service_line.discount_too_high, quote.too_large, quote.already_expired, customer.ended, money.unknown_currency,
+    money.mixed_currencies.
     """
     ImportQuote: _aio.UnaryUnaryMultiCallable[_quote_service_pb2.ImportQuoteRequest, _quote_service_pb2.ImportQuoteResponse]  # type: ignore[assignment]
     """Bring in an offer as another system has it; for connectors. The source decides which quote it is: the same content again
     changes nothing, other content becomes the next version, as long as no contract made from it is signed. With `approval`
     it is approved as the other system's approver decided, publishes QuoteApproved and drafts the contract, or drafts it anew.
-    An approval is taken from connectors only. Safe to retry with the same request_id.
-    Refuses: quote.contract_already_signed, quote.approval_not_trusted, quote.source_repeated, request.illegal_transition,
-    request.stale_version, and what CreateQuote refuses.
+    An approval is taken from connectors only. An offer approved there that breaks the price policy comes in with its breaches on
+    record, unless the policy is enforced on imports. Safe to retry with the same request_id.
+    Refuses: price_policy.breached, quote.contract_already_signed, quote.approval_not_trusted, quote.source_repeated, request.illegal_transition,
+    data_quality.rule_broken, ownership.not_allowed, request.stale_version, and what CreateQuote refuses.
     """
     ApproveQuote: _aio.UnaryUnaryMultiCallable[_quote_service_pb2.ApproveQuoteRequest, _quote_service_pb2.ApproveQuoteResponse]  # type: ignore[assignment]
-    """Approve an offer and draft the contract from it. Publishes QuoteApproved. Safe to retry with the same request_id.
-    Refuses: quote.not_found, quote.approved_by_proposer, quote.contract_already_signed, request.illegal_transition,
+    """Approve an offer: one step of its approval ladder, the next one open. The last step approves the offer, publishes
+    QuoteApproved and drafts the contract; before that the reply has none. Without a price policy there is one step, for sales
+    operations, finance or an administrator. Nobody takes two steps. Safe to retry with the same request_id.
+    Refuses: quote.not_found, quote.approved_by_proposer, quote.approved_twice, quote.step_of_another_role, quote.validity_over,
+    price_policy.breached, customer.ended, data_quality.rule_broken, quote.contract_already_signed, request.illegal_transition,
     request.stale_version, caller.entity_forbidden.
     """
     RejectQuote: _aio.UnaryUnaryMultiCallable[_quote_service_pb2.RejectQuoteRequest, _quote_service_pb2.RejectQuoteResponse]  # type: ignore[assignment]
     """Turn an offer down, with the reason. Safe to retry with the same request_id.
     Refuses: quote.not_found, request.illegal_transition, request.stale_version, caller.entity_forbidden.
     """
+    ReviseQuote: _aio.UnaryUnaryMultiCallable[_quote_service_pb2.ReviseQuoteRequest, _quote_service_pb2.ReviseQuoteResponse]  # type: ignore[assignment]
+    """Write the next version of an offer that was written here; the version before is superseded, its approvals are void. Possible
+    until the customer has signed. Safe to retry with the same request_id.
+    Refuses: quote.not_found, quote.written_elsewhere, quote.contract_already_signed, quote.line_not_found, quote.line_repeated,
+    request.illegal_transition, request.stale_version, and what CreateQuote refuses.
+    """
+    WithdrawQuote: _aio.UnaryUnaryMultiCallable[_quote_service_pb2.WithdrawQuoteRequest, _quote_service_pb2.WithdrawQuoteResponse]  # type: ignore[assignment]
+    """Take an offer back before the customer has signed; a contract drafted from it can no longer be signed. Safe to retry with the
+    same request_id. Refuses: quote.not_found, quote.contract_already_signed, request.illegal_transition, request.stale_version,
+    caller.entity_forbidden.
+    """
+    AcceptPriceBreaches: _aio.UnaryUnaryMultiCallable[_quote_service_pb2.AcceptPriceBreachesRequest, _quote_service_pb2.AcceptPriceBreachesResponse]  # type: ignore[assignment]
+    """Let an offer stand that another system approved although it breaks the price policy, with the reason. Safe to retry with the
+    same request_id. Refuses: quote.not_found, quote.no_breaches, quote.approved_by_proposer, quote.step_of_another_role,
+    request.illegal_transition, request.stale_version, caller.entity_forbidden.
+    """
+    AttachQuoteDocument: _aio.UnaryUnaryMultiCallable[_quote_service_pb2.AttachQuoteDocumentRequest, _quote_service_pb2.AttachQuoteDocumentResponse]  # type: ignore[assignment]
+    """Attach a document to a version of an offer, such as the statement of work: a PDF of at most 3 MiB. The same content again
+    changes nothing. Possible until the offer is signed, rejected, expired or replaced. Safe to retry with the same request_id.
+    Refuses: quote.not_found, quote_document.not_a_pdf, quote_document.too_many, request.illegal_transition,
+    request.stale_version, caller.entity_forbidden.
+    """
+    ListQuoteDocuments: _aio.UnaryUnaryMultiCallable[_quote_service_pb2.ListQuoteDocumentsRequest, _quote_service_pb2.ListQuoteDocumentsResponse]  # type: ignore[assignment]
+    """List the documents of an offer, the first one first. Refuses: quote.not_found, request.invalid_field."""
+    GetQuoteDocument: _aio.UnaryUnaryMultiCallable[_quote_service_pb2.GetQuoteDocumentRequest, _quote_service_pb2.GetQuoteDocumentResponse]  # type: ignore[assignment]
+    """Return a document of an offer with its content. Refuses: quote.not_found, quote_document.not_found."""
+    CompareQuoteVersions: _aio.UnaryUnaryMultiCallable[_quote_service_pb2.CompareQuoteVersionsRequest, _quote_service_pb2.CompareQuoteVersionsResponse]  # type: ignore[assignment]
+    """Say what differs between two versions of an offer, line by line, with the totals. Refuses: quote.not_found."""
+    ListQuoteVersions: _aio.UnaryUnaryMultiCallable[_quote_service_pb2.ListQuoteVersionsRequest, _quote_service_pb2.ListQuoteVersionsResponse]  # type: ignore[assignment]
+    """List the versions of an offer, the first one first. Refuses: quote.not_found, request.invalid_field."""
+    ListQuoteApprovals: _aio.UnaryUnaryMultiCallable[_quote_service_pb2.ListQuoteApprovalsRequest, _quote_service_pb2.ListQuoteApprovalsResponse]  # type: ignore[assignment]
+    """List who approved which step of an offer, over all its versions, the first one first. Refuses: quote.not_found,
+    request.invalid_field.
+    """
     GetQuote: _aio.UnaryUnaryMultiCallable[_quote_service_pb2.GetQuoteRequest, _quote_service_pb2.GetQuoteResponse]  # type: ignore[assignment]
-    """Return a version of a quote, the latest unless told. Refuses: quote.not_found, caller.entity_forbidden."""
+    """Return a version of a quote, the latest unless told. Refuses: quote.not_found."""
     ListQuotes: _aio.UnaryUnaryMultiCallable[_quote_service_pb2.ListQuotesRequest, _quote_service_pb2.ListQuotesResponse]  # type: ignore[assignment]
     """List the latest version of each quote by id, limited to the caller's legal entities. Refuses: request.invalid_field."""
 
@@ -112,7 +190,8 @@ class QuoteServiceServicer(metaclass=_abc_1.ABCMeta):
         service_line.model_differs, service_line.outside_term, service_line.total_mismatch, service_line.terms_missing,
         service_line.term_of_another_model, service_line.milestone_shares, service_line.milestone_key_repeated,
         service_line.role_repeated, service_line.amount_not_positive, service_line.amount_too_large,
-        service_line.discount_too_high, quote.too_large, money.unknown_currency, money.mixed_currencies.
+        service_line.discount_too_high, quote.too_large, quote.already_expired, customer.ended, money.unknown_currency,
+        money.mixed_currencies.
         """
 
     @_abc_1.abstractmethod
@@ -124,9 +203,10 @@ class QuoteServiceServicer(metaclass=_abc_1.ABCMeta):
         """Bring in an offer as another system has it; for connectors. The source decides which quote it is: the same content again
         changes nothing, other content becomes the next version, as long as no contract made from it is signed. With `approval`
         it is approved as the other system's approver decided, publishes QuoteApproved and drafts the contract, or drafts it anew.
-        An approval is taken from connectors only. Safe to retry with the same request_id.
-        Refuses: quote.contract_already_signed, quote.approval_not_trusted, quote.source_repeated, request.illegal_transition,
-        request.stale_version, and what CreateQuote refuses.
+        An approval is taken from connectors only. An offer approved there that breaks the price policy comes in with its breaches on
+        record, unless the policy is enforced on imports. Safe to retry with the same request_id.
+        Refuses: price_policy.breached, quote.contract_already_signed, quote.approval_not_trusted, quote.source_repeated, request.illegal_transition,
+        data_quality.rule_broken, ownership.not_allowed, request.stale_version, and what CreateQuote refuses.
         """
 
     @_abc_1.abstractmethod
@@ -135,8 +215,11 @@ class QuoteServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _quote_service_pb2.ApproveQuoteRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_quote_service_pb2.ApproveQuoteResponse, _abc.Awaitable[_quote_service_pb2.ApproveQuoteResponse]]:
-        """Approve an offer and draft the contract from it. Publishes QuoteApproved. Safe to retry with the same request_id.
-        Refuses: quote.not_found, quote.approved_by_proposer, quote.contract_already_signed, request.illegal_transition,
+        """Approve an offer: one step of its approval ladder, the next one open. The last step approves the offer, publishes
+        QuoteApproved and drafts the contract; before that the reply has none. Without a price policy there is one step, for sales
+        operations, finance or an administrator. Nobody takes two steps. Safe to retry with the same request_id.
+        Refuses: quote.not_found, quote.approved_by_proposer, quote.approved_twice, quote.step_of_another_role, quote.validity_over,
+        price_policy.breached, customer.ended, data_quality.rule_broken, quote.contract_already_signed, request.illegal_transition,
         request.stale_version, caller.entity_forbidden.
         """
 
@@ -151,12 +234,100 @@ class QuoteServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ReviseQuote(
+        self,
+        request: _quote_service_pb2.ReviseQuoteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quote_service_pb2.ReviseQuoteResponse, _abc.Awaitable[_quote_service_pb2.ReviseQuoteResponse]]:
+        """Write the next version of an offer that was written here; the version before is superseded, its approvals are void. Possible
+        until the customer has signed. Safe to retry with the same request_id.
+        Refuses: quote.not_found, quote.written_elsewhere, quote.contract_already_signed, quote.line_not_found, quote.line_repeated,
+        request.illegal_transition, request.stale_version, and what CreateQuote refuses.
+        """
+
+    @_abc_1.abstractmethod
+    def WithdrawQuote(
+        self,
+        request: _quote_service_pb2.WithdrawQuoteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quote_service_pb2.WithdrawQuoteResponse, _abc.Awaitable[_quote_service_pb2.WithdrawQuoteResponse]]:
+        """Take an offer back before the customer has signed; a contract drafted from it can no longer be signed. Safe to retry with the
+        same request_id. Refuses: quote.not_found, quote.contract_already_signed, request.illegal_transition, request.stale_version,
+        caller.entity_forbidden.
+        """
+
+    @_abc_1.abstractmethod
+    def AcceptPriceBreaches(
+        self,
+        request: _quote_service_pb2.AcceptPriceBreachesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quote_service_pb2.AcceptPriceBreachesResponse, _abc.Awaitable[_quote_service_pb2.AcceptPriceBreachesResponse]]:
+        """Let an offer stand that another system approved although it breaks the price policy, with the reason. Safe to retry with the
+        same request_id. Refuses: quote.not_found, quote.no_breaches, quote.approved_by_proposer, quote.step_of_another_role,
+        request.illegal_transition, request.stale_version, caller.entity_forbidden.
+        """
+
+    @_abc_1.abstractmethod
+    def AttachQuoteDocument(
+        self,
+        request: _quote_service_pb2.AttachQuoteDocumentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quote_service_pb2.AttachQuoteDocumentResponse, _abc.Awaitable[_quote_service_pb2.AttachQuoteDocumentResponse]]:
+        """Attach a document to a version of an offer, such as the statement of work: a PDF of at most 3 MiB. The same content again
+        changes nothing. Possible until the offer is signed, rejected, expired or replaced. Safe to retry with the same request_id.
+        Refuses: quote.not_found, quote_document.not_a_pdf, quote_document.too_many, request.illegal_transition,
+        request.stale_version, caller.entity_forbidden.
+        """
+
+    @_abc_1.abstractmethod
+    def ListQuoteDocuments(
+        self,
+        request: _quote_service_pb2.ListQuoteDocumentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quote_service_pb2.ListQuoteDocumentsResponse, _abc.Awaitable[_quote_service_pb2.ListQuoteDocumentsResponse]]:
+        """List the documents of an offer, the first one first. Refuses: quote.not_found, request.invalid_field."""
+
+    @_abc_1.abstractmethod
+    def GetQuoteDocument(
+        self,
+        request: _quote_service_pb2.GetQuoteDocumentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quote_service_pb2.GetQuoteDocumentResponse, _abc.Awaitable[_quote_service_pb2.GetQuoteDocumentResponse]]:
+        """Return a document of an offer with its content. Refuses: quote.not_found, quote_document.not_found."""
+
+    @_abc_1.abstractmethod
+    def CompareQuoteVersions(
+        self,
+        request: _quote_service_pb2.CompareQuoteVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quote_service_pb2.CompareQuoteVersionsResponse, _abc.Awaitable[_quote_service_pb2.CompareQuoteVersionsResponse]]:
+        """Say what differs between two versions of an offer, line by line, with the totals. Refuses: quote.not_found."""
+
+    @_abc_1.abstractmethod
+    def ListQuoteVersions(
+        self,
+        request: _quote_service_pb2.ListQuoteVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quote_service_pb2.ListQuoteVersionsResponse, _abc.Awaitable[_quote_service_pb2.ListQuoteVersionsResponse]]:
+        """List the versions of an offer, the first one first. Refuses: quote.not_found, request.invalid_field."""
+
+    @_abc_1.abstractmethod
+    def ListQuoteApprovals(
+        self,
+        request: _quote_service_pb2.ListQuoteApprovalsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quote_service_pb2.ListQuoteApprovalsResponse, _abc.Awaitable[_quote_service_pb2.ListQuoteApprovalsResponse]]:
+        """List who approved which step of an offer, over all its versions, the first one first. Refuses: quote.not_found,
+        request.invalid_field.
+        """
+
+    @_abc_1.abstractmethod
     def GetQuote(
         self,
         request: _quote_service_pb2.GetQuoteRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_quote_service_pb2.GetQuoteResponse, _abc.Awaitable[_quote_service_pb2.GetQuoteResponse]]:
-        """Return a version of a quote, the latest unless told. Refuses: quote.not_found, caller.entity_forbidden."""
+        """Return a version of a quote, the latest unless told. Refuses: quote.not_found."""
 
     @_abc_1.abstractmethod
     def ListQuotes(

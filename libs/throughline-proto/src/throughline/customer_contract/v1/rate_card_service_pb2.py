@@ -26,11 +26,14 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from throughline.common.v1 import money_pb2 as throughline_dot_common_dot_v1_dot_money__pb2
+from throughline.customer_contract.v1 import contract_pb2 as throughline_dot_customer__contract_dot_v1_dot_contract__pb2
+from throughline.customer_contract.v1 import proposal_service_pb2 as throughline_dot_customer__contract_dot_v1_dot_proposal__service__pb2
+from throughline.customer_contract.v1 import quote_pb2 as throughline_dot_customer__contract_dot_v1_dot_quote__pb2
 from throughline.customer_contract.v1 import rate_card_pb2 as throughline_dot_customer__contract_dot_v1_dot_rate__card__pb2
 from throughline.options.v1 import options_pb2 as throughline_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n8throughline/customer_contract/v1/rate_card_service.proto\x12 throughline.customer_contract.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!throughline/common/v1/money.proto\x1a\x30throughline/customer_contract/v1/rate_card.proto\x1a$throughline/options/v1/options.proto\"\xe6\x02\n\x16PublishRateCardRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12/\n\x04\x63ode\x18\x02 \x01(\tB!\xbaH\x1er\x1c\x32\x1a^[A-Z0-9][A-Z0-9_-]{0,39}$\x12\x17\n\x04name\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18x\x12#\n\x08\x63urrency\x18\x04 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$\x12&\n\x0flegal_entity_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x88\x01\x01\x12\"\n\x0b\x63ustomer_id\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x01\x88\x01\x01\x12M\n\x07\x65ntries\x18\x07 \x03(\x0b\x32/.throughline.customer_contract.v1.RateCardEntryB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xf4\x03\x42\x12\n\x10_legal_entity_idB\x0e\n\x0c_customer_id\"X\n\x17PublishRateCardResponse\x12=\n\trate_card\x18\x01 \x01(\x0b\x32*.throughline.customer_contract.v1.RateCard\"N\n\x12GetRateCardRequest\x12\x1e\n\x0crate_card_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x07version\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"T\n\x13GetRateCardResponse\x12=\n\trate_card\x18\x01 \x01(\x0b\x32*.throughline.customer_contract.v1.RateCard\"\xf4\x01\n\x14ListRateCardsRequest\x12\x1c\n\tpage_size\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x32(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\x15\n\x04\x63ode\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12&\n\x0flegal_entity_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x88\x01\x01\x12\"\n\x0b\x63ustomer_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x01\x88\x01\x01\x12\x19\n\x08\x63urrency\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18\x03\x42\x12\n\x10_legal_entity_idB\x0e\n\x0c_customer_id\"p\n\x15ListRateCardsResponse\x12>\n\nrate_cards\x18\x01 \x03(\x0b\x32*.throughline.customer_contract.v1.RateCard\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa1\x02\n\x12ResolveRateRequest\x12\"\n\x10\x63ontract_line_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12-\n\twork_date\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^\\d{4}-\\d{2}-\\d{2}$\x12\x17\n\x04role\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18<\x12\x16\n\x05level\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x17\n\x06region\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12 \n\tperson_id\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x88\x01\x01\x12\x31\n\x08known_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x42\x0c\n\n_person_idB\x0b\n\t_known_at\"\xb7\x01\n\x13ResolveRateResponse\x12\x31\n\x0bhourly_rate\x18\x01 \x01(\x0b\x32\x1c.throughline.common.v1.Money\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x19\n\x0crate_card_id\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x19\n\x11rate_card_version\x18\x04 \x01(\x03\x12\x18\n\x10\x63ontract_version\x18\x05 \x01(\x05\x42\x0f\n\r_rate_card_id2\x87\x06\n\x0fRateCardService\x12\xc3\x01\n\x0fPublishRateCard\x12\x38.throughline.customer_contract.v1.PublishRateCardRequest\x1a\x39.throughline.customer_contract.v1.PublishRateCardResponse\";\x8a\x88\'\x16\n\x10rate_cards.write\x12\x02\x02\x05\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/rate-cards:publish:\x01*\x12\xbd\x01\n\x0bGetRateCard\x12\x34.throughline.customer_contract.v1.GetRateCardRequest\x1a\x35.throughline.customer_contract.v1.GetRateCardResponse\"A\x8a\x88\'\x18\n\x0frate_cards.read\x12\x05\x02\x03\x05\x07\x08\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/rate-cards/{rate_card_id}\x12\xb4\x01\n\rListRateCards\x12\x36.throughline.customer_contract.v1.ListRateCardsRequest\x1a\x37.throughline.customer_contract.v1.ListRateCardsResponse\"2\x8a\x88\'\x18\n\x0frate_cards.read\x12\x05\x02\x03\x05\x07\x08\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/rate-cards\x12\xb6\x01\n\x0bResolveRate\x12\x34.throughline.customer_contract.v1.ResolveRateRequest\x1a\x35.throughline.customer_contract.v1.ResolveRateResponse\":\x8a\x88\'\x18\n\x0frate_cards.read\x12\x05\x02\x03\x05\x07\x08\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/rate-cards:resolveb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n8throughline/customer_contract/v1/rate_card_service.proto\x12 throughline.customer_contract.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!throughline/common/v1/money.proto\x1a/throughline/customer_contract/v1/contract.proto\x1a\x37throughline/customer_contract/v1/proposal_service.proto\x1a,throughline/customer_contract/v1/quote.proto\x1a\x30throughline/customer_contract/v1/rate_card.proto\x1a$throughline/options/v1/options.proto\"\xbb\x03\n\x16PublishRateCardRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12/\n\x04\x63ode\x18\x02 \x01(\tB!\xbaH\x1er\x1c\x32\x1a^[A-Z0-9][A-Z0-9_-]{0,39}$\x12\x17\n\x04name\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18x\x12#\n\x08\x63urrency\x18\x04 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$\x12&\n\x0flegal_entity_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x88\x01\x01\x12\"\n\x0b\x63ustomer_id\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x01\x88\x01\x01\x12M\n\x07\x65ntries\x18\x07 \x03(\x0b\x32/.throughline.customer_contract.v1.RateCardEntryB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xf4\x03\x12S\n\x0bmultipliers\x18\x08 \x03(\x0b\x32\x34.throughline.customer_contract.v1.ActivityMultiplierB\x08\xbaH\x05\x92\x01\x02\x10\x14\x42\x12\n\x10_legal_entity_idB\x0e\n\x0c_customer_id\"\xa3\x01\n\x17PublishRateCardResponse\x12=\n\trate_card\x18\x01 \x01(\x0b\x32*.throughline.customer_contract.v1.RateCard\x12I\n\x0bretroactive\x18\x02 \x01(\x0b\x32\x34.throughline.customer_contract.v1.RetroactiveWarning\"N\n\x12GetRateCardRequest\x12\x1e\n\x0crate_card_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x07version\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"T\n\x13GetRateCardResponse\x12=\n\trate_card\x18\x01 \x01(\x0b\x32*.throughline.customer_contract.v1.RateCard\"\xf4\x01\n\x14ListRateCardsRequest\x12\x1c\n\tpage_size\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x32(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\x15\n\x04\x63ode\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12&\n\x0flegal_entity_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x88\x01\x01\x12\"\n\x0b\x63ustomer_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x01\x88\x01\x01\x12\x19\n\x08\x63urrency\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18\x03\x42\x12\n\x10_legal_entity_idB\x0e\n\x0c_customer_id\"p\n\x15ListRateCardsResponse\x12>\n\nrate_cards\x18\x01 \x03(\x0b\x32*.throughline.customer_contract.v1.RateCard\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xcd\x02\n\x12ResolveRateRequest\x12\"\n\x10\x63ontract_line_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12-\n\twork_date\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^\\d{4}-\\d{2}-\\d{2}$\x12\x17\n\x04role\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18<\x12\x16\n\x05level\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x17\n\x06region\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12 \n\tperson_id\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x88\x01\x01\x12\x31\n\x08known_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x12*\n\x08\x61\x63tivity\x18\x08 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9_]{0,40}$B\x0c\n\n_person_idB\x0b\n\t_known_at\"\xd7\x02\n\x13ResolveRateResponse\x12\x31\n\x0bhourly_rate\x18\x01 \x01(\x0b\x32\x1c.throughline.common.v1.Money\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x19\n\x0crate_card_id\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x19\n\x11rate_card_version\x18\x04 \x01(\x03\x12\x18\n\x10\x63ontract_version\x18\x05 \x01(\x05\x12\x0e\n\x06\x66\x61\x63tor\x18\x06 \x01(\t\x12\x34\n\x0e\x65\x66\x66\x65\x63tive_rate\x18\x07 \x01(\x0b\x32\x1c.throughline.common.v1.Money\x12\x13\n\x0b\x66\x61\x63tor_path\x18\x08 \x01(\t\x12\x43\n\ncandidates\x18\t \x03(\x0b\x32/.throughline.customer_contract.v1.RateCandidateB\x0f\n\r_rate_card_id\"\xcd\x01\n\rRateCandidate\x12\x31\n\x0bhourly_rate\x18\x01 \x01(\x0b\x32\x1c.throughline.common.v1.Money\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x19\n\x0crate_card_id\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x19\n\x11rate_card_version\x18\x04 \x01(\x03\x12\x12\n\nvalid_from\x18\x05 \x01(\t\x12\x10\n\x08valid_to\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\tB\x0f\n\r_rate_card_id\"y\n\x1bListRateCardVersionsRequest\x12\x1c\n\tpage_size\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x32(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\x1e\n\x0crate_card_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"w\n\x1cListRateCardVersionsResponse\x12>\n\nrate_cards\x18\x01 \x03(\x0b\x32*.throughline.customer_contract.v1.RateCard\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"|\n\x1e\x43ompareRateCardVersionsRequest\x12\x1e\n\x0crate_card_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1d\n\x0c\x66rom_version\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1b\n\nto_version\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"\xc9\x01\n\x1f\x43ompareRateCardVersionsResponse\x12\x14\n\x0c\x66rom_version\x18\x01 \x01(\x03\x12\x12\n\nto_version\x18\x02 \x01(\x03\x12?\n\x05rates\x18\x03 \x03(\x0b\x32\x30.throughline.customer_contract.v1.RateDifference\x12;\n\x05terms\x18\x04 \x03(\x0b\x32,.throughline.customer_contract.v1.TermChange2\xe8\t\n\x0fRateCardService\x12\xd4\x01\n\x0fPublishRateCard\x12\x38.throughline.customer_contract.v1.PublishRateCardRequest\x1a\x39.throughline.customer_contract.v1.PublishRateCardResponse\"L\x8a\x88\'\x16\n\x10rate_cards.write\x12\x02\x02\x05\x9a\x88\'\r\n\trate_card\x10\x03\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/rate-cards:publish:\x01*\x12\xbd\x01\n\x0bGetRateCard\x12\x34.throughline.customer_contract.v1.GetRateCardRequest\x1a\x35.throughline.customer_contract.v1.GetRateCardResponse\"A\x8a\x88\'\x18\n\x0frate_cards.read\x12\x05\x02\x03\x05\x07\x08\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/rate-cards/{rate_card_id}\x12\xb4\x01\n\rListRateCards\x12\x36.throughline.customer_contract.v1.ListRateCardsRequest\x1a\x37.throughline.customer_contract.v1.ListRateCardsResponse\"2\x8a\x88\'\x18\n\x0frate_cards.read\x12\x05\x02\x03\x05\x07\x08\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/rate-cards\x12\xe1\x01\n\x14ListRateCardVersions\x12=.throughline.customer_contract.v1.ListRateCardVersionsRequest\x1a>.throughline.customer_contract.v1.ListRateCardVersionsResponse\"J\x8a\x88\'\x18\n\x0frate_cards.read\x12\x05\x02\x03\x05\x07\x08\x82\xd3\xe4\x93\x02(\x12&/v1/rate-cards/{rate_card_id}/versions\x12\xe9\x01\n\x17\x43ompareRateCardVersions\x12@.throughline.customer_contract.v1.CompareRateCardVersionsRequest\x1a\x41.throughline.customer_contract.v1.CompareRateCardVersionsResponse\"I\x8a\x88\'\x18\n\x0frate_cards.read\x12\x05\x02\x03\x05\x07\x08\x82\xd3\xe4\x93\x02\'\x12%/v1/rate-cards/{rate_card_id}:compare\x12\xb6\x01\n\x0bResolveRate\x12\x34.throughline.customer_contract.v1.ResolveRateRequest\x1a\x35.throughline.customer_contract.v1.ResolveRateResponse\":\x8a\x88\'\x18\n\x0frate_cards.read\x12\x05\x02\x03\x05\x07\x08\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/rate-cards:resolveb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,6 +54,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PUBLISHRATECARDREQUEST'].fields_by_name['customer_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_PUBLISHRATECARDREQUEST'].fields_by_name['entries']._loaded_options = None
   _globals['_PUBLISHRATECARDREQUEST'].fields_by_name['entries']._serialized_options = b'\272H\010\222\001\005\010\001\020\364\003'
+  _globals['_PUBLISHRATECARDREQUEST'].fields_by_name['multipliers']._loaded_options = None
+  _globals['_PUBLISHRATECARDREQUEST'].fields_by_name['multipliers']._serialized_options = b'\272H\005\222\001\002\020\024'
   _globals['_GETRATECARDREQUEST'].fields_by_name['rate_card_id']._loaded_options = None
   _globals['_GETRATECARDREQUEST'].fields_by_name['rate_card_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_GETRATECARDREQUEST'].fields_by_name['version']._loaded_options = None
@@ -79,30 +84,58 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESOLVERATEREQUEST'].fields_by_name['region']._serialized_options = b'\272H\004r\002\030('
   _globals['_RESOLVERATEREQUEST'].fields_by_name['person_id']._loaded_options = None
   _globals['_RESOLVERATEREQUEST'].fields_by_name['person_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_RESOLVERATEREQUEST'].fields_by_name['activity']._loaded_options = None
+  _globals['_RESOLVERATEREQUEST'].fields_by_name['activity']._serialized_options = b'\272H\025r\0232\021^[a-z0-9_]{0,40}$'
+  _globals['_LISTRATECARDVERSIONSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTRATECARDVERSIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\006\032\004\0302(\000'
+  _globals['_LISTRATECARDVERSIONSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTRATECARDVERSIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\364\003'
+  _globals['_LISTRATECARDVERSIONSREQUEST'].fields_by_name['rate_card_id']._loaded_options = None
+  _globals['_LISTRATECARDVERSIONSREQUEST'].fields_by_name['rate_card_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_COMPARERATECARDVERSIONSREQUEST'].fields_by_name['rate_card_id']._loaded_options = None
+  _globals['_COMPARERATECARDVERSIONSREQUEST'].fields_by_name['rate_card_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_COMPARERATECARDVERSIONSREQUEST'].fields_by_name['from_version']._loaded_options = None
+  _globals['_COMPARERATECARDVERSIONSREQUEST'].fields_by_name['from_version']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_COMPARERATECARDVERSIONSREQUEST'].fields_by_name['to_version']._loaded_options = None
+  _globals['_COMPARERATECARDVERSIONSREQUEST'].fields_by_name['to_version']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_RATECARDSERVICE'].methods_by_name['PublishRateCard']._loaded_options = None
-  _globals['_RATECARDSERVICE'].methods_by_name['PublishRateCard']._serialized_options = b'\212\210\'\026\n\020rate_cards.write\022\002\002\005\202\323\344\223\002\033\"\026/v1/rate-cards:publish:\001*'
+  _globals['_RATECARDSERVICE'].methods_by_name['PublishRateCard']._serialized_options = b'\212\210\'\026\n\020rate_cards.write\022\002\002\005\232\210\'\r\n\trate_card\020\003\202\323\344\223\002\033\"\026/v1/rate-cards:publish:\001*'
   _globals['_RATECARDSERVICE'].methods_by_name['GetRateCard']._loaded_options = None
   _globals['_RATECARDSERVICE'].methods_by_name['GetRateCard']._serialized_options = b'\212\210\'\030\n\017rate_cards.read\022\005\002\003\005\007\010\202\323\344\223\002\037\022\035/v1/rate-cards/{rate_card_id}'
   _globals['_RATECARDSERVICE'].methods_by_name['ListRateCards']._loaded_options = None
   _globals['_RATECARDSERVICE'].methods_by_name['ListRateCards']._serialized_options = b'\212\210\'\030\n\017rate_cards.read\022\005\002\003\005\007\010\202\323\344\223\002\020\022\016/v1/rate-cards'
+  _globals['_RATECARDSERVICE'].methods_by_name['ListRateCardVersions']._loaded_options = None
+  _globals['_RATECARDSERVICE'].methods_by_name['ListRateCardVersions']._serialized_options = b'\212\210\'\030\n\017rate_cards.read\022\005\002\003\005\007\010\202\323\344\223\002(\022&/v1/rate-cards/{rate_card_id}/versions'
+  _globals['_RATECARDSERVICE'].methods_by_name['CompareRateCardVersions']._loaded_options = None
+  _globals['_RATECARDSERVICE'].methods_by_name['CompareRateCardVersions']._serialized_options = b'\212\210\'\030\n\017rate_cards.read\022\005\002\003\005\007\010\202\323\344\223\002\'\022%/v1/rate-cards/{rate_card_id}:compare'
   _globals['_RATECARDSERVICE'].methods_by_name['ResolveRate']._loaded_options = None
   _globals['_RATECARDSERVICE'].methods_by_name['ResolveRate']._serialized_options = b'\212\210\'\030\n\017rate_cards.read\022\005\002\003\005\007\010\202\323\344\223\002\030\022\026/v1/rate-cards:resolve'
-  _globals['_PUBLISHRATECARDREQUEST']._serialized_start=310
-  _globals['_PUBLISHRATECARDREQUEST']._serialized_end=668
-  _globals['_PUBLISHRATECARDRESPONSE']._serialized_start=670
-  _globals['_PUBLISHRATECARDRESPONSE']._serialized_end=758
-  _globals['_GETRATECARDREQUEST']._serialized_start=760
-  _globals['_GETRATECARDREQUEST']._serialized_end=838
-  _globals['_GETRATECARDRESPONSE']._serialized_start=840
-  _globals['_GETRATECARDRESPONSE']._serialized_end=924
-  _globals['_LISTRATECARDSREQUEST']._serialized_start=927
-  _globals['_LISTRATECARDSREQUEST']._serialized_end=1171
-  _globals['_LISTRATECARDSRESPONSE']._serialized_start=1173
-  _globals['_LISTRATECARDSRESPONSE']._serialized_end=1285
-  _globals['_RESOLVERATEREQUEST']._serialized_start=1288
-  _globals['_RESOLVERATEREQUEST']._serialized_end=1577
-  _globals['_RESOLVERATERESPONSE']._serialized_start=1580
-  _globals['_RESOLVERATERESPONSE']._serialized_end=1763
-  _globals['_RATECARDSERVICE']._serialized_start=1766
-  _globals['_RATECARDSERVICE']._serialized_end=2541
+  _globals['_PUBLISHRATECARDREQUEST']._serialized_start=462
+  _globals['_PUBLISHRATECARDREQUEST']._serialized_end=905
+  _globals['_PUBLISHRATECARDRESPONSE']._serialized_start=908
+  _globals['_PUBLISHRATECARDRESPONSE']._serialized_end=1071
+  _globals['_GETRATECARDREQUEST']._serialized_start=1073
+  _globals['_GETRATECARDREQUEST']._serialized_end=1151
+  _globals['_GETRATECARDRESPONSE']._serialized_start=1153
+  _globals['_GETRATECARDRESPONSE']._serialized_end=1237
+  _globals['_LISTRATECARDSREQUEST']._serialized_start=1240
+  _globals['_LISTRATECARDSREQUEST']._serialized_end=1484
+  _globals['_LISTRATECARDSRESPONSE']._serialized_start=1486
+  _globals['_LISTRATECARDSRESPONSE']._serialized_end=1598
+  _globals['_RESOLVERATEREQUEST']._serialized_start=1601
+  _globals['_RESOLVERATEREQUEST']._serialized_end=1934
+  _globals['_RESOLVERATERESPONSE']._serialized_start=1937
+  _globals['_RESOLVERATERESPONSE']._serialized_end=2280
+  _globals['_RATECANDIDATE']._serialized_start=2283
+  _globals['_RATECANDIDATE']._serialized_end=2488
+  _globals['_LISTRATECARDVERSIONSREQUEST']._serialized_start=2490
+  _globals['_LISTRATECARDVERSIONSREQUEST']._serialized_end=2611
+  _globals['_LISTRATECARDVERSIONSRESPONSE']._serialized_start=2613
+  _globals['_LISTRATECARDVERSIONSRESPONSE']._serialized_end=2732
+  _globals['_COMPARERATECARDVERSIONSREQUEST']._serialized_start=2734
+  _globals['_COMPARERATECARDVERSIONSREQUEST']._serialized_end=2858
+  _globals['_COMPARERATECARDVERSIONSRESPONSE']._serialized_start=2861
+  _globals['_COMPARERATECARDVERSIONSRESPONSE']._serialized_end=3062
+  _globals['_RATECARDSERVICE']._serialized_start=3065
+  _globals['_RATECARDSERVICE']._serialized_end=4321
 # @@protoc_insertion_point(module_scope)

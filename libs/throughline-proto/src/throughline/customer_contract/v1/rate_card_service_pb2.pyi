@@ -9,6 +9,9 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from throughline.common.v1 import money_pb2 as _money_pb2
+from throughline.customer_contract.v1 import contract_pb2 as _contract_pb2
+from throughline.customer_contract.v1 import proposal_service_pb2 as _proposal_service_pb2
+from throughline.customer_contract.v1 import quote_pb2 as _quote_pb2
 from throughline.customer_contract.v1 import rate_card_pb2 as _rate_card_pb2
 import builtins as _builtins
 import sys
@@ -34,6 +37,7 @@ class PublishRateCardRequest(_message.Message):
     LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     ENTRIES_FIELD_NUMBER: _builtins.int
+    MULTIPLIERS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Idempotency key."""
     code: _builtins.str
@@ -50,6 +54,10 @@ class PublishRateCardRequest(_message.Message):
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[_rate_card_pb2.RateCardEntry]:
         """The rates. No two for the same role, level, region and person share a day."""
 
+    @_builtins.property
+    def multipliers(self) -> _containers.RepeatedCompositeFieldContainer[_quote_pb2.ActivityMultiplier]:
+        """Factors of special activities, each activity once."""
+
     def __init__(
         self,
         *,
@@ -60,10 +68,11 @@ class PublishRateCardRequest(_message.Message):
         legal_entity_id: _builtins.str | None = ...,
         customer_id: _builtins.str | None = ...,
         entries: _abc.Iterable[_rate_card_pb2.RateCardEntry] | None = ...,
+        multipliers: _abc.Iterable[_quote_pb2.ActivityMultiplier] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id", "_legal_entity_id", b"_legal_entity_id", "customer_id", b"customer_id", "legal_entity_id", b"legal_entity_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id", "_legal_entity_id", b"_legal_entity_id", "code", b"code", "currency", b"currency", "customer_id", b"customer_id", "entries", b"entries", "legal_entity_id", b"legal_entity_id", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id", "_legal_entity_id", b"_legal_entity_id", "code", b"code", "currency", b"currency", "customer_id", b"customer_id", "entries", b"entries", "legal_entity_id", b"legal_entity_id", "multipliers", b"multipliers", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__customer_id: _TypeAlias = _typing.Literal["customer_id"]  # noqa: Y015
     _WhichOneofArgType__customer_id: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id"]  # noqa: Y015
@@ -83,16 +92,22 @@ class PublishRateCardResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RATE_CARD_FIELD_NUMBER: _builtins.int
+    RETROACTIVE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def rate_card(self) -> _rate_card_pb2.RateCard: ...
+    @_builtins.property
+    def retroactive(self) -> _proposal_service_pb2.RetroactiveWarning:
+        """Absent when no day gone by is priced otherwise. Work of those days is to be rated again."""
+
     def __init__(
         self,
         *,
         rate_card: _rate_card_pb2.RateCard | None = ...,
+        retroactive: _proposal_service_pb2.RetroactiveWarning | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["rate_card", b"rate_card"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rate_card", b"rate_card", "retroactive", b"retroactive"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["rate_card", b"rate_card"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rate_card", b"rate_card", "retroactive", b"retroactive"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -234,6 +249,7 @@ class ResolveRateRequest(_message.Message):
     REGION_FIELD_NUMBER: _builtins.int
     PERSON_ID_FIELD_NUMBER: _builtins.int
     KNOWN_AT_FIELD_NUMBER: _builtins.int
+    ACTIVITY_FIELD_NUMBER: _builtins.int
     contract_line_id: _builtins.str
     """Contract line the hour is worked under, UUID."""
     work_date: _builtins.str
@@ -246,6 +262,8 @@ class ResolveRateRequest(_message.Message):
     """Region the work is done in; empty = none."""
     person_id: _builtins.str
     """Who works, UUID; absent = anybody."""
+    activity: _builtins.str
+    """Activity as time entries name it: `overtime`; empty = ordinary work."""
     @_builtins.property
     def known_at(self) -> _timestamp_pb2.Timestamp:
         """Only what had been published and agreed by then counts, to explain a past decision; absent = now."""
@@ -260,10 +278,11 @@ class ResolveRateRequest(_message.Message):
         region: _builtins.str = ...,
         person_id: _builtins.str | None = ...,
         known_at: _timestamp_pb2.Timestamp | None = ...,
+        activity: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_known_at", b"_known_at", "_person_id", b"_person_id", "known_at", b"known_at", "person_id", b"person_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_known_at", b"_known_at", "_person_id", b"_person_id", "contract_line_id", b"contract_line_id", "known_at", b"known_at", "level", b"level", "person_id", b"person_id", "region", b"region", "role", b"role", "work_date", b"work_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_known_at", b"_known_at", "_person_id", b"_person_id", "activity", b"activity", "contract_line_id", b"contract_line_id", "known_at", b"known_at", "level", b"level", "person_id", b"person_id", "region", b"region", "role", b"role", "work_date", b"work_date"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__known_at: _TypeAlias = _typing.Literal["known_at"]  # noqa: Y015
     _WhichOneofArgType__known_at: _TypeAlias = _typing.Literal["_known_at", b"_known_at"]  # noqa: Y015
@@ -287,6 +306,10 @@ class ResolveRateResponse(_message.Message):
     RATE_CARD_ID_FIELD_NUMBER: _builtins.int
     RATE_CARD_VERSION_FIELD_NUMBER: _builtins.int
     CONTRACT_VERSION_FIELD_NUMBER: _builtins.int
+    FACTOR_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_RATE_FIELD_NUMBER: _builtins.int
+    FACTOR_PATH_FIELD_NUMBER: _builtins.int
+    CANDIDATES_FIELD_NUMBER: _builtins.int
     path: _builtins.str
     """How it was found, in words: `role consultant, region CH, on the entity's card RC-DE-2026 version 3`."""
     rate_card_id: _builtins.str
@@ -295,9 +318,21 @@ class ResolveRateResponse(_message.Message):
     """Version of the card; 0 when the contract line itself names the rate."""
     contract_version: _builtins.int
     """Version of the contract's terms the answer was found under."""
+    factor: _builtins.str
+    """Factor of the activity; `1` for ordinary work."""
+    factor_path: _builtins.str
+    """Where the factor is from, in words; empty for ordinary work."""
     @_builtins.property
     def hourly_rate(self) -> _money_pb2.Money:
         """Price of one hour, before tax."""
+
+    @_builtins.property
+    def effective_rate(self) -> _money_pb2.Money:
+        """What the hour costs: the rate times the factor, at most six decimals."""
+
+    @_builtins.property
+    def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateCandidate]:
+        """Rates for the role that did not come into it, the nearest first; at most 100."""
 
     def __init__(
         self,
@@ -307,13 +342,184 @@ class ResolveRateResponse(_message.Message):
         rate_card_id: _builtins.str | None = ...,
         rate_card_version: _builtins.int = ...,
         contract_version: _builtins.int = ...,
+        factor: _builtins.str = ...,
+        effective_rate: _money_pb2.Money | None = ...,
+        factor_path: _builtins.str = ...,
+        candidates: _abc.Iterable[Global___RateCandidate] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_rate_card_id", b"_rate_card_id", "hourly_rate", b"hourly_rate", "rate_card_id", b"rate_card_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rate_card_id", b"_rate_card_id", "effective_rate", b"effective_rate", "hourly_rate", b"hourly_rate", "rate_card_id", b"rate_card_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rate_card_id", b"_rate_card_id", "contract_version", b"contract_version", "hourly_rate", b"hourly_rate", "path", b"path", "rate_card_id", b"rate_card_id", "rate_card_version", b"rate_card_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rate_card_id", b"_rate_card_id", "candidates", b"candidates", "contract_version", b"contract_version", "effective_rate", b"effective_rate", "factor", b"factor", "factor_path", b"factor_path", "hourly_rate", b"hourly_rate", "path", b"path", "rate_card_id", b"rate_card_id", "rate_card_version", b"rate_card_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__rate_card_id: _TypeAlias = _typing.Literal["rate_card_id"]  # noqa: Y015
     _WhichOneofArgType__rate_card_id: _TypeAlias = _typing.Literal["_rate_card_id", b"_rate_card_id"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__rate_card_id) -> _WhichOneofReturnType__rate_card_id | None: ...
 
 Global___ResolveRateResponse: _TypeAlias = ResolveRateResponse  # noqa: Y015
+
+@_typing.final
+class RateCandidate(_message.Message):
+    """A rate that was looked at and not taken."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOURLY_RATE_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    RATE_CARD_ID_FIELD_NUMBER: _builtins.int
+    RATE_CARD_VERSION_FIELD_NUMBER: _builtins.int
+    VALID_FROM_FIELD_NUMBER: _builtins.int
+    VALID_TO_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """Which rate it is, in words, as in `path`."""
+    rate_card_id: _builtins.str
+    """Card it is on, UUID; absent when the contract line names it."""
+    rate_card_version: _builtins.int
+    """Version of the card; 0 when the contract line names the rate."""
+    valid_from: _builtins.str
+    """Days it is for, ISO 8601; empty = open."""
+    valid_to: _builtins.str
+    reason: _builtins.str
+    """Why it lost, in words: `for level principal`, `not valid on 2026-09-02`, `a narrower rate on the same card goes first`."""
+    @_builtins.property
+    def hourly_rate(self) -> _money_pb2.Money: ...
+    def __init__(
+        self,
+        *,
+        hourly_rate: _money_pb2.Money | None = ...,
+        path: _builtins.str = ...,
+        rate_card_id: _builtins.str | None = ...,
+        rate_card_version: _builtins.int = ...,
+        valid_from: _builtins.str = ...,
+        valid_to: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rate_card_id", b"_rate_card_id", "hourly_rate", b"hourly_rate", "rate_card_id", b"rate_card_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rate_card_id", b"_rate_card_id", "hourly_rate", b"hourly_rate", "path", b"path", "rate_card_id", b"rate_card_id", "rate_card_version", b"rate_card_version", "reason", b"reason", "valid_from", b"valid_from", "valid_to", b"valid_to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__rate_card_id: _TypeAlias = _typing.Literal["rate_card_id"]  # noqa: Y015
+    _WhichOneofArgType__rate_card_id: _TypeAlias = _typing.Literal["_rate_card_id", b"_rate_card_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rate_card_id) -> _WhichOneofReturnType__rate_card_id | None: ...
+
+Global___RateCandidate: _TypeAlias = RateCandidate  # noqa: Y015
+
+@_typing.final
+class ListRateCardVersionsRequest(_message.Message):
+    """Versions of which card."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    RATE_CARD_ID_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """1 to 50; 0 = 50."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before."""
+    rate_card_id: _builtins.str
+    """UUID."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        rate_card_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "rate_card_id", b"rate_card_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRateCardVersionsRequest: _TypeAlias = ListRateCardVersionsRequest  # noqa: Y015
+
+@_typing.final
+class ListRateCardVersionsResponse(_message.Message):
+    """One page of versions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RATE_CARDS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def rate_cards(self) -> _containers.RepeatedCompositeFieldContainer[_rate_card_pb2.RateCard]: ...
+    def __init__(
+        self,
+        *,
+        rate_cards: _abc.Iterable[_rate_card_pb2.RateCard] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "rate_cards", b"rate_cards"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRateCardVersionsResponse: _TypeAlias = ListRateCardVersionsResponse  # noqa: Y015
+
+@_typing.final
+class CompareRateCardVersionsRequest(_message.Message):
+    """Which versions of which card."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RATE_CARD_ID_FIELD_NUMBER: _builtins.int
+    FROM_VERSION_FIELD_NUMBER: _builtins.int
+    TO_VERSION_FIELD_NUMBER: _builtins.int
+    rate_card_id: _builtins.str
+    """UUID."""
+    from_version: _builtins.int
+    """0 = the one before `to_version`."""
+    to_version: _builtins.int
+    """0 = the latest."""
+    def __init__(
+        self,
+        *,
+        rate_card_id: _builtins.str = ...,
+        from_version: _builtins.int = ...,
+        to_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_version", b"from_version", "rate_card_id", b"rate_card_id", "to_version", b"to_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareRateCardVersionsRequest: _TypeAlias = CompareRateCardVersionsRequest  # noqa: Y015
+
+@_typing.final
+class CompareRateCardVersionsResponse(_message.Message):
+    """What differs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_VERSION_FIELD_NUMBER: _builtins.int
+    TO_VERSION_FIELD_NUMBER: _builtins.int
+    RATES_FIELD_NUMBER: _builtins.int
+    TERMS_FIELD_NUMBER: _builtins.int
+    from_version: _builtins.int
+    to_version: _builtins.int
+    @_builtins.property
+    def rates(self) -> _containers.RepeatedCompositeFieldContainer[_proposal_service_pb2.RateDifference]: ...
+    @_builtins.property
+    def terms(self) -> _containers.RepeatedCompositeFieldContainer[_contract_pb2.TermChange]:
+        """What else differs, by the name of the field as the API writes it."""
+
+    def __init__(
+        self,
+        *,
+        from_version: _builtins.int = ...,
+        to_version: _builtins.int = ...,
+        rates: _abc.Iterable[_proposal_service_pb2.RateDifference] | None = ...,
+        terms: _abc.Iterable[_contract_pb2.TermChange] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_version", b"from_version", "rates", b"rates", "terms", b"terms", "to_version", b"to_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareRateCardVersionsResponse: _TypeAlias = CompareRateCardVersionsResponse  # noqa: Y015

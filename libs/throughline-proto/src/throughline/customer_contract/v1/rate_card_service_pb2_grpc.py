@@ -50,6 +50,16 @@ class RateCardServiceStub:
                 request_serializer=throughline_dot_customer__contract_dot_v1_dot_rate__card__service__pb2.ListRateCardsRequest.SerializeToString,
                 response_deserializer=throughline_dot_customer__contract_dot_v1_dot_rate__card__service__pb2.ListRateCardsResponse.FromString,
                 _registered_method=True)
+        self.ListRateCardVersions = channel.unary_unary(
+                '/throughline.customer_contract.v1.RateCardService/ListRateCardVersions',
+                request_serializer=throughline_dot_customer__contract_dot_v1_dot_rate__card__service__pb2.ListRateCardVersionsRequest.SerializeToString,
+                response_deserializer=throughline_dot_customer__contract_dot_v1_dot_rate__card__service__pb2.ListRateCardVersionsResponse.FromString,
+                _registered_method=True)
+        self.CompareRateCardVersions = channel.unary_unary(
+                '/throughline.customer_contract.v1.RateCardService/CompareRateCardVersions',
+                request_serializer=throughline_dot_customer__contract_dot_v1_dot_rate__card__service__pb2.CompareRateCardVersionsRequest.SerializeToString,
+                response_deserializer=throughline_dot_customer__contract_dot_v1_dot_rate__card__service__pb2.CompareRateCardVersionsResponse.FromString,
+                _registered_method=True)
         self.ResolveRate = channel.unary_unary(
                 '/throughline.customer_contract.v1.RateCardService/ResolveRate',
                 request_serializer=throughline_dot_customer__contract_dot_v1_dot_rate__card__service__pb2.ResolveRateRequest.SerializeToString,
@@ -62,18 +72,21 @@ class RateCardServiceServicer:
     """
 
     def PublishRateCard(self, request, context):
-        """Publish the next version of the card with this code, or its first. A published version never changes. Publishes
-        RateCardPublished. Safe to retry with the same request_id.
-        Refuses: rate_card.overlapping_entries, rate_card.empty_period, rate_card.rate_not_positive, rate_card.too_large, money.mixed_currencies,
-        rate_card.scope_changed, legal_entity.not_found, customer.not_found, money.unknown_currency, request.stale_version,
-        caller.entity_forbidden.
+        """Publish the next version of the card with this code, or its first, as somebody else has proposed it (ProposalService,
+        ProposeRateCard): whoever publishes sends the card as it was looked at, and it has to be what waits to be published. To publish
+        by the proposal's id use PublishProposal. A published version never changes. Publishes RateCardPublished. Safe to retry with
+        the same request_id.
+        Refuses: rate_card.not_proposed, proposal.published_by_proposer, proposal.overtaken, rate_card.overlapping_entries,
+        rate_card.empty_period, rate_card.rate_not_positive, rate_card.multiplier_repeated, rate_card.too_large,
+        money.mixed_currencies, rate_card.scope_changed, legal_entity.not_found, customer.not_found, money.unknown_currency,
+        request.stale_version, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetRateCard(self, request, context):
-        """Return a version of a card, the latest unless told. Refuses: rate_card.not_found, caller.entity_forbidden.
+        """Return a version of a card, the latest unless told. Refuses: rate_card.not_found.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -87,11 +100,27 @@ class RateCardServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListRateCardVersions(self, request, context):
+        """List the versions of a card, the first one first. Refuses: rate_card.not_found, request.invalid_field.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareRateCardVersions(self, request, context):
+        """Say what differs between two versions of a card: rates added, removed, altered, by how much. Refuses: rate_card.not_found.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ResolveRate(self, request, context):
-        """Answer which rate an hour has, and why. The first match wins: the contract line's own rate for the role; the person, then
-        the role with level and region, on the contract's card; the customer's cards; the legal entity's; the firm's. Among cards
-        of one owner the one published last goes first; on a card a person goes before anybody, then a level, then a region
-        before any. Refuses: rate_card.no_rate, contract.line_not_found, caller.entity_forbidden.
+        """Answer which rate an hour has, and why. The first match wins: the contract line's own rate for the person, then for the
+        role; the person, then the role with level and region, on the contract's card; the customer's cards; the legal entity's;
+        the firm's. Among cards of one owner the one published last goes first; on a card a person goes before anybody, then a
+        level, then a region before any. An activity multiplies it: by the factor of the contract line, else of the first card in
+        the same order that lists it, else once. The answer also names the rates that did not come into it, and why.
+        Refuses: rate_card.no_rate, contract.line_not_found.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -114,6 +143,16 @@ def add_RateCardServiceServicer_to_server(servicer, server):
                     servicer.ListRateCards,
                     request_deserializer=throughline_dot_customer__contract_dot_v1_dot_rate__card__service__pb2.ListRateCardsRequest.FromString,
                     response_serializer=throughline_dot_customer__contract_dot_v1_dot_rate__card__service__pb2.ListRateCardsResponse.SerializeToString,
+            ),
+            'ListRateCardVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRateCardVersions,
+                    request_deserializer=throughline_dot_customer__contract_dot_v1_dot_rate__card__service__pb2.ListRateCardVersionsRequest.FromString,
+                    response_serializer=throughline_dot_customer__contract_dot_v1_dot_rate__card__service__pb2.ListRateCardVersionsResponse.SerializeToString,
+            ),
+            'CompareRateCardVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareRateCardVersions,
+                    request_deserializer=throughline_dot_customer__contract_dot_v1_dot_rate__card__service__pb2.CompareRateCardVersionsRequest.FromString,
+                    response_serializer=throughline_dot_customer__contract_dot_v1_dot_rate__card__service__pb2.CompareRateCardVersionsResponse.SerializeToString,
             ),
             'ResolveRate': grpc.unary_unary_rpc_method_handler(
                     servicer.ResolveRate,
@@ -203,6 +242,60 @@ class RateCardService:
             '/throughline.customer_contract.v1.RateCardService/ListRateCards',
             throughline_dot_customer__contract_dot_v1_dot_rate__card__service__pb2.ListRateCardsRequest.SerializeToString,
             throughline_dot_customer__contract_dot_v1_dot_rate__card__service__pb2.ListRateCardsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRateCardVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.customer_contract.v1.RateCardService/ListRateCardVersions',
+            throughline_dot_customer__contract_dot_v1_dot_rate__card__service__pb2.ListRateCardVersionsRequest.SerializeToString,
+            throughline_dot_customer__contract_dot_v1_dot_rate__card__service__pb2.ListRateCardVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareRateCardVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.customer_contract.v1.RateCardService/CompareRateCardVersions',
+            throughline_dot_customer__contract_dot_v1_dot_rate__card__service__pb2.CompareRateCardVersionsRequest.SerializeToString,
+            throughline_dot_customer__contract_dot_v1_dot_rate__card__service__pb2.CompareRateCardVersionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -34,23 +34,32 @@ class RateCardServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RateCardServiceAsyncStub: ...
     PublishRateCard: _grpc.UnaryUnaryMultiCallable[_rate_card_service_pb2.PublishRateCardRequest, _rate_card_service_pb2.PublishRateCardResponse]
-    """Publish the next version of the card with this code, or its first. A published version never changes. Publishes
-    RateCardPublished. Safe to retry with the same request_id.
-    Refuses: rate_card.overlapping_entries, rate_card.empty_period, rate_card.rate_not_positive, rate_card.too_large, money.mixed_currencies,
-    rate_card.scope_changed, legal_entity.not_found, customer.not_found, money.unknown_currency, request.stale_version,
-    caller.entity_forbidden.
+    """Publish the next version of the card with this code, or its first, as somebody else has proposed it (ProposalService,
+    ProposeRateCard): whoever publishes sends the card as it was looked at, and it has to be what waits to be published. To publish
+    by the proposal's id use PublishProposal. A published version never changes. Publishes RateCardPublished. Safe to retry with
+    the same request_id.
+    Refuses: rate_card.not_proposed, proposal.published_by_proposer, proposal.overtaken, rate_card.overlapping_entries,
+    rate_card.empty_period, rate_card.rate_not_positive, rate_card.multiplier_repeated, rate_card.too_large,
+    money.mixed_currencies, rate_card.scope_changed, legal_entity.not_found, customer.not_found, money.unknown_currency,
+    request.stale_version, caller.entity_forbidden.
     """
     GetRateCard: _grpc.UnaryUnaryMultiCallable[_rate_card_service_pb2.GetRateCardRequest, _rate_card_service_pb2.GetRateCardResponse]
-    """Return a version of a card, the latest unless told. Refuses: rate_card.not_found, caller.entity_forbidden."""
+    """Return a version of a card, the latest unless told. Refuses: rate_card.not_found."""
     ListRateCards: _grpc.UnaryUnaryMultiCallable[_rate_card_service_pb2.ListRateCardsRequest, _rate_card_service_pb2.ListRateCardsResponse]
     """List the latest version of each card by id; cards of legal entities the caller may not see are left out.
     Refuses: request.invalid_field.
     """
+    ListRateCardVersions: _grpc.UnaryUnaryMultiCallable[_rate_card_service_pb2.ListRateCardVersionsRequest, _rate_card_service_pb2.ListRateCardVersionsResponse]
+    """List the versions of a card, the first one first. Refuses: rate_card.not_found, request.invalid_field."""
+    CompareRateCardVersions: _grpc.UnaryUnaryMultiCallable[_rate_card_service_pb2.CompareRateCardVersionsRequest, _rate_card_service_pb2.CompareRateCardVersionsResponse]
+    """Say what differs between two versions of a card: rates added, removed, altered, by how much. Refuses: rate_card.not_found."""
     ResolveRate: _grpc.UnaryUnaryMultiCallable[_rate_card_service_pb2.ResolveRateRequest, _rate_card_service_pb2.ResolveRateResponse]
-    """Answer which rate an hour has, and why. The first match wins: the contract line's own rate for the role; the person, then
-    the role with level and region, on the contract's card; the customer's cards; the legal entity's; the firm's. Among cards
-    of one owner the one published last goes first; on a card a person goes before anybody, then a level, then a region
-    before any. Refuses: rate_card.no_rate, contract.line_not_found, caller.entity_forbidden.
+    """Answer which rate an hour has, and why. The first match wins: the contract line's own rate for the person, then for the
+    role; the person, then the role with level and region, on the contract's card; the customer's cards; the legal entity's;
+    the firm's. Among cards of one owner the one published last goes first; on a card a person goes before anybody, then a
+    level, then a region before any. An activity multiplies it: by the factor of the contract line, else of the first card in
+    the same order that lists it, else once. The answer also names the rates that did not come into it, and why.
+    Refuses: rate_card.no_rate, contract.line_not_found.
     """
 
 @_typing.type_check_only
@@ -59,23 +68,32 @@ class RateCardServiceAsyncStub(RateCardServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PublishRateCard: _aio.UnaryUnaryMultiCallable[_rate_card_service_pb2.PublishRateCardRequest, _rate_card_service_pb2.PublishRateCardResponse]  # type: ignore[assignment]
-    """Publish the next version of the card with this code, or its first. A published version never changes. Publishes
-    RateCardPublished. Safe to retry with the same request_id.
-    Refuses: rate_card.overlapping_entries, rate_card.empty_period, rate_card.rate_not_positive, rate_card.too_large, money.mixed_currencies,
-    rate_card.scope_changed, legal_entity.not_found, customer.not_found, money.unknown_currency, request.stale_version,
-    caller.entity_forbidden.
+    """Publish the next version of the card with this code, or its first, as somebody else has proposed it (ProposalService,
+    ProposeRateCard): whoever publishes sends the card as it was looked at, and it has to be what waits to be published. To publish
+    by the proposal's id use PublishProposal. A published version never changes. Publishes RateCardPublished. Safe to retry with
+    the same request_id.
+    Refuses: rate_card.not_proposed, proposal.published_by_proposer, proposal.overtaken, rate_card.overlapping_entries,
+    rate_card.empty_period, rate_card.rate_not_positive, rate_card.multiplier_repeated, rate_card.too_large,
+    money.mixed_currencies, rate_card.scope_changed, legal_entity.not_found, customer.not_found, money.unknown_currency,
+    request.stale_version, caller.entity_forbidden.
     """
     GetRateCard: _aio.UnaryUnaryMultiCallable[_rate_card_service_pb2.GetRateCardRequest, _rate_card_service_pb2.GetRateCardResponse]  # type: ignore[assignment]
-    """Return a version of a card, the latest unless told. Refuses: rate_card.not_found, caller.entity_forbidden."""
+    """Return a version of a card, the latest unless told. Refuses: rate_card.not_found."""
     ListRateCards: _aio.UnaryUnaryMultiCallable[_rate_card_service_pb2.ListRateCardsRequest, _rate_card_service_pb2.ListRateCardsResponse]  # type: ignore[assignment]
     """List the latest version of each card by id; cards of legal entities the caller may not see are left out.
     Refuses: request.invalid_field.
     """
+    ListRateCardVersions: _aio.UnaryUnaryMultiCallable[_rate_card_service_pb2.ListRateCardVersionsRequest, _rate_card_service_pb2.ListRateCardVersionsResponse]  # type: ignore[assignment]
+    """List the versions of a card, the first one first. Refuses: rate_card.not_found, request.invalid_field."""
+    CompareRateCardVersions: _aio.UnaryUnaryMultiCallable[_rate_card_service_pb2.CompareRateCardVersionsRequest, _rate_card_service_pb2.CompareRateCardVersionsResponse]  # type: ignore[assignment]
+    """Say what differs between two versions of a card: rates added, removed, altered, by how much. Refuses: rate_card.not_found."""
     ResolveRate: _aio.UnaryUnaryMultiCallable[_rate_card_service_pb2.ResolveRateRequest, _rate_card_service_pb2.ResolveRateResponse]  # type: ignore[assignment]
-    """Answer which rate an hour has, and why. The first match wins: the contract line's own rate for the role; the person, then
-    the role with level and region, on the contract's card; the customer's cards; the legal entity's; the firm's. Among cards
-    of one owner the one published last goes first; on a card a person goes before anybody, then a level, then a region
-    before any. Refuses: rate_card.no_rate, contract.line_not_found, caller.entity_forbidden.
+    """Answer which rate an hour has, and why. The first match wins: the contract line's own rate for the person, then for the
+    role; the person, then the role with level and region, on the contract's card; the customer's cards; the legal entity's;
+    the firm's. Among cards of one owner the one published last goes first; on a card a person goes before anybody, then a
+    level, then a region before any. An activity multiplies it: by the factor of the contract line, else of the first card in
+    the same order that lists it, else once. The answer also names the rates that did not come into it, and why.
+    Refuses: rate_card.no_rate, contract.line_not_found.
     """
 
 class RateCardServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -87,11 +105,14 @@ class RateCardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rate_card_service_pb2.PublishRateCardRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rate_card_service_pb2.PublishRateCardResponse, _abc.Awaitable[_rate_card_service_pb2.PublishRateCardResponse]]:
-        """Publish the next version of the card with this code, or its first. A published version never changes. Publishes
-        RateCardPublished. Safe to retry with the same request_id.
-        Refuses: rate_card.overlapping_entries, rate_card.empty_period, rate_card.rate_not_positive, rate_card.too_large, money.mixed_currencies,
-        rate_card.scope_changed, legal_entity.not_found, customer.not_found, money.unknown_currency, request.stale_version,
-        caller.entity_forbidden.
+        """Publish the next version of the card with this code, or its first, as somebody else has proposed it (ProposalService,
+        ProposeRateCard): whoever publishes sends the card as it was looked at, and it has to be what waits to be published. To publish
+        by the proposal's id use PublishProposal. A published version never changes. Publishes RateCardPublished. Safe to retry with
+        the same request_id.
+        Refuses: rate_card.not_proposed, proposal.published_by_proposer, proposal.overtaken, rate_card.overlapping_entries,
+        rate_card.empty_period, rate_card.rate_not_positive, rate_card.multiplier_repeated, rate_card.too_large,
+        money.mixed_currencies, rate_card.scope_changed, legal_entity.not_found, customer.not_found, money.unknown_currency,
+        request.stale_version, caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod
@@ -100,7 +121,7 @@ class RateCardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rate_card_service_pb2.GetRateCardRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rate_card_service_pb2.GetRateCardResponse, _abc.Awaitable[_rate_card_service_pb2.GetRateCardResponse]]:
-        """Return a version of a card, the latest unless told. Refuses: rate_card.not_found, caller.entity_forbidden."""
+        """Return a version of a card, the latest unless told. Refuses: rate_card.not_found."""
 
     @_abc_1.abstractmethod
     def ListRateCards(
@@ -113,15 +134,33 @@ class RateCardServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ListRateCardVersions(
+        self,
+        request: _rate_card_service_pb2.ListRateCardVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rate_card_service_pb2.ListRateCardVersionsResponse, _abc.Awaitable[_rate_card_service_pb2.ListRateCardVersionsResponse]]:
+        """List the versions of a card, the first one first. Refuses: rate_card.not_found, request.invalid_field."""
+
+    @_abc_1.abstractmethod
+    def CompareRateCardVersions(
+        self,
+        request: _rate_card_service_pb2.CompareRateCardVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rate_card_service_pb2.CompareRateCardVersionsResponse, _abc.Awaitable[_rate_card_service_pb2.CompareRateCardVersionsResponse]]:
+        """Say what differs between two versions of a card: rates added, removed, altered, by how much. Refuses: rate_card.not_found."""
+
+    @_abc_1.abstractmethod
     def ResolveRate(
         self,
         request: _rate_card_service_pb2.ResolveRateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rate_card_service_pb2.ResolveRateResponse, _abc.Awaitable[_rate_card_service_pb2.ResolveRateResponse]]:
-        """Answer which rate an hour has, and why. The first match wins: the contract line's own rate for the role; the person, then
-        the role with level and region, on the contract's card; the customer's cards; the legal entity's; the firm's. Among cards
-        of one owner the one published last goes first; on a card a person goes before anybody, then a level, then a region
-        before any. Refuses: rate_card.no_rate, contract.line_not_found, caller.entity_forbidden.
+        """Answer which rate an hour has, and why. The first match wins: the contract line's own rate for the person, then for the
+        role; the person, then the role with level and region, on the contract's card; the customer's cards; the legal entity's;
+        the firm's. Among cards of one owner the one published last goes first; on a card a person goes before anybody, then a
+        level, then a region before any. An activity multiplies it: by the factor of the contract line, else of the first card in
+        the same order that lists it, else once. The answer also names the rates that did not come into it, and why.
+        Refuses: rate_card.no_rate, contract.line_not_found.
         """
 
 def add_RateCardServiceServicer_to_server(servicer: RateCardServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

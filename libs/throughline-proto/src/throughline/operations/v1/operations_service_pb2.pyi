@@ -11,6 +11,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from throughline.options.v1 import options_pb2 as _options_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -833,3 +834,175 @@ class GetControlTotalsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetControlTotalsResponse: _TypeAlias = GetControlTotalsResponse  # noqa: Y015
+
+@_typing.final
+class OwnershipRule(_message.Message):
+    """What one outside system, or any, may do to one object, or to any. The rule that says most precisely what is asked about decides: the object
+    named before any object, then the action named before any action, then the system named before any system. Without a rule it may not.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OBJECT_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    SYSTEM_FIELD_NUMBER: _builtins.int
+    ALLOWED_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    PUT_BY_FIELD_NUMBER: _builtins.int
+    PUT_AT_FIELD_NUMBER: _builtins.int
+    object: _builtins.str
+    """As the methods declare it (`customer`, `quote`); `*` for every object without a rule of its own."""
+    action: _options_pb2.Action.ValueType
+    """Unspecified for every action without a rule of its own."""
+    system: _builtins.str
+    """As tokens and connections name it (`salesforce`); `*` for every system without a rule of its own."""
+    allowed: _builtins.bool
+    version: _builtins.int
+    """Counts the rules for this object, action and system, from 1."""
+    reason: _builtins.str
+    """Why it was put."""
+    put_by: _builtins.str
+    """Who put it."""
+    @_builtins.property
+    def put_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        object: _builtins.str = ...,
+        action: _options_pb2.Action.ValueType = ...,
+        system: _builtins.str = ...,
+        allowed: _builtins.bool = ...,
+        version: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        put_by: _builtins.str = ...,
+        put_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["put_at", b"put_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "allowed", b"allowed", "object", b"object", "put_at", b"put_at", "put_by", b"put_by", "reason", b"reason", "system", b"system", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OwnershipRule: _TypeAlias = OwnershipRule  # noqa: Y015
+
+@_typing.final
+class ListOwnershipRulesRequest(_message.Message):
+    """Which ownership rules to list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    OBJECT_FIELD_NUMBER: _builtins.int
+    SYSTEM_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most 200; 50 when 0."""
+    page_token: _builtins.str
+    object: _builtins.str
+    """Only this object's; `*` for the rules for every object."""
+    system: _builtins.str
+    """Only this system's; `*` for the rules for every system."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        object: _builtins.str = ...,
+        system: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["object", b"object", "page_size", b"page_size", "page_token", b"page_token", "system", b"system"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOwnershipRulesRequest: _TypeAlias = ListOwnershipRulesRequest  # noqa: Y015
+
+@_typing.final
+class ListOwnershipRulesResponse(_message.Message):
+    """One page of ownership rules."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___OwnershipRule]: ...
+    def __init__(
+        self,
+        *,
+        rules: _abc.Iterable[Global___OwnershipRule] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "rules", b"rules"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOwnershipRulesResponse: _TypeAlias = ListOwnershipRulesResponse  # noqa: Y015
+
+@_typing.final
+class PutOwnershipRuleRequest(_message.Message):
+    """The rule to put in force."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    OBJECT_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    SYSTEM_FIELD_NUMBER: _builtins.int
+    ALLOWED_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key."""
+    object: _builtins.str
+    """An object of this service, or `*`."""
+    action: _options_pb2.Action.ValueType
+    """Unspecified for every action."""
+    system: _builtins.str
+    """Name of a system, or `*`."""
+    allowed: _builtins.bool
+    reason: _builtins.str
+    """Why; kept with the rule."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        object: _builtins.str = ...,
+        action: _options_pb2.Action.ValueType = ...,
+        system: _builtins.str = ...,
+        allowed: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "allowed", b"allowed", "object", b"object", "reason", b"reason", "request_id", b"request_id", "system", b"system"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutOwnershipRuleRequest: _TypeAlias = PutOwnershipRuleRequest  # noqa: Y015
+
+@_typing.final
+class PutOwnershipRuleResponse(_message.Message):
+    """The rule now in force."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rule(self) -> Global___OwnershipRule: ...
+    def __init__(
+        self,
+        *,
+        rule: Global___OwnershipRule | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutOwnershipRuleResponse: _TypeAlias = PutOwnershipRuleResponse  # noqa: Y015

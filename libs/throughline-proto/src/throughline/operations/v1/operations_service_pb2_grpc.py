@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class OperationsServiceStub:
-    """Parked messages, the exceptions queue, the audit trail and the control totals of one service.
+    """Parked messages, the exceptions queue, the audit trail, the control totals and the ownership matrix of one service.
     """
 
     def __init__(self, channel):
@@ -80,10 +80,20 @@ class OperationsServiceStub:
                 request_serializer=throughline_dot_operations_dot_v1_dot_operations__service__pb2.GetControlTotalsRequest.SerializeToString,
                 response_deserializer=throughline_dot_operations_dot_v1_dot_operations__service__pb2.GetControlTotalsResponse.FromString,
                 _registered_method=True)
+        self.ListOwnershipRules = channel.unary_unary(
+                '/throughline.operations.v1.OperationsService/ListOwnershipRules',
+                request_serializer=throughline_dot_operations_dot_v1_dot_operations__service__pb2.ListOwnershipRulesRequest.SerializeToString,
+                response_deserializer=throughline_dot_operations_dot_v1_dot_operations__service__pb2.ListOwnershipRulesResponse.FromString,
+                _registered_method=True)
+        self.PutOwnershipRule = channel.unary_unary(
+                '/throughline.operations.v1.OperationsService/PutOwnershipRule',
+                request_serializer=throughline_dot_operations_dot_v1_dot_operations__service__pb2.PutOwnershipRuleRequest.SerializeToString,
+                response_deserializer=throughline_dot_operations_dot_v1_dot_operations__service__pb2.PutOwnershipRuleResponse.FromString,
+                _registered_method=True)
 
 
 class OperationsServiceServicer:
-    """Parked messages, the exceptions queue, the audit trail and the control totals of one service.
+    """Parked messages, the exceptions queue, the audit trail, the control totals and the ownership matrix of one service.
     """
 
     def ListParked(self, request, context):
@@ -164,6 +174,23 @@ class OperationsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListOwnershipRules(self, request, context):
+        """List the ownership rules in force, by object, action and system: which outside system may create, update, approve or close what here.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutOwnershipRule(self, request, context):
+        """Put an ownership rule in force in place of the one for the same object, action and system; the one before is kept. It holds from the next
+        call on. Safe to retry with the same request_id.
+        Refuses: ownership.object_unknown, ownership.people_only.
+        To callers limited to legal entities it refuses caller.entity_forbidden.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OperationsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -212,6 +239,16 @@ def add_OperationsServiceServicer_to_server(servicer, server):
                     request_deserializer=throughline_dot_operations_dot_v1_dot_operations__service__pb2.GetControlTotalsRequest.FromString,
                     response_serializer=throughline_dot_operations_dot_v1_dot_operations__service__pb2.GetControlTotalsResponse.SerializeToString,
             ),
+            'ListOwnershipRules': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOwnershipRules,
+                    request_deserializer=throughline_dot_operations_dot_v1_dot_operations__service__pb2.ListOwnershipRulesRequest.FromString,
+                    response_serializer=throughline_dot_operations_dot_v1_dot_operations__service__pb2.ListOwnershipRulesResponse.SerializeToString,
+            ),
+            'PutOwnershipRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutOwnershipRule,
+                    request_deserializer=throughline_dot_operations_dot_v1_dot_operations__service__pb2.PutOwnershipRuleRequest.FromString,
+                    response_serializer=throughline_dot_operations_dot_v1_dot_operations__service__pb2.PutOwnershipRuleResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'throughline.operations.v1.OperationsService', rpc_method_handlers)
@@ -221,7 +258,7 @@ def add_OperationsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OperationsService:
-    """Parked messages, the exceptions queue, the audit trail and the control totals of one service.
+    """Parked messages, the exceptions queue, the audit trail, the control totals and the ownership matrix of one service.
     """
 
     @staticmethod
@@ -457,6 +494,60 @@ class OperationsService:
             '/throughline.operations.v1.OperationsService/GetControlTotals',
             throughline_dot_operations_dot_v1_dot_operations__service__pb2.GetControlTotalsRequest.SerializeToString,
             throughline_dot_operations_dot_v1_dot_operations__service__pb2.GetControlTotalsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOwnershipRules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.operations.v1.OperationsService/ListOwnershipRules',
+            throughline_dot_operations_dot_v1_dot_operations__service__pb2.ListOwnershipRulesRequest.SerializeToString,
+            throughline_dot_operations_dot_v1_dot_operations__service__pb2.ListOwnershipRulesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutOwnershipRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.operations.v1.OperationsService/PutOwnershipRule',
+            throughline_dot_operations_dot_v1_dot_operations__service__pb2.PutOwnershipRuleRequest.SerializeToString,
+            throughline_dot_operations_dot_v1_dot_operations__service__pb2.PutOwnershipRuleResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -29,7 +29,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class OperationsServiceStub:
-    """Parked messages, the exceptions queue, the audit trail and the control totals of one service."""
+    """Parked messages, the exceptions queue, the audit trail, the control totals and the ownership matrix of one service."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -77,10 +77,18 @@ class OperationsServiceStub:
     """Return the service's control totals as of now, from one snapshot of its database.
     To callers limited to legal entities it refuses caller.entity_forbidden.
     """
+    ListOwnershipRules: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.ListOwnershipRulesRequest, _operations_service_pb2.ListOwnershipRulesResponse]
+    """List the ownership rules in force, by object, action and system: which outside system may create, update, approve or close what here."""
+    PutOwnershipRule: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.PutOwnershipRuleRequest, _operations_service_pb2.PutOwnershipRuleResponse]
+    """Put an ownership rule in force in place of the one for the same object, action and system; the one before is kept. It holds from the next
+    call on. Safe to retry with the same request_id.
+    Refuses: ownership.object_unknown, ownership.people_only.
+    To callers limited to legal entities it refuses caller.entity_forbidden.
+    """
 
 @_typing.type_check_only
 class OperationsServiceAsyncStub(OperationsServiceStub):
-    """Parked messages, the exceptions queue, the audit trail and the control totals of one service."""
+    """Parked messages, the exceptions queue, the audit trail, the control totals and the ownership matrix of one service."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListParked: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.ListParkedRequest, _operations_service_pb2.ListParkedResponse]  # type: ignore[assignment]
@@ -125,9 +133,17 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     """Return the service's control totals as of now, from one snapshot of its database.
     To callers limited to legal entities it refuses caller.entity_forbidden.
     """
+    ListOwnershipRules: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.ListOwnershipRulesRequest, _operations_service_pb2.ListOwnershipRulesResponse]  # type: ignore[assignment]
+    """List the ownership rules in force, by object, action and system: which outside system may create, update, approve or close what here."""
+    PutOwnershipRule: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.PutOwnershipRuleRequest, _operations_service_pb2.PutOwnershipRuleResponse]  # type: ignore[assignment]
+    """Put an ownership rule in force in place of the one for the same object, action and system; the one before is kept. It holds from the next
+    call on. Safe to retry with the same request_id.
+    Refuses: ownership.object_unknown, ownership.people_only.
+    To callers limited to legal entities it refuses caller.entity_forbidden.
+    """
 
 class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Parked messages, the exceptions queue, the audit trail and the control totals of one service."""
+    """Parked messages, the exceptions queue, the audit trail, the control totals and the ownership matrix of one service."""
 
     @_abc_1.abstractmethod
     def ListParked(
@@ -222,6 +238,26 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operations_service_pb2.GetControlTotalsResponse, _abc.Awaitable[_operations_service_pb2.GetControlTotalsResponse]]:
         """Return the service's control totals as of now, from one snapshot of its database.
+        To callers limited to legal entities it refuses caller.entity_forbidden.
+        """
+
+    @_abc_1.abstractmethod
+    def ListOwnershipRules(
+        self,
+        request: _operations_service_pb2.ListOwnershipRulesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_service_pb2.ListOwnershipRulesResponse, _abc.Awaitable[_operations_service_pb2.ListOwnershipRulesResponse]]:
+        """List the ownership rules in force, by object, action and system: which outside system may create, update, approve or close what here."""
+
+    @_abc_1.abstractmethod
+    def PutOwnershipRule(
+        self,
+        request: _operations_service_pb2.PutOwnershipRuleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_service_pb2.PutOwnershipRuleResponse, _abc.Awaitable[_operations_service_pb2.PutOwnershipRuleResponse]]:
+        """Put an ownership rule in force in place of the one for the same object, action and system; the one before is kept. It holds from the next
+        call on. Safe to retry with the same request_id.
+        Refuses: ownership.object_unknown, ownership.people_only.
         To callers limited to legal entities it refuses caller.entity_forbidden.
         """
 

@@ -25,17 +25,21 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$throughline/options/v1/options.proto\x12\x16throughline.options.v1\x1a google/protobuf/descriptor.proto\"D\n\x06\x41\x63\x63\x65ss\x12\r\n\x05scope\x18\x01 \x01(\t\x12+\n\x05roles\x18\x02 \x03(\x0e\x32\x1c.throughline.options.v1.Role\".\n\x05\x45vent\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x14\n\x0c\x61ggregate_id\x18\x02 \x01(\t*\xb6\x01\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0e\n\nROLE_ADMIN\x10\x01\x12\x19\n\x15ROLE_SALES_OPERATIONS\x10\x02\x12\x0c\n\x08ROLE_PMO\x10\x03\x12\x13\n\x0fROLE_CONSULTANT\x10\x04\x12\x10\n\x0cROLE_FINANCE\x10\x05\x12\x14\n\x10ROLE_INTEGRATION\x10\x06\x12\x10\n\x0cROLE_AUDITOR\x10\x07\x12\x10\n\x0cROLE_SERVICE\x10\x08:P\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\x81\xf1\x04 \x01(\x0b\x32\x1e.throughline.options.v1.Access:O\n\x05\x65vent\x12\x1f.google.protobuf.MessageOptions\x18\x82\xf1\x04 \x01(\x0b\x32\x1d.throughline.options.v1.Eventb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$throughline/options/v1/options.proto\x12\x16throughline.options.v1\x1a google/protobuf/descriptor.proto\"D\n\x06\x41\x63\x63\x65ss\x12\r\n\x05scope\x18\x01 \x01(\t\x12+\n\x05roles\x18\x02 \x03(\x0e\x32\x1c.throughline.options.v1.Role\"G\n\x05Owned\x12\x0e\n\x06object\x18\x01 \x01(\t\x12.\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32\x1e.throughline.options.v1.Action\".\n\x05\x45vent\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x14\n\x0c\x61ggregate_id\x18\x02 \x01(\t*\xb6\x01\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0e\n\nROLE_ADMIN\x10\x01\x12\x19\n\x15ROLE_SALES_OPERATIONS\x10\x02\x12\x0c\n\x08ROLE_PMO\x10\x03\x12\x13\n\x0fROLE_CONSULTANT\x10\x04\x12\x10\n\x0cROLE_FINANCE\x10\x05\x12\x14\n\x10ROLE_INTEGRATION\x10\x06\x12\x10\n\x0cROLE_AUDITOR\x10\x07\x12\x10\n\x0cROLE_SERVICE\x10\x08*l\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x11\n\rACTION_CREATE\x10\x01\x12\x11\n\rACTION_UPDATE\x10\x02\x12\x12\n\x0e\x41\x43TION_APPROVE\x10\x03\x12\x10\n\x0c\x41\x43TION_CLOSE\x10\x04:P\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\x81\xf1\x04 \x01(\x0b\x32\x1e.throughline.options.v1.Access:N\n\x05owned\x12\x1e.google.protobuf.MethodOptions\x18\x83\xf1\x04 \x01(\x0b\x32\x1d.throughline.options.v1.Owned:O\n\x05\x65vent\x12\x1f.google.protobuf.MessageOptions\x18\x82\xf1\x04 \x01(\x0b\x32\x1d.throughline.options.v1.Eventb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'throughline.options.v1.options_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROLE']._serialized_start=217
-  _globals['_ROLE']._serialized_end=399
+  _globals['_ROLE']._serialized_start=290
+  _globals['_ROLE']._serialized_end=472
+  _globals['_ACTION']._serialized_start=474
+  _globals['_ACTION']._serialized_end=582
   _globals['_ACCESS']._serialized_start=98
   _globals['_ACCESS']._serialized_end=166
-  _globals['_EVENT']._serialized_start=168
-  _globals['_EVENT']._serialized_end=214
+  _globals['_OWNED']._serialized_start=168
+  _globals['_OWNED']._serialized_end=239
+  _globals['_EVENT']._serialized_start=241
+  _globals['_EVENT']._serialized_end=287
 # @@protoc_insertion_point(module_scope)

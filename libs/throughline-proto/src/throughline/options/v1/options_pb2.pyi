@@ -69,6 +69,36 @@ ROLE_SERVICE: Role.ValueType  # 8
 """Another Throughline service; never granted to people."""
 Global___Role: _TypeAlias = Role  # noqa: Y015
 
+class _Action:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Action.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ACTION_UNSPECIFIED: _Action.ValueType  # 0
+    ACTION_CREATE: _Action.ValueType  # 1
+    """Brings it into being."""
+    ACTION_UPDATE: _Action.ValueType  # 2
+    """Changes what it says."""
+    ACTION_APPROVE: _Action.ValueType  # 3
+    """Takes a decision on it that others rely on: approves, signs, activates, publishes, rejects."""
+    ACTION_CLOSE: _Action.ValueType  # 4
+    """Ends it: terminates, retires, cancels, voids."""
+
+class Action(_Action, metaclass=_ActionEnumTypeWrapper):
+    """What a method does to an object. The firm's ownership rules are written for these four."""
+
+ACTION_UNSPECIFIED: Action.ValueType  # 0
+ACTION_CREATE: Action.ValueType  # 1
+"""Brings it into being."""
+ACTION_UPDATE: Action.ValueType  # 2
+"""Changes what it says."""
+ACTION_APPROVE: Action.ValueType  # 3
+"""Takes a decision on it that others rely on: approves, signs, activates, publishes, rejects."""
+ACTION_CLOSE: Action.ValueType  # 4
+"""Ends it: terminates, retires, cancels, voids."""
+Global___Action: _TypeAlias = Action  # noqa: Y015
+
 @_typing.final
 class Access(_message.Message):
     """Who may call a method. A method without this option is refused to everybody."""
@@ -98,6 +128,33 @@ class Access(_message.Message):
 Global___Access: _TypeAlias = Access  # noqa: Y015
 
 @_typing.final
+class Owned(_message.Message):
+    """Which object a mutating method touches, and how. A caller that speaks for an outside system (claim `system` of its token) is refused with
+    `ownership.not_allowed` unless a rule of the ownership matrix lets this system do this to this object. People are not limited by it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OBJECT_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    object: _builtins.str
+    """Singular noun as in the path, in snake_case: `customer`, `change_order`."""
+    action: Global___Action.ValueType
+    def __init__(
+        self,
+        *,
+        object: _builtins.str = ...,
+        action: Global___Action.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "object", b"object"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Owned: _TypeAlias = Owned  # noqa: Y015
+
+@_typing.final
 class Event(_message.Message):
     """Where an event is published."""
 
@@ -124,8 +181,11 @@ class Event(_message.Message):
 Global___Event: _TypeAlias = Event  # noqa: Y015
 
 ACCESS_FIELD_NUMBER: _builtins.int
+OWNED_FIELD_NUMBER: _builtins.int
 EVENT_FIELD_NUMBER: _builtins.int
 access: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Access]
 """Who may call this method."""
+owned: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Owned]
+"""Which object it touches, for callers that speak for an outside system."""
 event: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MessageOptions, Global___Event]
 """Where this event is published."""

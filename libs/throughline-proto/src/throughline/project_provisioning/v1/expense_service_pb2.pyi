@@ -12,6 +12,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from throughline.common.v1 import money_pb2 as _money_pb2
 from throughline.common.v1 import source_pb2 as _source_pb2
 from throughline.project_provisioning.v1 import document_pb2 as _document_pb2
+from throughline.project_provisioning.v1 import time_rule_service_pb2 as _time_rule_service_pb2
 from throughline.project_provisioning.v1 import work_pb2 as _work_pb2
 import builtins as _builtins
 import sys
@@ -35,15 +36,17 @@ class _ExpenseReportStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_E
     EXPENSE_REPORT_STATUS_SUBMITTED: _ExpenseReportStatus.ValueType  # 2
     EXPENSE_REPORT_STATUS_APPROVED: _ExpenseReportStatus.ValueType  # 3
     EXPENSE_REPORT_STATUS_REJECTED: _ExpenseReportStatus.ValueType  # 4
+    EXPENSE_REPORT_STATUS_RETURNED: _ExpenseReportStatus.ValueType  # 5
 
 class ExpenseReportStatus(_ExpenseReportStatus, metaclass=_ExpenseReportStatusEnumTypeWrapper):
-    """Where an expense report stands. Approved and rejected are final."""
+    """Where an expense report stands. Approved and rejected are final; a returned one is corrected and handed in again."""
 
 EXPENSE_REPORT_STATUS_UNSPECIFIED: ExpenseReportStatus.ValueType  # 0
 EXPENSE_REPORT_STATUS_DRAFT: ExpenseReportStatus.ValueType  # 1
 EXPENSE_REPORT_STATUS_SUBMITTED: ExpenseReportStatus.ValueType  # 2
 EXPENSE_REPORT_STATUS_APPROVED: ExpenseReportStatus.ValueType  # 3
 EXPENSE_REPORT_STATUS_REJECTED: ExpenseReportStatus.ValueType  # 4
+EXPENSE_REPORT_STATUS_RETURNED: ExpenseReportStatus.ValueType  # 5
 Global___ExpenseReportStatus: _TypeAlias = ExpenseReportStatus  # noqa: Y015
 
 @_typing.final
@@ -65,6 +68,8 @@ class ExpenseReport(_message.Message):
     DECIDED_BY_FIELD_NUMBER: _builtins.int
     DECIDED_AT_FIELD_NUMBER: _builtins.int
     REJECTION_REASON_FIELD_NUMBER: _builtins.int
+    LINE_DETAILS_FIELD_NUMBER: _builtins.int
+    DECIDED_FOR_FIELD_NUMBER: _builtins.int
     expense_report_id: _builtins.str
     """UUID."""
     version: _builtins.int
@@ -81,13 +86,19 @@ class ExpenseReport(_message.Message):
     decided_by: _builtins.str
     """Who approved or rejected it; empty before."""
     rejection_reason: _builtins.str
-    """Why it was sent back; empty unless rejected."""
+    """Why it was sent back; empty unless rejected or returned."""
+    decided_for: _builtins.str
+    """In whose place it was decided, as a token subject, where that was delegated; empty otherwise."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[_work_pb2.ExpenseLine]: ...
     @_builtins.property
     def submitted_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def decided_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def line_details(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExpenseLineDetail]:
+        """What only this service needs of each line, in the order of `lines`."""
+
     def __init__(
         self,
         *,
@@ -104,10 +115,12 @@ class ExpenseReport(_message.Message):
         decided_by: _builtins.str = ...,
         decided_at: _timestamp_pb2.Timestamp | None = ...,
         rejection_reason: _builtins.str = ...,
+        line_details: _abc.Iterable[Global___ExpenseLineDetail] | None = ...,
+        decided_for: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_decided_at", b"_decided_at", "_submitted_at", b"_submitted_at", "decided_at", b"decided_at", "submitted_at", b"submitted_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_decided_at", b"_decided_at", "_submitted_at", b"_submitted_at", "decided_at", b"decided_at", "decided_by", b"decided_by", "expense_report_id", b"expense_report_id", "legal_entity_id", b"legal_entity_id", "lines", b"lines", "person_id", b"person_id", "person_name", b"person_name", "rejection_reason", b"rejection_reason", "status", b"status", "submitted_at", b"submitted_at", "submitted_by", b"submitted_by", "title", b"title", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_decided_at", b"_decided_at", "_submitted_at", b"_submitted_at", "decided_at", b"decided_at", "decided_by", b"decided_by", "decided_for", b"decided_for", "expense_report_id", b"expense_report_id", "legal_entity_id", b"legal_entity_id", "line_details", b"line_details", "lines", b"lines", "person_id", b"person_id", "person_name", b"person_name", "rejection_reason", b"rejection_reason", "status", b"status", "submitted_at", b"submitted_at", "submitted_by", b"submitted_by", "title", b"title", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__decided_at: _TypeAlias = _typing.Literal["decided_at"]  # noqa: Y015
     _WhichOneofArgType__decided_at: _TypeAlias = _typing.Literal["_decided_at", b"_decided_at"]  # noqa: Y015
@@ -119,6 +132,123 @@ class ExpenseReport(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__submitted_at) -> _WhichOneofReturnType__submitted_at | None: ...
 
 Global___ExpenseReport: _TypeAlias = ExpenseReport  # noqa: Y015
+
+@_typing.final
+class ExpenseLineDetail(_message.Message):
+    """What stands behind a line."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPENSE_LINE_ID_FIELD_NUMBER: _builtins.int
+    TAXES_FIELD_NUMBER: _builtins.int
+    JUSTIFICATION_FIELD_NUMBER: _builtins.int
+    FINDINGS_FIELD_NUMBER: _builtins.int
+    REVERSAL_REASON_FIELD_NUMBER: _builtins.int
+    REIMBURSEMENT_ID_FIELD_NUMBER: _builtins.int
+    expense_line_id: _builtins.str
+    """UUID."""
+    justification: _builtins.str
+    """Why the cost is right although a policy warns."""
+    reversal_reason: _builtins.str
+    """Why it was taken back; empty unless it is a reversal."""
+    reimbursement_id: _builtins.str
+    """Payment that paid it back, UUID; absent = not yet, or never."""
+    @_builtins.property
+    def taxes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExpenseTax]:
+        """Recoverable tax by rate; they sum to the line's tax."""
+
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExpenseFinding]:
+        """What the policies say against it."""
+
+    def __init__(
+        self,
+        *,
+        expense_line_id: _builtins.str = ...,
+        taxes: _abc.Iterable[Global___ExpenseTax] | None = ...,
+        justification: _builtins.str = ...,
+        findings: _abc.Iterable[Global___ExpenseFinding] | None = ...,
+        reversal_reason: _builtins.str = ...,
+        reimbursement_id: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reimbursement_id", b"_reimbursement_id", "reimbursement_id", b"reimbursement_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reimbursement_id", b"_reimbursement_id", "expense_line_id", b"expense_line_id", "findings", b"findings", "justification", b"justification", "reimbursement_id", b"reimbursement_id", "reversal_reason", b"reversal_reason", "taxes", b"taxes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__reimbursement_id: _TypeAlias = _typing.Literal["reimbursement_id"]  # noqa: Y015
+    _WhichOneofArgType__reimbursement_id: _TypeAlias = _typing.Literal["_reimbursement_id", b"_reimbursement_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reimbursement_id) -> _WhichOneofReturnType__reimbursement_id | None: ...
+
+Global___ExpenseLineDetail: _TypeAlias = ExpenseLineDetail  # noqa: Y015
+
+@_typing.final
+class ExpenseTax(_message.Message):
+    """Tax of one rate on a receipt."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RATE_PERCENT_FIELD_NUMBER: _builtins.int
+    NET_AMOUNT_FIELD_NUMBER: _builtins.int
+    TAX_AMOUNT_FIELD_NUMBER: _builtins.int
+    rate_percent: _builtins.str
+    """Percent, at most four decimals: `19`."""
+    @_builtins.property
+    def net_amount(self) -> _money_pb2.Money:
+        """Base and tax, in the currency of the receipt."""
+
+    @_builtins.property
+    def tax_amount(self) -> _money_pb2.Money: ...
+    def __init__(
+        self,
+        *,
+        rate_percent: _builtins.str = ...,
+        net_amount: _money_pb2.Money | None = ...,
+        tax_amount: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["net_amount", b"net_amount", "tax_amount", b"tax_amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["net_amount", b"net_amount", "rate_percent", b"rate_percent", "tax_amount", b"tax_amount"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExpenseTax: _TypeAlias = ExpenseTax  # noqa: Y015
+
+@_typing.final
+class ExpenseFinding(_message.Message):
+    """A rule of a policy, or of the contract, that a line breaks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_FIELD_NUMBER: _builtins.int
+    SEVERITY_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
+    EXCEPTED_BY_FIELD_NUMBER: _builtins.int
+    EXCEPTION_REASON_FIELD_NUMBER: _builtins.int
+    rule: _builtins.str
+    """`expense_policy.day_cap`, `expense_policy.line_cap`, `expense_policy.receipt`, `expense_policy.category`,
+    `expense_policy.weekend`, `expense_policy.age`, `contract.category`, `contract.daily_cap`, `contract.receipt`.
+    """
+    severity: _time_rule_service_pb2.RuleSeverity.ValueType
+    explanation: _builtins.str
+    excepted_by: _builtins.str
+    """Who of finance let it pass, as a token subject, and why; empty = nobody."""
+    exception_reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        rule: _builtins.str = ...,
+        severity: _time_rule_service_pb2.RuleSeverity.ValueType = ...,
+        explanation: _builtins.str = ...,
+        excepted_by: _builtins.str = ...,
+        exception_reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["excepted_by", b"excepted_by", "exception_reason", b"exception_reason", "explanation", b"explanation", "rule", b"rule", "severity", b"severity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExpenseFinding: _TypeAlias = ExpenseFinding  # noqa: Y015
 
 @_typing.final
 class NewExpenseLine(_message.Message):
@@ -137,6 +267,8 @@ class NewExpenseLine(_message.Message):
     REIMBURSABLE_FIELD_NUMBER: _builtins.int
     RECEIPT_SHA256_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
+    TAXES_FIELD_NUMBER: _builtins.int
+    JUSTIFICATION_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
     contract_line_id: _builtins.str
     """Pass-through line the cost is billed under, UUID; needed only where the contract has several."""
@@ -150,9 +282,11 @@ class NewExpenseLine(_message.Message):
     """Whether the person is paid back; absent = yes."""
     receipt_sha256: _builtins.str
     """SHA-256 of an uploaded receipt, hexadecimal; empty when there is none."""
+    justification: _builtins.str
+    """Why the cost is right although a policy warns."""
     @_builtins.property
     def net_amount(self) -> _money_pb2.Money:
-        """Cost before recoverable tax, above zero, with no more decimals than the currency has."""
+        """Cost before recoverable tax in the currency of the receipt, above zero, with no more decimals than the currency has."""
 
     @_builtins.property
     def tax_amount(self) -> _money_pb2.Money:
@@ -161,6 +295,10 @@ class NewExpenseLine(_message.Message):
     @_builtins.property
     def source(self) -> _source_pb2.SourceRef:
         """Where the line came from; each record of another system comes in once, unless its report was rejected."""
+
+    @_builtins.property
+    def taxes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExpenseTax]:
+        """Tax by rate, in the currency of the receipt; empty = one sum of unknown rates. They sum to net and tax."""
 
     def __init__(
         self,
@@ -176,10 +314,12 @@ class NewExpenseLine(_message.Message):
         reimbursable: _builtins.bool | None = ...,
         receipt_sha256: _builtins.str = ...,
         source: _source_pb2.SourceRef | None = ...,
+        taxes: _abc.Iterable[Global___ExpenseTax] | None = ...,
+        justification: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_billable", b"_billable", "_contract_line_id", b"_contract_line_id", "_reimbursable", b"_reimbursable", "_source", b"_source", "billable", b"billable", "contract_line_id", b"contract_line_id", "net_amount", b"net_amount", "reimbursable", b"reimbursable", "source", b"source", "tax_amount", b"tax_amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_billable", b"_billable", "_contract_line_id", b"_contract_line_id", "_reimbursable", b"_reimbursable", "_source", b"_source", "billable", b"billable", "category", b"category", "contract_line_id", b"contract_line_id", "description", b"description", "incurred_on", b"incurred_on", "net_amount", b"net_amount", "project_id", b"project_id", "receipt_sha256", b"receipt_sha256", "reimbursable", b"reimbursable", "source", b"source", "tax_amount", b"tax_amount"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_billable", b"_billable", "_contract_line_id", b"_contract_line_id", "_reimbursable", b"_reimbursable", "_source", b"_source", "billable", b"billable", "category", b"category", "contract_line_id", b"contract_line_id", "description", b"description", "incurred_on", b"incurred_on", "justification", b"justification", "net_amount", b"net_amount", "project_id", b"project_id", "receipt_sha256", b"receipt_sha256", "reimbursable", b"reimbursable", "source", b"source", "tax_amount", b"tax_amount", "taxes", b"taxes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__billable: _TypeAlias = _typing.Literal["billable"]  # noqa: Y015
     _WhichOneofArgType__billable: _TypeAlias = _typing.Literal["_billable", b"_billable"]  # noqa: Y015
@@ -605,3 +745,314 @@ class GetReceiptResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetReceiptResponse: _TypeAlias = GetReceiptResponse  # noqa: Y015
+
+@_typing.final
+class ReturnExpenseReportRequest(_message.Message):
+    """Which report to send back, and why."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EXPENSE_REPORT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key, 1 to 255 characters."""
+    expense_report_id: _builtins.str
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        expense_report_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expense_report_id", b"expense_report_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReturnExpenseReportRequest: _TypeAlias = ReturnExpenseReportRequest  # noqa: Y015
+
+@_typing.final
+class ReturnExpenseReportResponse(_message.Message):
+    """The report, returned."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPENSE_REPORT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def expense_report(self) -> Global___ExpenseReport: ...
+    def __init__(
+        self,
+        *,
+        expense_report: Global___ExpenseReport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expense_report", b"expense_report"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expense_report", b"expense_report"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReturnExpenseReportResponse: _TypeAlias = ReturnExpenseReportResponse  # noqa: Y015
+
+@_typing.final
+class AddExpenseLineRequest(_message.Message):
+    """The line to add."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EXPENSE_REPORT_ID_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key, 1 to 255 characters."""
+    expense_report_id: _builtins.str
+    @_builtins.property
+    def line(self) -> Global___NewExpenseLine: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        expense_report_id: _builtins.str = ...,
+        line: Global___NewExpenseLine | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["line", b"line"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expense_report_id", b"expense_report_id", "line", b"line", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddExpenseLineRequest: _TypeAlias = AddExpenseLineRequest  # noqa: Y015
+
+@_typing.final
+class AddExpenseLineResponse(_message.Message):
+    """The report with it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPENSE_REPORT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def expense_report(self) -> Global___ExpenseReport: ...
+    def __init__(
+        self,
+        *,
+        expense_report: Global___ExpenseReport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expense_report", b"expense_report"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expense_report", b"expense_report"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddExpenseLineResponse: _TypeAlias = AddExpenseLineResponse  # noqa: Y015
+
+@_typing.final
+class ChangeExpenseLineRequest(_message.Message):
+    """What the line says from now on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EXPENSE_LINE_ID_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key, 1 to 255 characters."""
+    expense_line_id: _builtins.str
+    @_builtins.property
+    def line(self) -> Global___NewExpenseLine: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        expense_line_id: _builtins.str = ...,
+        line: Global___NewExpenseLine | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["line", b"line"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expense_line_id", b"expense_line_id", "line", b"line", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeExpenseLineRequest: _TypeAlias = ChangeExpenseLineRequest  # noqa: Y015
+
+@_typing.final
+class ChangeExpenseLineResponse(_message.Message):
+    """The report with it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPENSE_REPORT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def expense_report(self) -> Global___ExpenseReport: ...
+    def __init__(
+        self,
+        *,
+        expense_report: Global___ExpenseReport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expense_report", b"expense_report"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expense_report", b"expense_report"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeExpenseLineResponse: _TypeAlias = ChangeExpenseLineResponse  # noqa: Y015
+
+@_typing.final
+class RemoveExpenseLineRequest(_message.Message):
+    """Which line to take off."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EXPENSE_LINE_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key, 1 to 255 characters."""
+    expense_line_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        expense_line_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expense_line_id", b"expense_line_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveExpenseLineRequest: _TypeAlias = RemoveExpenseLineRequest  # noqa: Y015
+
+@_typing.final
+class RemoveExpenseLineResponse(_message.Message):
+    """The report without it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPENSE_REPORT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def expense_report(self) -> Global___ExpenseReport: ...
+    def __init__(
+        self,
+        *,
+        expense_report: Global___ExpenseReport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expense_report", b"expense_report"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expense_report", b"expense_report"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveExpenseLineResponse: _TypeAlias = RemoveExpenseLineResponse  # noqa: Y015
+
+@_typing.final
+class ExceptExpenseLinesRequest(_message.Message):
+    """Which lines may pass, and why."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EXPENSE_REPORT_ID_FIELD_NUMBER: _builtins.int
+    EXPENSE_LINE_IDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key, 1 to 255 characters."""
+    expense_report_id: _builtins.str
+    reason: _builtins.str
+    @_builtins.property
+    def expense_line_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        expense_report_id: _builtins.str = ...,
+        expense_line_ids: _abc.Iterable[_builtins.str] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expense_line_ids", b"expense_line_ids", "expense_report_id", b"expense_report_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExceptExpenseLinesRequest: _TypeAlias = ExceptExpenseLinesRequest  # noqa: Y015
+
+@_typing.final
+class ExceptExpenseLinesResponse(_message.Message):
+    """The report with the exceptions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPENSE_REPORT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def expense_report(self) -> Global___ExpenseReport: ...
+    def __init__(
+        self,
+        *,
+        expense_report: Global___ExpenseReport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expense_report", b"expense_report"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expense_report", b"expense_report"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExceptExpenseLinesResponse: _TypeAlias = ExceptExpenseLinesResponse  # noqa: Y015
+
+@_typing.final
+class ReverseExpenseLineRequest(_message.Message):
+    """Which line to take back, and what takes its place."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EXPENSE_LINE_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REPLACEMENT_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key, 1 to 255 characters."""
+    expense_line_id: _builtins.str
+    reason: _builtins.str
+    @_builtins.property
+    def replacement(self) -> Global___NewExpenseLine:
+        """The right cost; absent = none."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        expense_line_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        replacement: Global___NewExpenseLine | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_replacement", b"_replacement", "replacement", b"replacement"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_replacement", b"_replacement", "expense_line_id", b"expense_line_id", "reason", b"reason", "replacement", b"replacement", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__replacement: _TypeAlias = _typing.Literal["replacement"]  # noqa: Y015
+    _WhichOneofArgType__replacement: _TypeAlias = _typing.Literal["_replacement", b"_replacement"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__replacement) -> _WhichOneofReturnType__replacement | None: ...
+
+Global___ReverseExpenseLineRequest: _TypeAlias = ReverseExpenseLineRequest  # noqa: Y015
+
+@_typing.final
+class ReverseExpenseLineResponse(_message.Message):
+    """The report with the lines that were added."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPENSE_REPORT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def expense_report(self) -> Global___ExpenseReport: ...
+    def __init__(
+        self,
+        *,
+        expense_report: Global___ExpenseReport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expense_report", b"expense_report"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expense_report", b"expense_report"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReverseExpenseLineResponse: _TypeAlias = ReverseExpenseLineResponse  # noqa: Y015

@@ -76,6 +76,36 @@ class ExpenseServiceStub:
                 request_serializer=throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.GetReceiptRequest.SerializeToString,
                 response_deserializer=throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.GetReceiptResponse.FromString,
                 _registered_method=True)
+        self.ReturnExpenseReport = channel.unary_unary(
+                '/throughline.project_provisioning.v1.ExpenseService/ReturnExpenseReport',
+                request_serializer=throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.ReturnExpenseReportRequest.SerializeToString,
+                response_deserializer=throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.ReturnExpenseReportResponse.FromString,
+                _registered_method=True)
+        self.AddExpenseLine = channel.unary_unary(
+                '/throughline.project_provisioning.v1.ExpenseService/AddExpenseLine',
+                request_serializer=throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.AddExpenseLineRequest.SerializeToString,
+                response_deserializer=throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.AddExpenseLineResponse.FromString,
+                _registered_method=True)
+        self.ChangeExpenseLine = channel.unary_unary(
+                '/throughline.project_provisioning.v1.ExpenseService/ChangeExpenseLine',
+                request_serializer=throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.ChangeExpenseLineRequest.SerializeToString,
+                response_deserializer=throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.ChangeExpenseLineResponse.FromString,
+                _registered_method=True)
+        self.RemoveExpenseLine = channel.unary_unary(
+                '/throughline.project_provisioning.v1.ExpenseService/RemoveExpenseLine',
+                request_serializer=throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.RemoveExpenseLineRequest.SerializeToString,
+                response_deserializer=throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.RemoveExpenseLineResponse.FromString,
+                _registered_method=True)
+        self.ExceptExpenseLines = channel.unary_unary(
+                '/throughline.project_provisioning.v1.ExpenseService/ExceptExpenseLines',
+                request_serializer=throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.ExceptExpenseLinesRequest.SerializeToString,
+                response_deserializer=throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.ExceptExpenseLinesResponse.FromString,
+                _registered_method=True)
+        self.ReverseExpenseLine = channel.unary_unary(
+                '/throughline.project_provisioning.v1.ExpenseService/ReverseExpenseLine',
+                request_serializer=throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.ReverseExpenseLineRequest.SerializeToString,
+                response_deserializer=throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.ReverseExpenseLineResponse.FromString,
+                _registered_method=True)
 
 
 class ExpenseServiceServicer:
@@ -84,11 +114,13 @@ class ExpenseServiceServicer:
     """
 
     def CreateExpenseReport(self, request, context):
-        """Record a report with its lines, as a draft. A billable line belongs to a pass-through line of the project's contract.
-        Safe to retry with the same request_id.
-        Refuses: person.not_found, project.not_found, expense_line.not_billable, expense_line.contract_line_unknown,
-        expense_line.contract_line_unclear, expense_line.receipt_missing, expense_line.amount_invalid, expense_line.source_exists,
-        expense_report.not_own, caller.entity_forbidden.
+        """Record a report with its lines, as a draft. A billable line belongs to a pass-through line of the project's contract. A receipt in
+        another currency becomes a cost in the employer's, at the rate of its day. What the expense policies say against a line is
+        recorded with it. Safe to retry with the same request_id.
+        Refuses: person.not_found, project.not_found, employment.not_employed, expense_line.not_billable,
+        expense_line.contract_line_unknown, expense_line.contract_line_unclear, expense_line.work_ended, expense_line.receipt_missing, expense_line.amount_invalid,
+        expense_line.tax_invalid, expense_line.source_exists, expense_line.entity_differs, expense_line.exchange_rate_missing,
+        legal_entity.not_known_yet, period.locked, expense_report.not_own, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,29 +142,31 @@ class ExpenseServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SubmitExpenseReport(self, request, context):
-        """Hand a report in for approval. Safe to retry with the same request_id.
-        Refuses: expense_report.not_found, request.illegal_transition, expense_report.not_own, caller.entity_forbidden.
+        """Hand a report in for approval, for the first time or after it was returned. A line the policies warn about needs a justification;
+        one they stop needs an exception of finance. Safe to retry with the same request_id.
+        Refuses: expense_report.not_found, request.illegal_transition, expense_report.not_own, expense_report.empty,
+        expense_line.justification_missing, expense_line.policy_stop, period.locked, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ApproveExpenseReport(self, request, context):
-        """Approve a submitted report, for good; its lines are announced to billing.
+        """Approve a submitted report, for good; its lines are announced to billing. By PMO or finance, or by whom one of them delegated it to.
         Needs a second person: neither whose expenses they are nor who submitted them. Safe to retry with the same
         request_id.
         Refuses: expense_report.not_found, request.illegal_transition, expense_report.own_expenses,
-        caller.entity_forbidden.
+        expense_report.not_approver, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RejectExpenseReport(self, request, context):
-        """Send a submitted report back, for good, with the reason: what is right about it goes into a new report.
+        """Refuse a submitted report, for good, with the reason. To have it corrected, return it instead.
         Needs a second person. Safe to retry with the same request_id.
         Refuses: expense_report.not_found, request.illegal_transition, expense_report.own_expenses,
-        caller.entity_forbidden.
+        expense_report.not_approver, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -150,6 +184,69 @@ class ExpenseServiceServicer:
     def GetReceipt(self, request, context):
         """Return a receipt. A consultant gets the ones on own expenses only.
         Refuses: document.not_found.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReturnExpenseReport(self, request, context):
+        """Send a submitted report back to be corrected, with the reason: its lines may be changed, and it may be handed in again.
+        Needs a second person. Safe to retry with the same request_id.
+        Refuses: expense_report.not_found, request.illegal_transition, expense_report.own_expenses,
+        expense_report.not_approver, caller.entity_forbidden.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddExpenseLine(self, request, context):
+        """Add a line to a draft or returned report. Safe to retry with the same request_id.
+        Refuses: expense_report.not_found, expense_report.not_open, expense_report.full, person.not_found, project.not_found, employment.not_employed, expense_line.not_billable,
+        expense_line.contract_line_unknown, expense_line.contract_line_unclear, expense_line.work_ended, expense_line.receipt_missing, expense_line.amount_invalid,
+        expense_line.tax_invalid, expense_line.source_exists, expense_line.entity_differs, expense_line.exchange_rate_missing,
+        legal_entity.not_known_yet, period.locked, expense_report.not_own, caller.entity_forbidden.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeExpenseLine(self, request, context):
+        """Replace a line of a draft or returned report. Safe to retry with the same request_id.
+        Refuses: expense_report.not_found, expense_line.not_found, expense_report.not_open, person.not_found, project.not_found, employment.not_employed, expense_line.not_billable,
+        expense_line.contract_line_unknown, expense_line.contract_line_unclear, expense_line.work_ended, expense_line.receipt_missing, expense_line.amount_invalid,
+        expense_line.tax_invalid, expense_line.source_exists, expense_line.entity_differs, expense_line.exchange_rate_missing,
+        legal_entity.not_known_yet, period.locked, expense_report.not_own, caller.entity_forbidden.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveExpenseLine(self, request, context):
+        """Take a line off a draft or returned report. Safe to retry with the same request_id.
+        Refuses: expense_line.not_found, expense_report.not_open, expense_report.not_own, caller.entity_forbidden.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExceptExpenseLines(self, request, context):
+        """Let lines pass although a policy stops them, with the reason. By finance, and not for own expenses. Safe to retry with the same
+        request_id.
+        Refuses: expense_report.not_found, expense_line.not_found, expense_line.nothing_to_except, expense_report.own_expenses,
+        expense_report.not_open, caller.entity_forbidden.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReverseExpenseLine(self, request, context):
+        """Take an approved line back: the report gets a line with the negative amounts, and billing is told. With `replacement` the right
+        cost takes its place at the same time. Needs a second person. Safe to retry with the same request_id.
+        Refuses: expense_line.not_found, expense_line.not_approved, expense_line.reversed, expense_line.is_reversal,
+        expense_report.own_expenses, expense_line.justification_missing, expense_line.policy_stop, person.not_found, project.not_found, employment.not_employed, expense_line.not_billable,
+        expense_line.contract_line_unknown, expense_line.contract_line_unclear, expense_line.work_ended, expense_line.receipt_missing, expense_line.amount_invalid,
+        expense_line.tax_invalid, expense_line.source_exists, expense_line.entity_differs, expense_line.exchange_rate_missing,
+        legal_entity.not_known_yet, period.locked, expense_report.not_own, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -197,6 +294,36 @@ def add_ExpenseServiceServicer_to_server(servicer, server):
                     servicer.GetReceipt,
                     request_deserializer=throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.GetReceiptRequest.FromString,
                     response_serializer=throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.GetReceiptResponse.SerializeToString,
+            ),
+            'ReturnExpenseReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReturnExpenseReport,
+                    request_deserializer=throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.ReturnExpenseReportRequest.FromString,
+                    response_serializer=throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.ReturnExpenseReportResponse.SerializeToString,
+            ),
+            'AddExpenseLine': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddExpenseLine,
+                    request_deserializer=throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.AddExpenseLineRequest.FromString,
+                    response_serializer=throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.AddExpenseLineResponse.SerializeToString,
+            ),
+            'ChangeExpenseLine': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeExpenseLine,
+                    request_deserializer=throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.ChangeExpenseLineRequest.FromString,
+                    response_serializer=throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.ChangeExpenseLineResponse.SerializeToString,
+            ),
+            'RemoveExpenseLine': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveExpenseLine,
+                    request_deserializer=throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.RemoveExpenseLineRequest.FromString,
+                    response_serializer=throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.RemoveExpenseLineResponse.SerializeToString,
+            ),
+            'ExceptExpenseLines': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExceptExpenseLines,
+                    request_deserializer=throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.ExceptExpenseLinesRequest.FromString,
+                    response_serializer=throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.ExceptExpenseLinesResponse.SerializeToString,
+            ),
+            'ReverseExpenseLine': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReverseExpenseLine,
+                    request_deserializer=throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.ReverseExpenseLineRequest.FromString,
+                    response_serializer=throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.ReverseExpenseLineResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -417,6 +544,168 @@ class ExpenseService:
             '/throughline.project_provisioning.v1.ExpenseService/GetReceipt',
             throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.GetReceiptRequest.SerializeToString,
             throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.GetReceiptResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReturnExpenseReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.project_provisioning.v1.ExpenseService/ReturnExpenseReport',
+            throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.ReturnExpenseReportRequest.SerializeToString,
+            throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.ReturnExpenseReportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddExpenseLine(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.project_provisioning.v1.ExpenseService/AddExpenseLine',
+            throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.AddExpenseLineRequest.SerializeToString,
+            throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.AddExpenseLineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeExpenseLine(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.project_provisioning.v1.ExpenseService/ChangeExpenseLine',
+            throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.ChangeExpenseLineRequest.SerializeToString,
+            throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.ChangeExpenseLineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveExpenseLine(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.project_provisioning.v1.ExpenseService/RemoveExpenseLine',
+            throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.RemoveExpenseLineRequest.SerializeToString,
+            throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.RemoveExpenseLineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExceptExpenseLines(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.project_provisioning.v1.ExpenseService/ExceptExpenseLines',
+            throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.ExceptExpenseLinesRequest.SerializeToString,
+            throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.ExceptExpenseLinesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReverseExpenseLine(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.project_provisioning.v1.ExpenseService/ReverseExpenseLine',
+            throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.ReverseExpenseLineRequest.SerializeToString,
+            throughline_dot_project__provisioning_dot_v1_dot_expense__service__pb2.ReverseExpenseLineResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,11 +36,13 @@ class ExpenseServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ExpenseServiceAsyncStub: ...
     CreateExpenseReport: _grpc.UnaryUnaryMultiCallable[_expense_service_pb2.CreateExpenseReportRequest, _expense_service_pb2.CreateExpenseReportResponse]
-    """Record a report with its lines, as a draft. A billable line belongs to a pass-through line of the project's contract.
-    Safe to retry with the same request_id.
-    Refuses: person.not_found, project.not_found, expense_line.not_billable, expense_line.contract_line_unknown,
-    expense_line.contract_line_unclear, expense_line.receipt_missing, expense_line.amount_invalid, expense_line.source_exists,
-    expense_report.not_own, caller.entity_forbidden.
+    """Record a report with its lines, as a draft. A billable line belongs to a pass-through line of the project's contract. A receipt in
+    another currency becomes a cost in the employer's, at the rate of its day. What the expense policies say against a line is
+    recorded with it. Safe to retry with the same request_id.
+    Refuses: person.not_found, project.not_found, employment.not_employed, expense_line.not_billable,
+    expense_line.contract_line_unknown, expense_line.contract_line_unclear, expense_line.work_ended, expense_line.receipt_missing, expense_line.amount_invalid,
+    expense_line.tax_invalid, expense_line.source_exists, expense_line.entity_differs, expense_line.exchange_rate_missing,
+    legal_entity.not_known_yet, period.locked, expense_report.not_own, caller.entity_forbidden.
     """
     GetExpenseReport: _grpc.UnaryUnaryMultiCallable[_expense_service_pb2.GetExpenseReportRequest, _expense_service_pb2.GetExpenseReportResponse]
     """Return a report with its lines.
@@ -49,21 +51,23 @@ class ExpenseServiceStub:
     ListExpenseReports: _grpc.UnaryUnaryMultiCallable[_expense_service_pb2.ListExpenseReportsRequest, _expense_service_pb2.ListExpenseReportsResponse]
     """List reports with their lines, latest first. Limited to the caller's legal entities."""
     SubmitExpenseReport: _grpc.UnaryUnaryMultiCallable[_expense_service_pb2.SubmitExpenseReportRequest, _expense_service_pb2.SubmitExpenseReportResponse]
-    """Hand a report in for approval. Safe to retry with the same request_id.
-    Refuses: expense_report.not_found, request.illegal_transition, expense_report.not_own, caller.entity_forbidden.
+    """Hand a report in for approval, for the first time or after it was returned. A line the policies warn about needs a justification;
+    one they stop needs an exception of finance. Safe to retry with the same request_id.
+    Refuses: expense_report.not_found, request.illegal_transition, expense_report.not_own, expense_report.empty,
+    expense_line.justification_missing, expense_line.policy_stop, period.locked, caller.entity_forbidden.
     """
     ApproveExpenseReport: _grpc.UnaryUnaryMultiCallable[_expense_service_pb2.ApproveExpenseReportRequest, _expense_service_pb2.ApproveExpenseReportResponse]
-    """Approve a submitted report, for good; its lines are announced to billing.
+    """Approve a submitted report, for good; its lines are announced to billing. By PMO or finance, or by whom one of them delegated it to.
     Needs a second person: neither whose expenses they are nor who submitted them. Safe to retry with the same
     request_id.
     Refuses: expense_report.not_found, request.illegal_transition, expense_report.own_expenses,
-    caller.entity_forbidden.
+    expense_report.not_approver, caller.entity_forbidden.
     """
     RejectExpenseReport: _grpc.UnaryUnaryMultiCallable[_expense_service_pb2.RejectExpenseReportRequest, _expense_service_pb2.RejectExpenseReportResponse]
-    """Send a submitted report back, for good, with the reason: what is right about it goes into a new report.
+    """Refuse a submitted report, for good, with the reason. To have it corrected, return it instead.
     Needs a second person. Safe to retry with the same request_id.
     Refuses: expense_report.not_found, request.illegal_transition, expense_report.own_expenses,
-    caller.entity_forbidden.
+    expense_report.not_approver, caller.entity_forbidden.
     """
     UploadReceipt: _grpc.UnaryUnaryMultiCallable[_expense_service_pb2.UploadReceiptRequest, _expense_service_pb2.UploadReceiptResponse]
     """Keep a receipt, and return the hash that expense lines name it by. The same file is kept once.
@@ -74,6 +78,45 @@ class ExpenseServiceStub:
     """Return a receipt. A consultant gets the ones on own expenses only.
     Refuses: document.not_found.
     """
+    ReturnExpenseReport: _grpc.UnaryUnaryMultiCallable[_expense_service_pb2.ReturnExpenseReportRequest, _expense_service_pb2.ReturnExpenseReportResponse]
+    """Send a submitted report back to be corrected, with the reason: its lines may be changed, and it may be handed in again.
+    Needs a second person. Safe to retry with the same request_id.
+    Refuses: expense_report.not_found, request.illegal_transition, expense_report.own_expenses,
+    expense_report.not_approver, caller.entity_forbidden.
+    """
+    AddExpenseLine: _grpc.UnaryUnaryMultiCallable[_expense_service_pb2.AddExpenseLineRequest, _expense_service_pb2.AddExpenseLineResponse]
+    """Add a line to a draft or returned report. Safe to retry with the same request_id.
+    Refuses: expense_report.not_found, expense_report.not_open, expense_report.full, person.not_found, project.not_found, employment.not_employed, expense_line.not_billable,
+    expense_line.contract_line_unknown, expense_line.contract_line_unclear, expense_line.work_ended, expense_line.receipt_missing, expense_line.amount_invalid,
+    expense_line.tax_invalid, expense_line.source_exists, expense_line.entity_differs, expense_line.exchange_rate_missing,
+    legal_entity.not_known_yet, period.locked, expense_report.not_own, caller.entity_forbidden.
+    """
+    ChangeExpenseLine: _grpc.UnaryUnaryMultiCallable[_expense_service_pb2.ChangeExpenseLineRequest, _expense_service_pb2.ChangeExpenseLineResponse]
+    """Replace a line of a draft or returned report. Safe to retry with the same request_id.
+    Refuses: expense_report.not_found, expense_line.not_found, expense_report.not_open, person.not_found, project.not_found, employment.not_employed, expense_line.not_billable,
+    expense_line.contract_line_unknown, expense_line.contract_line_unclear, expense_line.work_ended, expense_line.receipt_missing, expense_line.amount_invalid,
+    expense_line.tax_invalid, expense_line.source_exists, expense_line.entity_differs, expense_line.exchange_rate_missing,
+    legal_entity.not_known_yet, period.locked, expense_report.not_own, caller.entity_forbidden.
+    """
+    RemoveExpenseLine: _grpc.UnaryUnaryMultiCallable[_expense_service_pb2.RemoveExpenseLineRequest, _expense_service_pb2.RemoveExpenseLineResponse]
+    """Take a line off a draft or returned report. Safe to retry with the same request_id.
+    Refuses: expense_line.not_found, expense_report.not_open, expense_report.not_own, caller.entity_forbidden.
+    """
+    ExceptExpenseLines: _grpc.UnaryUnaryMultiCallable[_expense_service_pb2.ExceptExpenseLinesRequest, _expense_service_pb2.ExceptExpenseLinesResponse]
+    """Let lines pass although a policy stops them, with the reason. By finance, and not for own expenses. Safe to retry with the same
+    request_id.
+    Refuses: expense_report.not_found, expense_line.not_found, expense_line.nothing_to_except, expense_report.own_expenses,
+    expense_report.not_open, caller.entity_forbidden.
+    """
+    ReverseExpenseLine: _grpc.UnaryUnaryMultiCallable[_expense_service_pb2.ReverseExpenseLineRequest, _expense_service_pb2.ReverseExpenseLineResponse]
+    """Take an approved line back: the report gets a line with the negative amounts, and billing is told. With `replacement` the right
+    cost takes its place at the same time. Needs a second person. Safe to retry with the same request_id.
+    Refuses: expense_line.not_found, expense_line.not_approved, expense_line.reversed, expense_line.is_reversal,
+    expense_report.own_expenses, expense_line.justification_missing, expense_line.policy_stop, person.not_found, project.not_found, employment.not_employed, expense_line.not_billable,
+    expense_line.contract_line_unknown, expense_line.contract_line_unclear, expense_line.work_ended, expense_line.receipt_missing, expense_line.amount_invalid,
+    expense_line.tax_invalid, expense_line.source_exists, expense_line.entity_differs, expense_line.exchange_rate_missing,
+    legal_entity.not_known_yet, period.locked, expense_report.not_own, caller.entity_forbidden.
+    """
 
 @_typing.type_check_only
 class ExpenseServiceAsyncStub(ExpenseServiceStub):
@@ -83,11 +126,13 @@ class ExpenseServiceAsyncStub(ExpenseServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateExpenseReport: _aio.UnaryUnaryMultiCallable[_expense_service_pb2.CreateExpenseReportRequest, _expense_service_pb2.CreateExpenseReportResponse]  # type: ignore[assignment]
-    """Record a report with its lines, as a draft. A billable line belongs to a pass-through line of the project's contract.
-    Safe to retry with the same request_id.
-    Refuses: person.not_found, project.not_found, expense_line.not_billable, expense_line.contract_line_unknown,
-    expense_line.contract_line_unclear, expense_line.receipt_missing, expense_line.amount_invalid, expense_line.source_exists,
-    expense_report.not_own, caller.entity_forbidden.
+    """Record a report with its lines, as a draft. A billable line belongs to a pass-through line of the project's contract. A receipt in
+    another currency becomes a cost in the employer's, at the rate of its day. What the expense policies say against a line is
+    recorded with it. Safe to retry with the same request_id.
+    Refuses: person.not_found, project.not_found, employment.not_employed, expense_line.not_billable,
+    expense_line.contract_line_unknown, expense_line.contract_line_unclear, expense_line.work_ended, expense_line.receipt_missing, expense_line.amount_invalid,
+    expense_line.tax_invalid, expense_line.source_exists, expense_line.entity_differs, expense_line.exchange_rate_missing,
+    legal_entity.not_known_yet, period.locked, expense_report.not_own, caller.entity_forbidden.
     """
     GetExpenseReport: _aio.UnaryUnaryMultiCallable[_expense_service_pb2.GetExpenseReportRequest, _expense_service_pb2.GetExpenseReportResponse]  # type: ignore[assignment]
     """Return a report with its lines.
@@ -96,21 +141,23 @@ class ExpenseServiceAsyncStub(ExpenseServiceStub):
     ListExpenseReports: _aio.UnaryUnaryMultiCallable[_expense_service_pb2.ListExpenseReportsRequest, _expense_service_pb2.ListExpenseReportsResponse]  # type: ignore[assignment]
     """List reports with their lines, latest first. Limited to the caller's legal entities."""
     SubmitExpenseReport: _aio.UnaryUnaryMultiCallable[_expense_service_pb2.SubmitExpenseReportRequest, _expense_service_pb2.SubmitExpenseReportResponse]  # type: ignore[assignment]
-    """Hand a report in for approval. Safe to retry with the same request_id.
-    Refuses: expense_report.not_found, request.illegal_transition, expense_report.not_own, caller.entity_forbidden.
+    """Hand a report in for approval, for the first time or after it was returned. A line the policies warn about needs a justification;
+    one they stop needs an exception of finance. Safe to retry with the same request_id.
+    Refuses: expense_report.not_found, request.illegal_transition, expense_report.not_own, expense_report.empty,
+    expense_line.justification_missing, expense_line.policy_stop, period.locked, caller.entity_forbidden.
     """
     ApproveExpenseReport: _aio.UnaryUnaryMultiCallable[_expense_service_pb2.ApproveExpenseReportRequest, _expense_service_pb2.ApproveExpenseReportResponse]  # type: ignore[assignment]
-    """Approve a submitted report, for good; its lines are announced to billing.
+    """Approve a submitted report, for good; its lines are announced to billing. By PMO or finance, or by whom one of them delegated it to.
     Needs a second person: neither whose expenses they are nor who submitted them. Safe to retry with the same
     request_id.
     Refuses: expense_report.not_found, request.illegal_transition, expense_report.own_expenses,
-    caller.entity_forbidden.
+    expense_report.not_approver, caller.entity_forbidden.
     """
     RejectExpenseReport: _aio.UnaryUnaryMultiCallable[_expense_service_pb2.RejectExpenseReportRequest, _expense_service_pb2.RejectExpenseReportResponse]  # type: ignore[assignment]
-    """Send a submitted report back, for good, with the reason: what is right about it goes into a new report.
+    """Refuse a submitted report, for good, with the reason. To have it corrected, return it instead.
     Needs a second person. Safe to retry with the same request_id.
     Refuses: expense_report.not_found, request.illegal_transition, expense_report.own_expenses,
-    caller.entity_forbidden.
+    expense_report.not_approver, caller.entity_forbidden.
     """
     UploadReceipt: _aio.UnaryUnaryMultiCallable[_expense_service_pb2.UploadReceiptRequest, _expense_service_pb2.UploadReceiptResponse]  # type: ignore[assignment]
     """Keep a receipt, and return the hash that expense lines name it by. The same file is kept once.
@@ -120,6 +167,45 @@ class ExpenseServiceAsyncStub(ExpenseServiceStub):
     GetReceipt: _aio.UnaryUnaryMultiCallable[_expense_service_pb2.GetReceiptRequest, _expense_service_pb2.GetReceiptResponse]  # type: ignore[assignment]
     """Return a receipt. A consultant gets the ones on own expenses only.
     Refuses: document.not_found.
+    """
+    ReturnExpenseReport: _aio.UnaryUnaryMultiCallable[_expense_service_pb2.ReturnExpenseReportRequest, _expense_service_pb2.ReturnExpenseReportResponse]  # type: ignore[assignment]
+    """Send a submitted report back to be corrected, with the reason: its lines may be changed, and it may be handed in again.
+    Needs a second person. Safe to retry with the same request_id.
+    Refuses: expense_report.not_found, request.illegal_transition, expense_report.own_expenses,
+    expense_report.not_approver, caller.entity_forbidden.
+    """
+    AddExpenseLine: _aio.UnaryUnaryMultiCallable[_expense_service_pb2.AddExpenseLineRequest, _expense_service_pb2.AddExpenseLineResponse]  # type: ignore[assignment]
+    """Add a line to a draft or returned report. Safe to retry with the same request_id.
+    Refuses: expense_report.not_found, expense_report.not_open, expense_report.full, person.not_found, project.not_found, employment.not_employed, expense_line.not_billable,
+    expense_line.contract_line_unknown, expense_line.contract_line_unclear, expense_line.work_ended, expense_line.receipt_missing, expense_line.amount_invalid,
+    expense_line.tax_invalid, expense_line.source_exists, expense_line.entity_differs, expense_line.exchange_rate_missing,
+    legal_entity.not_known_yet, period.locked, expense_report.not_own, caller.entity_forbidden.
+    """
+    ChangeExpenseLine: _aio.UnaryUnaryMultiCallable[_expense_service_pb2.ChangeExpenseLineRequest, _expense_service_pb2.ChangeExpenseLineResponse]  # type: ignore[assignment]
+    """Replace a line of a draft or returned report. Safe to retry with the same request_id.
+    Refuses: expense_report.not_found, expense_line.not_found, expense_report.not_open, person.not_found, project.not_found, employment.not_employed, expense_line.not_billable,
+    expense_line.contract_line_unknown, expense_line.contract_line_unclear, expense_line.work_ended, expense_line.receipt_missing, expense_line.amount_invalid,
+    expense_line.tax_invalid, expense_line.source_exists, expense_line.entity_differs, expense_line.exchange_rate_missing,
+    legal_entity.not_known_yet, period.locked, expense_report.not_own, caller.entity_forbidden.
+    """
+    RemoveExpenseLine: _aio.UnaryUnaryMultiCallable[_expense_service_pb2.RemoveExpenseLineRequest, _expense_service_pb2.RemoveExpenseLineResponse]  # type: ignore[assignment]
+    """Take a line off a draft or returned report. Safe to retry with the same request_id.
+    Refuses: expense_line.not_found, expense_report.not_open, expense_report.not_own, caller.entity_forbidden.
+    """
+    ExceptExpenseLines: _aio.UnaryUnaryMultiCallable[_expense_service_pb2.ExceptExpenseLinesRequest, _expense_service_pb2.ExceptExpenseLinesResponse]  # type: ignore[assignment]
+    """Let lines pass although a policy stops them, with the reason. By finance, and not for own expenses. Safe to retry with the same
+    request_id.
+    Refuses: expense_report.not_found, expense_line.not_found, expense_line.nothing_to_except, expense_report.own_expenses,
+    expense_report.not_open, caller.entity_forbidden.
+    """
+    ReverseExpenseLine: _aio.UnaryUnaryMultiCallable[_expense_service_pb2.ReverseExpenseLineRequest, _expense_service_pb2.ReverseExpenseLineResponse]  # type: ignore[assignment]
+    """Take an approved line back: the report gets a line with the negative amounts, and billing is told. With `replacement` the right
+    cost takes its place at the same time. Needs a second person. Safe to retry with the same request_id.
+    Refuses: expense_line.not_found, expense_line.not_approved, expense_line.reversed, expense_line.is_reversal,
+    expense_report.own_expenses, expense_line.justification_missing, expense_line.policy_stop, person.not_found, project.not_found, employment.not_employed, expense_line.not_billable,
+    expense_line.contract_line_unknown, expense_line.contract_line_unclear, expense_line.work_ended, expense_line.receipt_missing, expense_line.amount_invalid,
+    expense_line.tax_invalid, expense_line.source_exists, expense_line.entity_differs, expense_line.exchange_rate_missing,
+    legal_entity.not_known_yet, period.locked, expense_report.not_own, caller.entity_forbidden.
     """
 
 class ExpenseServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -133,11 +219,13 @@ class ExpenseServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _expense_service_pb2.CreateExpenseReportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_expense_service_pb2.CreateExpenseReportResponse, _abc.Awaitable[_expense_service_pb2.CreateExpenseReportResponse]]:
-        """Record a report with its lines, as a draft. A billable line belongs to a pass-through line of the project's contract.
-        Safe to retry with the same request_id.
-        Refuses: person.not_found, project.not_found, expense_line.not_billable, expense_line.contract_line_unknown,
-        expense_line.contract_line_unclear, expense_line.receipt_missing, expense_line.amount_invalid, expense_line.source_exists,
-        expense_report.not_own, caller.entity_forbidden.
+        """Record a report with its lines, as a draft. A billable line belongs to a pass-through line of the project's contract. A receipt in
+        another currency becomes a cost in the employer's, at the rate of its day. What the expense policies say against a line is
+        recorded with it. Safe to retry with the same request_id.
+        Refuses: person.not_found, project.not_found, employment.not_employed, expense_line.not_billable,
+        expense_line.contract_line_unknown, expense_line.contract_line_unclear, expense_line.work_ended, expense_line.receipt_missing, expense_line.amount_invalid,
+        expense_line.tax_invalid, expense_line.source_exists, expense_line.entity_differs, expense_line.exchange_rate_missing,
+        legal_entity.not_known_yet, period.locked, expense_report.not_own, caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod
@@ -164,8 +252,10 @@ class ExpenseServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _expense_service_pb2.SubmitExpenseReportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_expense_service_pb2.SubmitExpenseReportResponse, _abc.Awaitable[_expense_service_pb2.SubmitExpenseReportResponse]]:
-        """Hand a report in for approval. Safe to retry with the same request_id.
-        Refuses: expense_report.not_found, request.illegal_transition, expense_report.not_own, caller.entity_forbidden.
+        """Hand a report in for approval, for the first time or after it was returned. A line the policies warn about needs a justification;
+        one they stop needs an exception of finance. Safe to retry with the same request_id.
+        Refuses: expense_report.not_found, request.illegal_transition, expense_report.not_own, expense_report.empty,
+        expense_line.justification_missing, expense_line.policy_stop, period.locked, caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod
@@ -174,11 +264,11 @@ class ExpenseServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _expense_service_pb2.ApproveExpenseReportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_expense_service_pb2.ApproveExpenseReportResponse, _abc.Awaitable[_expense_service_pb2.ApproveExpenseReportResponse]]:
-        """Approve a submitted report, for good; its lines are announced to billing.
+        """Approve a submitted report, for good; its lines are announced to billing. By PMO or finance, or by whom one of them delegated it to.
         Needs a second person: neither whose expenses they are nor who submitted them. Safe to retry with the same
         request_id.
         Refuses: expense_report.not_found, request.illegal_transition, expense_report.own_expenses,
-        caller.entity_forbidden.
+        expense_report.not_approver, caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod
@@ -187,10 +277,10 @@ class ExpenseServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _expense_service_pb2.RejectExpenseReportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_expense_service_pb2.RejectExpenseReportResponse, _abc.Awaitable[_expense_service_pb2.RejectExpenseReportResponse]]:
-        """Send a submitted report back, for good, with the reason: what is right about it goes into a new report.
+        """Refuse a submitted report, for good, with the reason. To have it corrected, return it instead.
         Needs a second person. Safe to retry with the same request_id.
         Refuses: expense_report.not_found, request.illegal_transition, expense_report.own_expenses,
-        caller.entity_forbidden.
+        expense_report.not_approver, caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod
@@ -212,6 +302,81 @@ class ExpenseServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_expense_service_pb2.GetReceiptResponse, _abc.Awaitable[_expense_service_pb2.GetReceiptResponse]]:
         """Return a receipt. A consultant gets the ones on own expenses only.
         Refuses: document.not_found.
+        """
+
+    @_abc_1.abstractmethod
+    def ReturnExpenseReport(
+        self,
+        request: _expense_service_pb2.ReturnExpenseReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_expense_service_pb2.ReturnExpenseReportResponse, _abc.Awaitable[_expense_service_pb2.ReturnExpenseReportResponse]]:
+        """Send a submitted report back to be corrected, with the reason: its lines may be changed, and it may be handed in again.
+        Needs a second person. Safe to retry with the same request_id.
+        Refuses: expense_report.not_found, request.illegal_transition, expense_report.own_expenses,
+        expense_report.not_approver, caller.entity_forbidden.
+        """
+
+    @_abc_1.abstractmethod
+    def AddExpenseLine(
+        self,
+        request: _expense_service_pb2.AddExpenseLineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_expense_service_pb2.AddExpenseLineResponse, _abc.Awaitable[_expense_service_pb2.AddExpenseLineResponse]]:
+        """Add a line to a draft or returned report. Safe to retry with the same request_id.
+        Refuses: expense_report.not_found, expense_report.not_open, expense_report.full, person.not_found, project.not_found, employment.not_employed, expense_line.not_billable,
+        expense_line.contract_line_unknown, expense_line.contract_line_unclear, expense_line.work_ended, expense_line.receipt_missing, expense_line.amount_invalid,
+        expense_line.tax_invalid, expense_line.source_exists, expense_line.entity_differs, expense_line.exchange_rate_missing,
+        legal_entity.not_known_yet, period.locked, expense_report.not_own, caller.entity_forbidden.
+        """
+
+    @_abc_1.abstractmethod
+    def ChangeExpenseLine(
+        self,
+        request: _expense_service_pb2.ChangeExpenseLineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_expense_service_pb2.ChangeExpenseLineResponse, _abc.Awaitable[_expense_service_pb2.ChangeExpenseLineResponse]]:
+        """Replace a line of a draft or returned report. Safe to retry with the same request_id.
+        Refuses: expense_report.not_found, expense_line.not_found, expense_report.not_open, person.not_found, project.not_found, employment.not_employed, expense_line.not_billable,
+        expense_line.contract_line_unknown, expense_line.contract_line_unclear, expense_line.work_ended, expense_line.receipt_missing, expense_line.amount_invalid,
+        expense_line.tax_invalid, expense_line.source_exists, expense_line.entity_differs, expense_line.exchange_rate_missing,
+        legal_entity.not_known_yet, period.locked, expense_report.not_own, caller.entity_forbidden.
+        """
+
+    @_abc_1.abstractmethod
+    def RemoveExpenseLine(
+        self,
+        request: _expense_service_pb2.RemoveExpenseLineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_expense_service_pb2.RemoveExpenseLineResponse, _abc.Awaitable[_expense_service_pb2.RemoveExpenseLineResponse]]:
+        """Take a line off a draft or returned report. Safe to retry with the same request_id.
+        Refuses: expense_line.not_found, expense_report.not_open, expense_report.not_own, caller.entity_forbidden.
+        """
+
+    @_abc_1.abstractmethod
+    def ExceptExpenseLines(
+        self,
+        request: _expense_service_pb2.ExceptExpenseLinesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_expense_service_pb2.ExceptExpenseLinesResponse, _abc.Awaitable[_expense_service_pb2.ExceptExpenseLinesResponse]]:
+        """Let lines pass although a policy stops them, with the reason. By finance, and not for own expenses. Safe to retry with the same
+        request_id.
+        Refuses: expense_report.not_found, expense_line.not_found, expense_line.nothing_to_except, expense_report.own_expenses,
+        expense_report.not_open, caller.entity_forbidden.
+        """
+
+    @_abc_1.abstractmethod
+    def ReverseExpenseLine(
+        self,
+        request: _expense_service_pb2.ReverseExpenseLineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_expense_service_pb2.ReverseExpenseLineResponse, _abc.Awaitable[_expense_service_pb2.ReverseExpenseLineResponse]]:
+        """Take an approved line back: the report gets a line with the negative amounts, and billing is told. With `replacement` the right
+        cost takes its place at the same time. Needs a second person. Safe to retry with the same request_id.
+        Refuses: expense_line.not_found, expense_line.not_approved, expense_line.reversed, expense_line.is_reversal,
+        expense_report.own_expenses, expense_line.justification_missing, expense_line.policy_stop, person.not_found, project.not_found, employment.not_employed, expense_line.not_billable,
+        expense_line.contract_line_unknown, expense_line.contract_line_unclear, expense_line.work_ended, expense_line.receipt_missing, expense_line.amount_invalid,
+        expense_line.tax_invalid, expense_line.source_exists, expense_line.entity_differs, expense_line.exchange_rate_missing,
+        legal_entity.not_known_yet, period.locked, expense_report.not_own, caller.entity_forbidden.
         """
 
 def add_ExpenseServiceServicer_to_server(servicer: ExpenseServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

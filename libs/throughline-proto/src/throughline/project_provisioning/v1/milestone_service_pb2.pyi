@@ -6,7 +6,10 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from throughline.common.v1 import money_pb2 as _money_pb2
 from throughline.project_provisioning.v1 import document_pb2 as _document_pb2
 from throughline.project_provisioning.v1 import project_pb2 as _project_pb2
 import builtins as _builtins
@@ -19,6 +22,48 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _MilestoneStepKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MilestoneStepKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MilestoneStepKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MILESTONE_STEP_KIND_UNSPECIFIED: _MilestoneStepKind.ValueType  # 0
+    MILESTONE_STEP_KIND_COMPLETED: _MilestoneStepKind.ValueType  # 1
+    MILESTONE_STEP_KIND_REQUESTED: _MilestoneStepKind.ValueType  # 2
+    """The client was asked to accept."""
+    MILESTONE_STEP_KIND_ACCEPTED: _MilestoneStepKind.ValueType  # 3
+    """In full."""
+    MILESTONE_STEP_KIND_ACCEPTED_IN_PART: _MilestoneStepKind.ValueType  # 4
+    """A share; the rest became a milestone of its own."""
+    MILESTONE_STEP_KIND_REJECTED: _MilestoneStepKind.ValueType  # 5
+    MILESTONE_STEP_KIND_WITHDRAWN: _MilestoneStepKind.ValueType  # 6
+    """An acceptance was taken back."""
+    MILESTONE_STEP_KIND_RESCHEDULED: _MilestoneStepKind.ValueType  # 7
+    """Its day was moved."""
+    MILESTONE_STEP_KIND_SPLIT_OFF: _MilestoneStepKind.ValueType  # 8
+    """It came to be as the rest of another one."""
+
+class MilestoneStepKind(_MilestoneStepKind, metaclass=_MilestoneStepKindEnumTypeWrapper):
+    """What happened to a milestone."""
+
+MILESTONE_STEP_KIND_UNSPECIFIED: MilestoneStepKind.ValueType  # 0
+MILESTONE_STEP_KIND_COMPLETED: MilestoneStepKind.ValueType  # 1
+MILESTONE_STEP_KIND_REQUESTED: MilestoneStepKind.ValueType  # 2
+"""The client was asked to accept."""
+MILESTONE_STEP_KIND_ACCEPTED: MilestoneStepKind.ValueType  # 3
+"""In full."""
+MILESTONE_STEP_KIND_ACCEPTED_IN_PART: MilestoneStepKind.ValueType  # 4
+"""A share; the rest became a milestone of its own."""
+MILESTONE_STEP_KIND_REJECTED: MilestoneStepKind.ValueType  # 5
+MILESTONE_STEP_KIND_WITHDRAWN: MilestoneStepKind.ValueType  # 6
+"""An acceptance was taken back."""
+MILESTONE_STEP_KIND_RESCHEDULED: MilestoneStepKind.ValueType  # 7
+"""Its day was moved."""
+MILESTONE_STEP_KIND_SPLIT_OFF: MilestoneStepKind.ValueType  # 8
+"""It came to be as the rest of another one."""
+Global___MilestoneStepKind: _TypeAlias = MilestoneStepKind  # noqa: Y015
 
 @_typing.final
 class GetMilestoneRequest(_message.Message):
@@ -74,12 +119,23 @@ class ListMilestonesRequest(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    OVERDUE_FIELD_NUMBER: _builtins.int
+    DUE_FROM_FIELD_NUMBER: _builtins.int
+    DUE_BEFORE_FIELD_NUMBER: _builtins.int
+    LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
     contract_id: _builtins.str
     project_id: _builtins.str
     status: _project_pb2.MilestoneStatus.ValueType
     page_size: _builtins.int
     """1 to 200; 0 = 50."""
     page_token: _builtins.str
+    overdue: _builtins.bool
+    """Only those whose day has passed in the project's time zone and that delivery has not completed."""
+    due_from: _builtins.str
+    """Only those due on or after the first day and before the second, ISO 8601."""
+    due_before: _builtins.str
+    legal_entity_id: _builtins.str
+    """Only those of this delivering legal entity, UUID."""
     def __init__(
         self,
         *,
@@ -88,17 +144,33 @@ class ListMilestonesRequest(_message.Message):
         status: _project_pb2.MilestoneStatus.ValueType = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        overdue: _builtins.bool = ...,
+        due_from: _builtins.str | None = ...,
+        due_before: _builtins.str | None = ...,
+        legal_entity_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_project_id", b"_project_id", "contract_id", b"contract_id", "project_id", b"project_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_due_before", b"_due_before", "_due_from", b"_due_from", "_legal_entity_id", b"_legal_entity_id", "_project_id", b"_project_id", "contract_id", b"contract_id", "due_before", b"due_before", "due_from", b"due_from", "legal_entity_id", b"legal_entity_id", "project_id", b"project_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_project_id", b"_project_id", "contract_id", b"contract_id", "page_size", b"page_size", "page_token", b"page_token", "project_id", b"project_id", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_due_before", b"_due_before", "_due_from", b"_due_from", "_legal_entity_id", b"_legal_entity_id", "_project_id", b"_project_id", "contract_id", b"contract_id", "due_before", b"due_before", "due_from", b"due_from", "legal_entity_id", b"legal_entity_id", "overdue", b"overdue", "page_size", b"page_size", "page_token", b"page_token", "project_id", b"project_id", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__contract_id: _TypeAlias = _typing.Literal["contract_id"]  # noqa: Y015
     _WhichOneofArgType__contract_id: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id"]  # noqa: Y015
+    _WhichOneofReturnType__due_before: _TypeAlias = _typing.Literal["due_before"]  # noqa: Y015
+    _WhichOneofArgType__due_before: _TypeAlias = _typing.Literal["_due_before", b"_due_before"]  # noqa: Y015
+    _WhichOneofReturnType__due_from: _TypeAlias = _typing.Literal["due_from"]  # noqa: Y015
+    _WhichOneofArgType__due_from: _TypeAlias = _typing.Literal["_due_from", b"_due_from"]  # noqa: Y015
+    _WhichOneofReturnType__legal_entity_id: _TypeAlias = _typing.Literal["legal_entity_id"]  # noqa: Y015
+    _WhichOneofArgType__legal_entity_id: _TypeAlias = _typing.Literal["_legal_entity_id", b"_legal_entity_id"]  # noqa: Y015
     _WhichOneofReturnType__project_id: _TypeAlias = _typing.Literal["project_id"]  # noqa: Y015
     _WhichOneofArgType__project_id: _TypeAlias = _typing.Literal["_project_id", b"_project_id"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_id) -> _WhichOneofReturnType__contract_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__due_before) -> _WhichOneofReturnType__due_before | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__due_from) -> _WhichOneofReturnType__due_from | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__legal_entity_id) -> _WhichOneofReturnType__legal_entity_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__project_id) -> _WhichOneofReturnType__project_id | None: ...
 
@@ -195,6 +267,8 @@ class AcceptMilestoneRequest(_message.Message):
     ACCEPTED_ON_FIELD_NUMBER: _builtins.int
     EVIDENCE_SHA256_FIELD_NUMBER: _builtins.int
     EVIDENCE_FIELD_NUMBER: _builtins.int
+    SHARE_PERCENT_FIELD_NUMBER: _builtins.int
+    ACCEPTED_AMOUNT_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Idempotency key, 1 to 255 characters."""
     milestone_id: _builtins.str
@@ -204,9 +278,15 @@ class AcceptMilestoneRequest(_message.Message):
     """Day of the signature, ISO 8601."""
     evidence_sha256: _builtins.str
     """SHA-256 of the evidence, hexadecimal, where the document itself is kept elsewhere or was uploaded as a receipt."""
+    share_percent: _builtins.str
+    """Share of the amount that was accepted, in percent with at most four decimals; empty = all of it, or as `accepted_amount` says."""
     @_builtins.property
     def evidence(self) -> _document_pb2.Document:
         """The evidence itself; kept, and found again by its hash. One of both is needed."""
+
+    @_builtins.property
+    def accepted_amount(self) -> _money_pb2.Money:
+        """Amount that was accepted, before tax; absent = all of it, or as `share_percent` says."""
 
     def __init__(
         self,
@@ -217,10 +297,12 @@ class AcceptMilestoneRequest(_message.Message):
         accepted_on: _builtins.str = ...,
         evidence_sha256: _builtins.str = ...,
         evidence: _document_pb2.Document | None = ...,
+        share_percent: _builtins.str = ...,
+        accepted_amount: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_evidence", b"_evidence", "evidence", b"evidence"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_evidence", b"_evidence", "accepted_amount", b"accepted_amount", "evidence", b"evidence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_evidence", b"_evidence", "accepted_by", b"accepted_by", "accepted_on", b"accepted_on", "evidence", b"evidence", "evidence_sha256", b"evidence_sha256", "milestone_id", b"milestone_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_evidence", b"_evidence", "accepted_amount", b"accepted_amount", "accepted_by", b"accepted_by", "accepted_on", b"accepted_on", "evidence", b"evidence", "evidence_sha256", b"evidence_sha256", "milestone_id", b"milestone_id", "request_id", b"request_id", "share_percent", b"share_percent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__evidence: _TypeAlias = _typing.Literal["evidence"]  # noqa: Y015
     _WhichOneofArgType__evidence: _TypeAlias = _typing.Literal["_evidence", b"_evidence"]  # noqa: Y015
@@ -235,18 +317,26 @@ class AcceptMilestoneResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MILESTONE_FIELD_NUMBER: _builtins.int
+    REST_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def milestone(self) -> _project_pb2.Milestone: ...
+    @_builtins.property
+    def rest(self) -> _project_pb2.Milestone:
+        """What was not accepted, after a share; absent otherwise."""
+
     def __init__(
         self,
         *,
         milestone: _project_pb2.Milestone | None = ...,
+        rest: _project_pb2.Milestone | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["milestone", b"milestone"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rest", b"_rest", "milestone", b"milestone", "rest", b"rest"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["milestone", b"milestone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rest", b"_rest", "milestone", b"milestone", "rest", b"rest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__rest: _TypeAlias = _typing.Literal["rest"]  # noqa: Y015
+    _WhichOneofArgType__rest: _TypeAlias = _typing.Literal["_rest", b"_rest"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rest) -> _WhichOneofReturnType__rest | None: ...
 
 Global___AcceptMilestoneResponse: _TypeAlias = AcceptMilestoneResponse  # noqa: Y015
 
@@ -343,3 +433,415 @@ class GetMilestoneEvidenceResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetMilestoneEvidenceResponse: _TypeAlias = GetMilestoneEvidenceResponse  # noqa: Y015
+
+@_typing.final
+class RequestAcceptanceRequest(_message.Message):
+    """What the client was asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MILESTONE_ID_FIELD_NUMBER: _builtins.int
+    ADDRESSED_TO_FIELD_NUMBER: _builtins.int
+    REQUESTED_ON_FIELD_NUMBER: _builtins.int
+    DOCUMENT_SHA256_FIELD_NUMBER: _builtins.int
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key, 1 to 255 characters."""
+    milestone_id: _builtins.str
+    addressed_to: _builtins.str
+    """Who was asked, as on the document."""
+    requested_on: _builtins.str
+    """Day it was sent, ISO 8601; absent = today in the project's time zone."""
+    document_sha256: _builtins.str
+    """SHA-256 of the document that was sent, hexadecimal, where it is kept elsewhere."""
+    @_builtins.property
+    def document(self) -> _document_pb2.Document:
+        """The document itself; kept, and found again by its hash."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        milestone_id: _builtins.str = ...,
+        addressed_to: _builtins.str = ...,
+        requested_on: _builtins.str | None = ...,
+        document_sha256: _builtins.str = ...,
+        document: _document_pb2.Document | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_document", b"_document", "_requested_on", b"_requested_on", "document", b"document", "requested_on", b"requested_on"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_document", b"_document", "_requested_on", b"_requested_on", "addressed_to", b"addressed_to", "document", b"document", "document_sha256", b"document_sha256", "milestone_id", b"milestone_id", "request_id", b"request_id", "requested_on", b"requested_on"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__document: _TypeAlias = _typing.Literal["document"]  # noqa: Y015
+    _WhichOneofArgType__document: _TypeAlias = _typing.Literal["_document", b"_document"]  # noqa: Y015
+    _WhichOneofReturnType__requested_on: _TypeAlias = _typing.Literal["requested_on"]  # noqa: Y015
+    _WhichOneofArgType__requested_on: _TypeAlias = _typing.Literal["_requested_on", b"_requested_on"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__document) -> _WhichOneofReturnType__document | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__requested_on) -> _WhichOneofReturnType__requested_on | None: ...
+
+Global___RequestAcceptanceRequest: _TypeAlias = RequestAcceptanceRequest  # noqa: Y015
+
+@_typing.final
+class RequestAcceptanceResponse(_message.Message):
+    """The milestone, with acceptance asked for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MILESTONE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def milestone(self) -> _project_pb2.Milestone: ...
+    def __init__(
+        self,
+        *,
+        milestone: _project_pb2.Milestone | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["milestone", b"milestone"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["milestone", b"milestone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestAcceptanceResponse: _TypeAlias = RequestAcceptanceResponse  # noqa: Y015
+
+@_typing.final
+class WithdrawAcceptanceRequest(_message.Message):
+    """Which acceptance is taken back, and why."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MILESTONE_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key, 1 to 255 characters."""
+    milestone_id: _builtins.str
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        milestone_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["milestone_id", b"milestone_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawAcceptanceRequest: _TypeAlias = WithdrawAcceptanceRequest  # noqa: Y015
+
+@_typing.final
+class WithdrawAcceptanceResponse(_message.Message):
+    """The milestone, complete again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MILESTONE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def milestone(self) -> _project_pb2.Milestone: ...
+    def __init__(
+        self,
+        *,
+        milestone: _project_pb2.Milestone | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["milestone", b"milestone"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["milestone", b"milestone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawAcceptanceResponse: _TypeAlias = WithdrawAcceptanceResponse  # noqa: Y015
+
+@_typing.final
+class RescheduleMilestoneRequest(_message.Message):
+    """When the milestone is planned to be complete, and why that changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MILESTONE_ID_FIELD_NUMBER: _builtins.int
+    DUE_ON_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key, 1 to 255 characters."""
+    milestone_id: _builtins.str
+    due_on: _builtins.str
+    """ISO 8601."""
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        milestone_id: _builtins.str = ...,
+        due_on: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_on", b"due_on", "milestone_id", b"milestone_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RescheduleMilestoneRequest: _TypeAlias = RescheduleMilestoneRequest  # noqa: Y015
+
+@_typing.final
+class RescheduleMilestoneResponse(_message.Message):
+    """The milestone with its new day."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MILESTONE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def milestone(self) -> _project_pb2.Milestone: ...
+    def __init__(
+        self,
+        *,
+        milestone: _project_pb2.Milestone | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["milestone", b"milestone"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["milestone", b"milestone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RescheduleMilestoneResponse: _TypeAlias = RescheduleMilestoneResponse  # noqa: Y015
+
+@_typing.final
+class MilestoneStep(_message.Message):
+    """One thing that happened to a milestone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MILESTONE_VERSION_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    ON_FIELD_NUMBER: _builtins.int
+    PARTY_FIELD_NUMBER: _builtins.int
+    DOCUMENT_SHA256_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    RECORDED_BY_FIELD_NUMBER: _builtins.int
+    RECORDED_AT_FIELD_NUMBER: _builtins.int
+    milestone_version: _builtins.int
+    """Version of the milestone it produced."""
+    kind: Global___MilestoneStepKind.ValueType
+    on: _builtins.str
+    """Day it happened, or the new day of one that was moved, ISO 8601."""
+    party: _builtins.str
+    """Who signed or was asked for the client; empty otherwise."""
+    document_sha256: _builtins.str
+    """SHA-256 of the document, hexadecimal; empty when there is none."""
+    reason: _builtins.str
+    """As it was given; empty where none is asked."""
+    recorded_by: _builtins.str
+    """Token subject."""
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """Amount of the milestone after it, before tax."""
+
+    @_builtins.property
+    def recorded_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        milestone_version: _builtins.int = ...,
+        kind: Global___MilestoneStepKind.ValueType = ...,
+        on: _builtins.str = ...,
+        party: _builtins.str = ...,
+        document_sha256: _builtins.str = ...,
+        amount: _money_pb2.Money | None = ...,
+        reason: _builtins.str = ...,
+        recorded_by: _builtins.str = ...,
+        recorded_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "recorded_at", b"recorded_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "document_sha256", b"document_sha256", "kind", b"kind", "milestone_version", b"milestone_version", "on", b"on", "party", b"party", "reason", b"reason", "recorded_at", b"recorded_at", "recorded_by", b"recorded_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MilestoneStep: _TypeAlias = MilestoneStep  # noqa: Y015
+
+@_typing.final
+class ListMilestoneStepsRequest(_message.Message):
+    """Which milestone's history, and how much at a time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MILESTONE_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    milestone_id: _builtins.str
+    page_size: _builtins.int
+    """1 to 200; 0 = 50."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        milestone_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["milestone_id", b"milestone_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMilestoneStepsRequest: _TypeAlias = ListMilestoneStepsRequest  # noqa: Y015
+
+@_typing.final
+class ListMilestoneStepsResponse(_message.Message):
+    """A page of history."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STEPS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___MilestoneStep]: ...
+    def __init__(
+        self,
+        *,
+        steps: _abc.Iterable[Global___MilestoneStep] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "steps", b"steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMilestoneStepsResponse: _TypeAlias = ListMilestoneStepsResponse  # noqa: Y015
+
+@_typing.final
+class PlanPolicy(_message.Message):
+    """When plans need somebody's attention."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
+    ACCEPTANCE_REMINDER_DAYS_FIELD_NUMBER: _builtins.int
+    BUDGET_WARNING_PERCENT_FIELD_NUMBER: _builtins.int
+    legal_entity_id: _builtins.str
+    acceptance_reminder_days: _builtins.int
+    """Days a completed milestone may wait for the client."""
+    budget_warning_percent: _builtins.int
+    """Percent of a budget from which on it is told."""
+    def __init__(
+        self,
+        *,
+        legal_entity_id: _builtins.str = ...,
+        acceptance_reminder_days: _builtins.int = ...,
+        budget_warning_percent: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptance_reminder_days", b"acceptance_reminder_days", "budget_warning_percent", b"budget_warning_percent", "legal_entity_id", b"legal_entity_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanPolicy: _TypeAlias = PlanPolicy  # noqa: Y015
+
+@_typing.final
+class PutPlanPolicyRequest(_message.Message):
+    """The policy from now on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
+    ACCEPTANCE_REMINDER_DAYS_FIELD_NUMBER: _builtins.int
+    BUDGET_WARNING_PERCENT_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key, 1 to 255 characters."""
+    legal_entity_id: _builtins.str
+    acceptance_reminder_days: _builtins.int
+    """Days a completed milestone may wait for the client."""
+    budget_warning_percent: _builtins.int
+    """Percent of a budget from which on it is told."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        legal_entity_id: _builtins.str = ...,
+        acceptance_reminder_days: _builtins.int = ...,
+        budget_warning_percent: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptance_reminder_days", b"acceptance_reminder_days", "budget_warning_percent", b"budget_warning_percent", "legal_entity_id", b"legal_entity_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutPlanPolicyRequest: _TypeAlias = PutPlanPolicyRequest  # noqa: Y015
+
+@_typing.final
+class PutPlanPolicyResponse(_message.Message):
+    """The policy in force."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def policy(self) -> Global___PlanPolicy: ...
+    def __init__(
+        self,
+        *,
+        policy: Global___PlanPolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutPlanPolicyResponse: _TypeAlias = PutPlanPolicyResponse  # noqa: Y015
+
+@_typing.final
+class GetPlanPolicyRequest(_message.Message):
+    """Whose policy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
+    legal_entity_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        legal_entity_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["legal_entity_id", b"legal_entity_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPlanPolicyRequest: _TypeAlias = GetPlanPolicyRequest  # noqa: Y015
+
+@_typing.final
+class GetPlanPolicyResponse(_message.Message):
+    """The policy in force."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def policy(self) -> Global___PlanPolicy: ...
+    def __init__(
+        self,
+        *,
+        policy: Global___PlanPolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPlanPolicyResponse: _TypeAlias = GetPlanPolicyResponse  # noqa: Y015

@@ -60,6 +60,36 @@ class MilestoneServiceStub:
                 request_serializer=throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.RejectMilestoneRequest.SerializeToString,
                 response_deserializer=throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.RejectMilestoneResponse.FromString,
                 _registered_method=True)
+        self.RequestAcceptance = channel.unary_unary(
+                '/throughline.project_provisioning.v1.MilestoneService/RequestAcceptance',
+                request_serializer=throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.RequestAcceptanceRequest.SerializeToString,
+                response_deserializer=throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.RequestAcceptanceResponse.FromString,
+                _registered_method=True)
+        self.WithdrawAcceptance = channel.unary_unary(
+                '/throughline.project_provisioning.v1.MilestoneService/WithdrawAcceptance',
+                request_serializer=throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.WithdrawAcceptanceRequest.SerializeToString,
+                response_deserializer=throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.WithdrawAcceptanceResponse.FromString,
+                _registered_method=True)
+        self.RescheduleMilestone = channel.unary_unary(
+                '/throughline.project_provisioning.v1.MilestoneService/RescheduleMilestone',
+                request_serializer=throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.RescheduleMilestoneRequest.SerializeToString,
+                response_deserializer=throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.RescheduleMilestoneResponse.FromString,
+                _registered_method=True)
+        self.ListMilestoneSteps = channel.unary_unary(
+                '/throughline.project_provisioning.v1.MilestoneService/ListMilestoneSteps',
+                request_serializer=throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.ListMilestoneStepsRequest.SerializeToString,
+                response_deserializer=throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.ListMilestoneStepsResponse.FromString,
+                _registered_method=True)
+        self.PutPlanPolicy = channel.unary_unary(
+                '/throughline.project_provisioning.v1.MilestoneService/PutPlanPolicy',
+                request_serializer=throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.PutPlanPolicyRequest.SerializeToString,
+                response_deserializer=throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.PutPlanPolicyResponse.FromString,
+                _registered_method=True)
+        self.GetPlanPolicy = channel.unary_unary(
+                '/throughline.project_provisioning.v1.MilestoneService/GetPlanPolicy',
+                request_serializer=throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.GetPlanPolicyRequest.SerializeToString,
+                response_deserializer=throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.GetPlanPolicyResponse.FromString,
+                _registered_method=True)
         self.GetMilestoneEvidence = channel.unary_unary(
                 '/throughline.project_provisioning.v1.MilestoneService/GetMilestoneEvidence',
                 request_serializer=throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.GetMilestoneEvidenceRequest.SerializeToString,
@@ -96,11 +126,13 @@ class MilestoneServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AcceptMilestone(self, request, context):
-        """Record that the client accepted a completed milestone in full, with the evidence.
+        """Record that the client accepted a completed milestone, in full or a share of it, with the evidence. After a share the
+        milestone has the amount that was accepted; the rest is a new milestone that is complete and awaits acceptance.
+        Whoever said that it is complete may record it: it is the client who accepts. Somebody else releases it for billing.
         Safe to retry with the same request_id.
         Refuses: milestone.not_found, request.illegal_transition, milestone.accepted_before_completion,
-        milestone.day_in_future, milestone.without_evidence, milestone.evidence_differs, document.type_refused,
-        caller.entity_forbidden.
+        milestone.day_in_future, milestone.without_evidence, milestone.evidence_differs, milestone.share_ambiguous,
+        milestone.share_out_of_range, money.mixed_currencies, document.type_refused, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,6 +142,60 @@ class MilestoneServiceServicer:
         """Record that the client refused a completed milestone, and why. It may be completed again.
         Safe to retry with the same request_id.
         Refuses: milestone.not_found, request.illegal_transition, caller.entity_forbidden.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RequestAcceptance(self, request, context):
+        """Note that the client was asked to accept a completed milestone: what was sent, to whom and when. May be done again.
+        Safe to retry with the same request_id.
+        Refuses: milestone.not_found, milestone.not_completed, milestone.day_in_future, milestone.requested_before_completion,
+        milestone.evidence_differs, document.type_refused, caller.entity_forbidden.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WithdrawAcceptance(self, request, context):
+        """Take an acceptance back before anything of it is billed; the milestone is complete again and awaits acceptance. A share
+        that was split off stays a milestone of its own. billing-event takes its rows back first; without it nothing changes.
+        Announces `MilestoneAcceptanceWithdrawn`. Safe to retry with the same request_id.
+        Refuses: milestone.not_found, milestone.not_accepted, source.already_billed, source.not_withdrawable,
+        request.unavailable, caller.entity_forbidden.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RescheduleMilestone(self, request, context):
+        """Move the day a milestone that is not accepted is planned to be complete. The agreed terms stay as they are.
+        Announces `ProjectChanged`. Safe to retry with the same request_id.
+        Refuses: milestone.not_found, milestone.accepted, project.plan_too_large, caller.entity_forbidden.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMilestoneSteps(self, request, context):
+        """List all that happened to a milestone, oldest first: completed, asked for, accepted, rejected, withdrawn, moved.
+        Refuses: milestone.not_found, request.malformed_page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutPlanPolicy(self, request, context):
+        """Say after how many days a completed milestone that waits for the client stands among the exceptions, and from which
+        percentage a budget does. Safe to retry with the same request_id.
+        Refuses: caller.entity_forbidden.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPlanPolicy(self, request, context):
+        """Return a legal entity's policy, or the default where none was recorded.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -150,6 +236,36 @@ def add_MilestoneServiceServicer_to_server(servicer, server):
                     servicer.RejectMilestone,
                     request_deserializer=throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.RejectMilestoneRequest.FromString,
                     response_serializer=throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.RejectMilestoneResponse.SerializeToString,
+            ),
+            'RequestAcceptance': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestAcceptance,
+                    request_deserializer=throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.RequestAcceptanceRequest.FromString,
+                    response_serializer=throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.RequestAcceptanceResponse.SerializeToString,
+            ),
+            'WithdrawAcceptance': grpc.unary_unary_rpc_method_handler(
+                    servicer.WithdrawAcceptance,
+                    request_deserializer=throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.WithdrawAcceptanceRequest.FromString,
+                    response_serializer=throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.WithdrawAcceptanceResponse.SerializeToString,
+            ),
+            'RescheduleMilestone': grpc.unary_unary_rpc_method_handler(
+                    servicer.RescheduleMilestone,
+                    request_deserializer=throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.RescheduleMilestoneRequest.FromString,
+                    response_serializer=throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.RescheduleMilestoneResponse.SerializeToString,
+            ),
+            'ListMilestoneSteps': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMilestoneSteps,
+                    request_deserializer=throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.ListMilestoneStepsRequest.FromString,
+                    response_serializer=throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.ListMilestoneStepsResponse.SerializeToString,
+            ),
+            'PutPlanPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutPlanPolicy,
+                    request_deserializer=throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.PutPlanPolicyRequest.FromString,
+                    response_serializer=throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.PutPlanPolicyResponse.SerializeToString,
+            ),
+            'GetPlanPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPlanPolicy,
+                    request_deserializer=throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.GetPlanPolicyRequest.FromString,
+                    response_serializer=throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.GetPlanPolicyResponse.SerializeToString,
             ),
             'GetMilestoneEvidence': grpc.unary_unary_rpc_method_handler(
                     servicer.GetMilestoneEvidence,
@@ -293,6 +409,168 @@ class MilestoneService:
             '/throughline.project_provisioning.v1.MilestoneService/RejectMilestone',
             throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.RejectMilestoneRequest.SerializeToString,
             throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.RejectMilestoneResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestAcceptance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.project_provisioning.v1.MilestoneService/RequestAcceptance',
+            throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.RequestAcceptanceRequest.SerializeToString,
+            throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.RequestAcceptanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WithdrawAcceptance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.project_provisioning.v1.MilestoneService/WithdrawAcceptance',
+            throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.WithdrawAcceptanceRequest.SerializeToString,
+            throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.WithdrawAcceptanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RescheduleMilestone(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.project_provisioning.v1.MilestoneService/RescheduleMilestone',
+            throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.RescheduleMilestoneRequest.SerializeToString,
+            throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.RescheduleMilestoneResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMilestoneSteps(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.project_provisioning.v1.MilestoneService/ListMilestoneSteps',
+            throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.ListMilestoneStepsRequest.SerializeToString,
+            throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.ListMilestoneStepsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutPlanPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.project_provisioning.v1.MilestoneService/PutPlanPolicy',
+            throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.PutPlanPolicyRequest.SerializeToString,
+            throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.PutPlanPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPlanPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.project_provisioning.v1.MilestoneService/GetPlanPolicy',
+            throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.GetPlanPolicyRequest.SerializeToString,
+            throughline_dot_project__provisioning_dot_v1_dot_milestone__service__pb2.GetPlanPolicyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,17 +45,48 @@ class MilestoneServiceStub:
     Refuses: milestone.not_found, request.illegal_transition, milestone.day_in_future, caller.entity_forbidden.
     """
     AcceptMilestone: _grpc.UnaryUnaryMultiCallable[_milestone_service_pb2.AcceptMilestoneRequest, _milestone_service_pb2.AcceptMilestoneResponse]
-    """Record that the client accepted a completed milestone in full, with the evidence.
+    """Record that the client accepted a completed milestone, in full or a share of it, with the evidence. After a share the
+    milestone has the amount that was accepted; the rest is a new milestone that is complete and awaits acceptance.
+    Whoever said that it is complete may record it: it is the client who accepts. Somebody else releases it for billing.
     Safe to retry with the same request_id.
     Refuses: milestone.not_found, request.illegal_transition, milestone.accepted_before_completion,
-    milestone.day_in_future, milestone.without_evidence, milestone.evidence_differs, document.type_refused,
-    caller.entity_forbidden.
+    milestone.day_in_future, milestone.without_evidence, milestone.evidence_differs, milestone.share_ambiguous,
+    milestone.share_out_of_range, money.mixed_currencies, document.type_refused, caller.entity_forbidden.
     """
     RejectMilestone: _grpc.UnaryUnaryMultiCallable[_milestone_service_pb2.RejectMilestoneRequest, _milestone_service_pb2.RejectMilestoneResponse]
     """Record that the client refused a completed milestone, and why. It may be completed again.
     Safe to retry with the same request_id.
     Refuses: milestone.not_found, request.illegal_transition, caller.entity_forbidden.
     """
+    RequestAcceptance: _grpc.UnaryUnaryMultiCallable[_milestone_service_pb2.RequestAcceptanceRequest, _milestone_service_pb2.RequestAcceptanceResponse]
+    """Note that the client was asked to accept a completed milestone: what was sent, to whom and when. May be done again.
+    Safe to retry with the same request_id.
+    Refuses: milestone.not_found, milestone.not_completed, milestone.day_in_future, milestone.requested_before_completion,
+    milestone.evidence_differs, document.type_refused, caller.entity_forbidden.
+    """
+    WithdrawAcceptance: _grpc.UnaryUnaryMultiCallable[_milestone_service_pb2.WithdrawAcceptanceRequest, _milestone_service_pb2.WithdrawAcceptanceResponse]
+    """Take an acceptance back before anything of it is billed; the milestone is complete again and awaits acceptance. A share
+    that was split off stays a milestone of its own. billing-event takes its rows back first; without it nothing changes.
+    Announces `MilestoneAcceptanceWithdrawn`. Safe to retry with the same request_id.
+    Refuses: milestone.not_found, milestone.not_accepted, source.already_billed, source.not_withdrawable,
+    request.unavailable, caller.entity_forbidden.
+    """
+    RescheduleMilestone: _grpc.UnaryUnaryMultiCallable[_milestone_service_pb2.RescheduleMilestoneRequest, _milestone_service_pb2.RescheduleMilestoneResponse]
+    """Move the day a milestone that is not accepted is planned to be complete. The agreed terms stay as they are.
+    Announces `ProjectChanged`. Safe to retry with the same request_id.
+    Refuses: milestone.not_found, milestone.accepted, project.plan_too_large, caller.entity_forbidden.
+    """
+    ListMilestoneSteps: _grpc.UnaryUnaryMultiCallable[_milestone_service_pb2.ListMilestoneStepsRequest, _milestone_service_pb2.ListMilestoneStepsResponse]
+    """List all that happened to a milestone, oldest first: completed, asked for, accepted, rejected, withdrawn, moved.
+    Refuses: milestone.not_found, request.malformed_page.
+    """
+    PutPlanPolicy: _grpc.UnaryUnaryMultiCallable[_milestone_service_pb2.PutPlanPolicyRequest, _milestone_service_pb2.PutPlanPolicyResponse]
+    """Say after how many days a completed milestone that waits for the client stands among the exceptions, and from which
+    percentage a budget does. Safe to retry with the same request_id.
+    Refuses: caller.entity_forbidden.
+    """
+    GetPlanPolicy: _grpc.UnaryUnaryMultiCallable[_milestone_service_pb2.GetPlanPolicyRequest, _milestone_service_pb2.GetPlanPolicyResponse]
+    """Return a legal entity's policy, or the default where none was recorded."""
     GetMilestoneEvidence: _grpc.UnaryUnaryMultiCallable[_milestone_service_pb2.GetMilestoneEvidenceRequest, _milestone_service_pb2.GetMilestoneEvidenceResponse]
     """Return the document that proves an acceptance.
     Refuses: milestone.not_found, document.not_found.
@@ -78,17 +109,48 @@ class MilestoneServiceAsyncStub(MilestoneServiceStub):
     Refuses: milestone.not_found, request.illegal_transition, milestone.day_in_future, caller.entity_forbidden.
     """
     AcceptMilestone: _aio.UnaryUnaryMultiCallable[_milestone_service_pb2.AcceptMilestoneRequest, _milestone_service_pb2.AcceptMilestoneResponse]  # type: ignore[assignment]
-    """Record that the client accepted a completed milestone in full, with the evidence.
+    """Record that the client accepted a completed milestone, in full or a share of it, with the evidence. After a share the
+    milestone has the amount that was accepted; the rest is a new milestone that is complete and awaits acceptance.
+    Whoever said that it is complete may record it: it is the client who accepts. Somebody else releases it for billing.
     Safe to retry with the same request_id.
     Refuses: milestone.not_found, request.illegal_transition, milestone.accepted_before_completion,
-    milestone.day_in_future, milestone.without_evidence, milestone.evidence_differs, document.type_refused,
-    caller.entity_forbidden.
+    milestone.day_in_future, milestone.without_evidence, milestone.evidence_differs, milestone.share_ambiguous,
+    milestone.share_out_of_range, money.mixed_currencies, document.type_refused, caller.entity_forbidden.
     """
     RejectMilestone: _aio.UnaryUnaryMultiCallable[_milestone_service_pb2.RejectMilestoneRequest, _milestone_service_pb2.RejectMilestoneResponse]  # type: ignore[assignment]
     """Record that the client refused a completed milestone, and why. It may be completed again.
     Safe to retry with the same request_id.
     Refuses: milestone.not_found, request.illegal_transition, caller.entity_forbidden.
     """
+    RequestAcceptance: _aio.UnaryUnaryMultiCallable[_milestone_service_pb2.RequestAcceptanceRequest, _milestone_service_pb2.RequestAcceptanceResponse]  # type: ignore[assignment]
+    """Note that the client was asked to accept a completed milestone: what was sent, to whom and when. May be done again.
+    Safe to retry with the same request_id.
+    Refuses: milestone.not_found, milestone.not_completed, milestone.day_in_future, milestone.requested_before_completion,
+    milestone.evidence_differs, document.type_refused, caller.entity_forbidden.
+    """
+    WithdrawAcceptance: _aio.UnaryUnaryMultiCallable[_milestone_service_pb2.WithdrawAcceptanceRequest, _milestone_service_pb2.WithdrawAcceptanceResponse]  # type: ignore[assignment]
+    """Take an acceptance back before anything of it is billed; the milestone is complete again and awaits acceptance. A share
+    that was split off stays a milestone of its own. billing-event takes its rows back first; without it nothing changes.
+    Announces `MilestoneAcceptanceWithdrawn`. Safe to retry with the same request_id.
+    Refuses: milestone.not_found, milestone.not_accepted, source.already_billed, source.not_withdrawable,
+    request.unavailable, caller.entity_forbidden.
+    """
+    RescheduleMilestone: _aio.UnaryUnaryMultiCallable[_milestone_service_pb2.RescheduleMilestoneRequest, _milestone_service_pb2.RescheduleMilestoneResponse]  # type: ignore[assignment]
+    """Move the day a milestone that is not accepted is planned to be complete. The agreed terms stay as they are.
+    Announces `ProjectChanged`. Safe to retry with the same request_id.
+    Refuses: milestone.not_found, milestone.accepted, project.plan_too_large, caller.entity_forbidden.
+    """
+    ListMilestoneSteps: _aio.UnaryUnaryMultiCallable[_milestone_service_pb2.ListMilestoneStepsRequest, _milestone_service_pb2.ListMilestoneStepsResponse]  # type: ignore[assignment]
+    """List all that happened to a milestone, oldest first: completed, asked for, accepted, rejected, withdrawn, moved.
+    Refuses: milestone.not_found, request.malformed_page.
+    """
+    PutPlanPolicy: _aio.UnaryUnaryMultiCallable[_milestone_service_pb2.PutPlanPolicyRequest, _milestone_service_pb2.PutPlanPolicyResponse]  # type: ignore[assignment]
+    """Say after how many days a completed milestone that waits for the client stands among the exceptions, and from which
+    percentage a budget does. Safe to retry with the same request_id.
+    Refuses: caller.entity_forbidden.
+    """
+    GetPlanPolicy: _aio.UnaryUnaryMultiCallable[_milestone_service_pb2.GetPlanPolicyRequest, _milestone_service_pb2.GetPlanPolicyResponse]  # type: ignore[assignment]
+    """Return a legal entity's policy, or the default where none was recorded."""
     GetMilestoneEvidence: _aio.UnaryUnaryMultiCallable[_milestone_service_pb2.GetMilestoneEvidenceRequest, _milestone_service_pb2.GetMilestoneEvidenceResponse]  # type: ignore[assignment]
     """Return the document that proves an acceptance.
     Refuses: milestone.not_found, document.not_found.
@@ -132,11 +194,13 @@ class MilestoneServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _milestone_service_pb2.AcceptMilestoneRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_milestone_service_pb2.AcceptMilestoneResponse, _abc.Awaitable[_milestone_service_pb2.AcceptMilestoneResponse]]:
-        """Record that the client accepted a completed milestone in full, with the evidence.
+        """Record that the client accepted a completed milestone, in full or a share of it, with the evidence. After a share the
+        milestone has the amount that was accepted; the rest is a new milestone that is complete and awaits acceptance.
+        Whoever said that it is complete may record it: it is the client who accepts. Somebody else releases it for billing.
         Safe to retry with the same request_id.
         Refuses: milestone.not_found, request.illegal_transition, milestone.accepted_before_completion,
-        milestone.day_in_future, milestone.without_evidence, milestone.evidence_differs, document.type_refused,
-        caller.entity_forbidden.
+        milestone.day_in_future, milestone.without_evidence, milestone.evidence_differs, milestone.share_ambiguous,
+        milestone.share_out_of_range, money.mixed_currencies, document.type_refused, caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod
@@ -149,6 +213,71 @@ class MilestoneServiceServicer(metaclass=_abc_1.ABCMeta):
         Safe to retry with the same request_id.
         Refuses: milestone.not_found, request.illegal_transition, caller.entity_forbidden.
         """
+
+    @_abc_1.abstractmethod
+    def RequestAcceptance(
+        self,
+        request: _milestone_service_pb2.RequestAcceptanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_milestone_service_pb2.RequestAcceptanceResponse, _abc.Awaitable[_milestone_service_pb2.RequestAcceptanceResponse]]:
+        """Note that the client was asked to accept a completed milestone: what was sent, to whom and when. May be done again.
+        Safe to retry with the same request_id.
+        Refuses: milestone.not_found, milestone.not_completed, milestone.day_in_future, milestone.requested_before_completion,
+        milestone.evidence_differs, document.type_refused, caller.entity_forbidden.
+        """
+
+    @_abc_1.abstractmethod
+    def WithdrawAcceptance(
+        self,
+        request: _milestone_service_pb2.WithdrawAcceptanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_milestone_service_pb2.WithdrawAcceptanceResponse, _abc.Awaitable[_milestone_service_pb2.WithdrawAcceptanceResponse]]:
+        """Take an acceptance back before anything of it is billed; the milestone is complete again and awaits acceptance. A share
+        that was split off stays a milestone of its own. billing-event takes its rows back first; without it nothing changes.
+        Announces `MilestoneAcceptanceWithdrawn`. Safe to retry with the same request_id.
+        Refuses: milestone.not_found, milestone.not_accepted, source.already_billed, source.not_withdrawable,
+        request.unavailable, caller.entity_forbidden.
+        """
+
+    @_abc_1.abstractmethod
+    def RescheduleMilestone(
+        self,
+        request: _milestone_service_pb2.RescheduleMilestoneRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_milestone_service_pb2.RescheduleMilestoneResponse, _abc.Awaitable[_milestone_service_pb2.RescheduleMilestoneResponse]]:
+        """Move the day a milestone that is not accepted is planned to be complete. The agreed terms stay as they are.
+        Announces `ProjectChanged`. Safe to retry with the same request_id.
+        Refuses: milestone.not_found, milestone.accepted, project.plan_too_large, caller.entity_forbidden.
+        """
+
+    @_abc_1.abstractmethod
+    def ListMilestoneSteps(
+        self,
+        request: _milestone_service_pb2.ListMilestoneStepsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_milestone_service_pb2.ListMilestoneStepsResponse, _abc.Awaitable[_milestone_service_pb2.ListMilestoneStepsResponse]]:
+        """List all that happened to a milestone, oldest first: completed, asked for, accepted, rejected, withdrawn, moved.
+        Refuses: milestone.not_found, request.malformed_page.
+        """
+
+    @_abc_1.abstractmethod
+    def PutPlanPolicy(
+        self,
+        request: _milestone_service_pb2.PutPlanPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_milestone_service_pb2.PutPlanPolicyResponse, _abc.Awaitable[_milestone_service_pb2.PutPlanPolicyResponse]]:
+        """Say after how many days a completed milestone that waits for the client stands among the exceptions, and from which
+        percentage a budget does. Safe to retry with the same request_id.
+        Refuses: caller.entity_forbidden.
+        """
+
+    @_abc_1.abstractmethod
+    def GetPlanPolicy(
+        self,
+        request: _milestone_service_pb2.GetPlanPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_milestone_service_pb2.GetPlanPolicyResponse, _abc.Awaitable[_milestone_service_pb2.GetPlanPolicyResponse]]:
+        """Return a legal entity's policy, or the default where none was recorded."""
 
     @_abc_1.abstractmethod
     def GetMilestoneEvidence(

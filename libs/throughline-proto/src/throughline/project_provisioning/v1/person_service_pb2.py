@@ -27,7 +27,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from throughline.options.v1 import options_pb2 as throughline_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n8throughline/project_provisioning/v1/person_service.proto\x12#throughline.project_provisioning.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a$throughline/options/v1/options.proto\"\xa8\x01\n\x06Person\x12\x11\n\tperson_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x17\n\x0flegal_entity_id\x18\x04 \x01(\t\x12\x0c\n\x04role\x18\x05 \x01(\t\x12\r\n\x05level\x18\x06 \x01(\t\x12\x0e\n\x06region\x18\x07 \x01(\t\x12\x15\n\remployed_from\x18\x08 \x01(\t\x12\x0f\n\x07subject\x18\t \x01(\t\"\x89\x02\n\x13\x43reatePersonRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x17\n\x04name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18x\x12!\n\x0flegal_entity_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x17\n\x04role\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18<\x12\x16\n\x05level\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x17\n\x06region\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x31\n\remployed_from\x18\x07 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^\\d{4}-\\d{2}-\\d{2}$\x12\x19\n\x07subject\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"S\n\x14\x43reatePersonResponse\x12;\n\x06person\x18\x01 \x01(\x0b\x32+.throughline.project_provisioning.v1.Person\"/\n\x10GetPersonRequest\x12\x1b\n\tperson_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"P\n\x11GetPersonResponse\x12;\n\x06person\x18\x01 \x01(\x0b\x32+.throughline.project_provisioning.v1.Person\"\x9a\x01\n\x12ListPersonsRequest\x12&\n\x0flegal_entity_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x88\x01\x01\x12\x15\n\x04role\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18<\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00\x12\x12\n\npage_token\x18\x04 \x01(\tB\x12\n\x10_legal_entity_id\"l\n\x13ListPersonsResponse\x12<\n\x07persons\x18\x01 \x03(\x0b\x32+.throughline.project_provisioning.v1.Person\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xae\x04\n\rPersonService\x12\xb2\x01\n\x0c\x43reatePerson\x12\x38.throughline.project_provisioning.v1.CreatePersonRequest\x1a\x39.throughline.project_provisioning.v1.CreatePersonResponse\"-\x8a\x88\'\x13\n\rpersons.write\x12\x02\x03\x06\x82\xd3\xe4\x93\x02\x10\"\x0b/v1/persons:\x01*\x12\xb5\x01\n\tGetPerson\x12\x35.throughline.project_provisioning.v1.GetPersonRequest\x1a\x36.throughline.project_provisioning.v1.GetPersonResponse\"9\x8a\x88\'\x16\n\x0cpersons.read\x12\x06\x03\x04\x05\x06\x07\x08\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/persons/{person_id}\x12\xaf\x01\n\x0bListPersons\x12\x37.throughline.project_provisioning.v1.ListPersonsRequest\x1a\x38.throughline.project_provisioning.v1.ListPersonsResponse\"-\x8a\x88\'\x16\n\x0cpersons.read\x12\x06\x03\x04\x05\x06\x07\x08\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/personsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n8throughline/project_provisioning/v1/person_service.proto\x12#throughline.project_provisioning.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a$throughline/options/v1/options.proto\"\xd2\x01\n\x06Person\x12\x11\n\tperson_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x17\n\x0flegal_entity_id\x18\x04 \x01(\t\x12\x0c\n\x04role\x18\x05 \x01(\t\x12\r\n\x05level\x18\x06 \x01(\t\x12\x0e\n\x06region\x18\x07 \x01(\t\x12\x15\n\remployed_from\x18\x08 \x01(\t\x12\x0f\n\x07subject\x18\t \x01(\t\x12\x18\n\x0b\x65mployed_to\x18\n \x01(\tH\x00\x88\x01\x01\x42\x0e\n\x0c_employed_to\"\x89\x02\n\x13\x43reatePersonRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x17\n\x04name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18x\x12!\n\x0flegal_entity_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x17\n\x04role\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18<\x12\x16\n\x05level\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x17\n\x06region\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x31\n\remployed_from\x18\x07 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^\\d{4}-\\d{2}-\\d{2}$\x12\x19\n\x07subject\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"S\n\x14\x43reatePersonResponse\x12;\n\x06person\x18\x01 \x01(\x0b\x32+.throughline.project_provisioning.v1.Person\"/\n\x10GetPersonRequest\x12\x1b\n\tperson_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"P\n\x11GetPersonResponse\x12;\n\x06person\x18\x01 \x01(\x0b\x32+.throughline.project_provisioning.v1.Person\"\x9a\x01\n\x12ListPersonsRequest\x12&\n\x0flegal_entity_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x88\x01\x01\x12\x15\n\x04role\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18<\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00\x12\x12\n\npage_token\x18\x04 \x01(\tB\x12\n\x10_legal_entity_id\"l\n\x13ListPersonsResponse\x12<\n\x07persons\x18\x01 \x03(\x0b\x32+.throughline.project_provisioning.v1.Person\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xbc\x04\n\rPersonService\x12\xc0\x01\n\x0c\x43reatePerson\x12\x38.throughline.project_provisioning.v1.CreatePersonRequest\x1a\x39.throughline.project_provisioning.v1.CreatePersonResponse\";\x8a\x88\'\x13\n\rpersons.write\x12\x02\x03\x06\x9a\x88\'\n\n\x06person\x10\x01\x82\xd3\xe4\x93\x02\x10\"\x0b/v1/persons:\x01*\x12\xb5\x01\n\tGetPerson\x12\x35.throughline.project_provisioning.v1.GetPersonRequest\x1a\x36.throughline.project_provisioning.v1.GetPersonResponse\"9\x8a\x88\'\x16\n\x0cpersons.read\x12\x06\x03\x04\x05\x06\x07\x08\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/persons/{person_id}\x12\xaf\x01\n\x0bListPersons\x12\x37.throughline.project_provisioning.v1.ListPersonsRequest\x1a\x38.throughline.project_provisioning.v1.ListPersonsResponse\"-\x8a\x88\'\x16\n\x0cpersons.read\x12\x06\x03\x04\x05\x06\x07\x08\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/personsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -59,25 +59,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTPERSONSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTPERSONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\364\003(\000'
   _globals['_PERSONSERVICE'].methods_by_name['CreatePerson']._loaded_options = None
-  _globals['_PERSONSERVICE'].methods_by_name['CreatePerson']._serialized_options = b'\212\210\'\023\n\rpersons.write\022\002\003\006\202\323\344\223\002\020\"\013/v1/persons:\001*'
+  _globals['_PERSONSERVICE'].methods_by_name['CreatePerson']._serialized_options = b'\212\210\'\023\n\rpersons.write\022\002\003\006\232\210\'\n\n\006person\020\001\202\323\344\223\002\020\"\013/v1/persons:\001*'
   _globals['_PERSONSERVICE'].methods_by_name['GetPerson']._loaded_options = None
   _globals['_PERSONSERVICE'].methods_by_name['GetPerson']._serialized_options = b'\212\210\'\026\n\014persons.read\022\006\003\004\005\006\007\010\202\323\344\223\002\031\022\027/v1/persons/{person_id}'
   _globals['_PERSONSERVICE'].methods_by_name['ListPersons']._loaded_options = None
   _globals['_PERSONSERVICE'].methods_by_name['ListPersons']._serialized_options = b'\212\210\'\026\n\014persons.read\022\006\003\004\005\006\007\010\202\323\344\223\002\r\022\013/v1/persons'
   _globals['_PERSON']._serialized_start=195
-  _globals['_PERSON']._serialized_end=363
-  _globals['_CREATEPERSONREQUEST']._serialized_start=366
-  _globals['_CREATEPERSONREQUEST']._serialized_end=631
-  _globals['_CREATEPERSONRESPONSE']._serialized_start=633
-  _globals['_CREATEPERSONRESPONSE']._serialized_end=716
-  _globals['_GETPERSONREQUEST']._serialized_start=718
-  _globals['_GETPERSONREQUEST']._serialized_end=765
-  _globals['_GETPERSONRESPONSE']._serialized_start=767
-  _globals['_GETPERSONRESPONSE']._serialized_end=847
-  _globals['_LISTPERSONSREQUEST']._serialized_start=850
-  _globals['_LISTPERSONSREQUEST']._serialized_end=1004
-  _globals['_LISTPERSONSRESPONSE']._serialized_start=1006
-  _globals['_LISTPERSONSRESPONSE']._serialized_end=1114
-  _globals['_PERSONSERVICE']._serialized_start=1117
-  _globals['_PERSONSERVICE']._serialized_end=1675
+  _globals['_PERSON']._serialized_end=405
+  _globals['_CREATEPERSONREQUEST']._serialized_start=408
+  _globals['_CREATEPERSONREQUEST']._serialized_end=673
+  _globals['_CREATEPERSONRESPONSE']._serialized_start=675
+  _globals['_CREATEPERSONRESPONSE']._serialized_end=758
+  _globals['_GETPERSONREQUEST']._serialized_start=760
+  _globals['_GETPERSONREQUEST']._serialized_end=807
+  _globals['_GETPERSONRESPONSE']._serialized_start=809
+  _globals['_GETPERSONRESPONSE']._serialized_end=889
+  _globals['_LISTPERSONSREQUEST']._serialized_start=892
+  _globals['_LISTPERSONSREQUEST']._serialized_end=1046
+  _globals['_LISTPERSONSRESPONSE']._serialized_start=1048
+  _globals['_LISTPERSONSRESPONSE']._serialized_end=1156
+  _globals['_PERSONSERVICE']._serialized_start=1159
+  _globals['_PERSONSERVICE']._serialized_end=1731
 # @@protoc_insertion_point(module_scope)

@@ -33,6 +33,7 @@ class Person(_message.Message):
     REGION_FIELD_NUMBER: _builtins.int
     EMPLOYED_FROM_FIELD_NUMBER: _builtins.int
     SUBJECT_FIELD_NUMBER: _builtins.int
+    EMPLOYED_TO_FIELD_NUMBER: _builtins.int
     person_id: _builtins.str
     """UUID."""
     version: _builtins.int
@@ -40,7 +41,7 @@ class Person(_message.Message):
     name: _builtins.str
     """Name as documents may print it."""
     legal_entity_id: _builtins.str
-    """Legal entity that employs the person, UUID."""
+    """Legal entity that employs the person today, UUID; before the first and after the last day of employment, the nearest one."""
     role: _builtins.str
     """Role, level and region of the person's work unless an entry says otherwise; they choose the rate."""
     level: _builtins.str
@@ -49,6 +50,8 @@ class Person(_message.Message):
     """First day of employment, ISO 8601; no time is taken before it."""
     subject: _builtins.str
     """Token subject of the person, when the person signs in; empty otherwise. Nobody approves their own work."""
+    employed_to: _builtins.str
+    """First day without employment, ISO 8601; absent while it goes on."""
     def __init__(
         self,
         *,
@@ -61,12 +64,15 @@ class Person(_message.Message):
         region: _builtins.str = ...,
         employed_from: _builtins.str = ...,
         subject: _builtins.str = ...,
+        employed_to: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_employed_to", b"_employed_to", "employed_to", b"employed_to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["employed_from", b"employed_from", "legal_entity_id", b"legal_entity_id", "level", b"level", "name", b"name", "person_id", b"person_id", "region", b"region", "role", b"role", "subject", b"subject", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_employed_to", b"_employed_to", "employed_from", b"employed_from", "employed_to", b"employed_to", "legal_entity_id", b"legal_entity_id", "level", b"level", "name", b"name", "person_id", b"person_id", "region", b"region", "role", b"role", "subject", b"subject", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__employed_to: _TypeAlias = _typing.Literal["employed_to"]  # noqa: Y015
+    _WhichOneofArgType__employed_to: _TypeAlias = _typing.Literal["_employed_to", b"_employed_to"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__employed_to) -> _WhichOneofReturnType__employed_to | None: ...
 
 Global___Person: _TypeAlias = Person  # noqa: Y015
 

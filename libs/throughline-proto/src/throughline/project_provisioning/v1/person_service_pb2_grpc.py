@@ -57,7 +57,7 @@ class PersonServiceServicer:
     """
 
     def CreatePerson(self, request, context):
-        """Record a person. Safe to retry with the same request_id.
+        """Record a person with the first employment; changes of it are WorkforceService's. Safe to retry with the same request_id.
         Refuses: person.subject_taken, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

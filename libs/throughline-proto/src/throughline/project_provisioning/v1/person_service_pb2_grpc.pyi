@@ -34,7 +34,7 @@ class PersonServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PersonServiceAsyncStub: ...
     CreatePerson: _grpc.UnaryUnaryMultiCallable[_person_service_pb2.CreatePersonRequest, _person_service_pb2.CreatePersonResponse]
-    """Record a person. Safe to retry with the same request_id.
+    """Record a person with the first employment; changes of it are WorkforceService's. Safe to retry with the same request_id.
     Refuses: person.subject_taken, caller.entity_forbidden.
     """
     GetPerson: _grpc.UnaryUnaryMultiCallable[_person_service_pb2.GetPersonRequest, _person_service_pb2.GetPersonResponse]
@@ -50,7 +50,7 @@ class PersonServiceAsyncStub(PersonServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreatePerson: _aio.UnaryUnaryMultiCallable[_person_service_pb2.CreatePersonRequest, _person_service_pb2.CreatePersonResponse]  # type: ignore[assignment]
-    """Record a person. Safe to retry with the same request_id.
+    """Record a person with the first employment; changes of it are WorkforceService's. Safe to retry with the same request_id.
     Refuses: person.subject_taken, caller.entity_forbidden.
     """
     GetPerson: _aio.UnaryUnaryMultiCallable[_person_service_pb2.GetPersonRequest, _person_service_pb2.GetPersonResponse]  # type: ignore[assignment]
@@ -69,7 +69,7 @@ class PersonServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _person_service_pb2.CreatePersonRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_person_service_pb2.CreatePersonResponse, _abc.Awaitable[_person_service_pb2.CreatePersonResponse]]:
-        """Record a person. Safe to retry with the same request_id.
+        """Record a person with the first employment; changes of it are WorkforceService's. Safe to retry with the same request_id.
         Refuses: person.subject_taken, caller.entity_forbidden.
         """
 

@@ -79,6 +79,7 @@ class Task(_message.Message):
     ENDS_ON_FIELD_NUMBER: _builtins.int
     PLANNED_HOURS_FIELD_NUMBER: _builtins.int
     PREDECESSOR_TASK_IDS_FIELD_NUMBER: _builtins.int
+    WORK_ENDS_ON_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     """UUID."""
     phase: _builtins.str
@@ -100,6 +101,8 @@ class Task(_message.Message):
     ends_on: _builtins.str
     planned_hours: _builtins.str
     """Planned hours, two decimals; empty = not planned."""
+    work_ends_on: _builtins.str
+    """First day no work is taken because the line ended, ISO 8601; absent = to the end of the project."""
     @_builtins.property
     def predecessor_task_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Tasks that have to be finished first, UUIDs."""
@@ -119,10 +122,11 @@ class Task(_message.Message):
         ends_on: _builtins.str | None = ...,
         planned_hours: _builtins.str = ...,
         predecessor_task_ids: _abc.Iterable[_builtins.str] | None = ...,
+        work_ends_on: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_line_id", b"_contract_line_id", "_ends_on", b"_ends_on", "_parent_task_id", b"_parent_task_id", "_starts_on", b"_starts_on", "contract_line_id", b"contract_line_id", "ends_on", b"ends_on", "parent_task_id", b"parent_task_id", "starts_on", b"starts_on"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_line_id", b"_contract_line_id", "_ends_on", b"_ends_on", "_parent_task_id", b"_parent_task_id", "_starts_on", b"_starts_on", "_work_ends_on", b"_work_ends_on", "contract_line_id", b"contract_line_id", "ends_on", b"ends_on", "parent_task_id", b"parent_task_id", "starts_on", b"starts_on", "work_ends_on", b"work_ends_on"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_line_id", b"_contract_line_id", "_ends_on", b"_ends_on", "_parent_task_id", b"_parent_task_id", "_starts_on", b"_starts_on", "billable", b"billable", "closed", b"closed", "contract_line_id", b"contract_line_id", "ends_on", b"ends_on", "name", b"name", "parent_task_id", b"parent_task_id", "phase", b"phase", "planned_hours", b"planned_hours", "predecessor_task_ids", b"predecessor_task_ids", "starts_on", b"starts_on", "task_id", b"task_id", "wbs_code", b"wbs_code"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_line_id", b"_contract_line_id", "_ends_on", b"_ends_on", "_parent_task_id", b"_parent_task_id", "_starts_on", b"_starts_on", "_work_ends_on", b"_work_ends_on", "billable", b"billable", "closed", b"closed", "contract_line_id", b"contract_line_id", "ends_on", b"ends_on", "name", b"name", "parent_task_id", b"parent_task_id", "phase", b"phase", "planned_hours", b"planned_hours", "predecessor_task_ids", b"predecessor_task_ids", "starts_on", b"starts_on", "task_id", b"task_id", "wbs_code", b"wbs_code", "work_ends_on", b"work_ends_on"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__contract_line_id: _TypeAlias = _typing.Literal["contract_line_id"]  # noqa: Y015
     _WhichOneofArgType__contract_line_id: _TypeAlias = _typing.Literal["_contract_line_id", b"_contract_line_id"]  # noqa: Y015
@@ -132,6 +136,8 @@ class Task(_message.Message):
     _WhichOneofArgType__parent_task_id: _TypeAlias = _typing.Literal["_parent_task_id", b"_parent_task_id"]  # noqa: Y015
     _WhichOneofReturnType__starts_on: _TypeAlias = _typing.Literal["starts_on"]  # noqa: Y015
     _WhichOneofArgType__starts_on: _TypeAlias = _typing.Literal["_starts_on", b"_starts_on"]  # noqa: Y015
+    _WhichOneofReturnType__work_ends_on: _TypeAlias = _typing.Literal["work_ends_on"]  # noqa: Y015
+    _WhichOneofArgType__work_ends_on: _TypeAlias = _typing.Literal["_work_ends_on", b"_work_ends_on"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_line_id) -> _WhichOneofReturnType__contract_line_id | None: ...
     @_typing.overload
@@ -140,6 +146,8 @@ class Task(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__parent_task_id) -> _WhichOneofReturnType__parent_task_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__starts_on) -> _WhichOneofReturnType__starts_on | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__work_ends_on) -> _WhichOneofReturnType__work_ends_on | None: ...
 
 Global___Task: _TypeAlias = Task  # noqa: Y015
 
@@ -305,6 +313,8 @@ class Project(_message.Message):
     REGION_FIELD_NUMBER: _builtins.int
     MANAGER_PERSON_ID_FIELD_NUMBER: _builtins.int
     CONTRACT_VERSION_FIELD_NUMBER: _builtins.int
+    WORK_ENDS_ON_FIELD_NUMBER: _builtins.int
+    CLOSED_REASON_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
     """UUID."""
     version: _builtins.int
@@ -333,6 +343,10 @@ class Project(_message.Message):
     """Who leads it, UUID of a person; absent = nobody yet."""
     contract_version: _builtins.int
     """Version of the contract's terms the plan follows."""
+    work_ends_on: _builtins.str
+    """First day no work is taken because the contract ended, ISO 8601; absent while it is in force."""
+    closed_reason: _builtins.str
+    """Why it was closed: `cancelled`; empty while active."""
     @_builtins.property
     def budget(self) -> _money_pb2.Money:
         """Planned revenue, before tax."""
@@ -378,18 +392,24 @@ class Project(_message.Message):
         region: _builtins.str = ...,
         manager_person_id: _builtins.str | None = ...,
         contract_version: _builtins.int = ...,
+        work_ends_on: _builtins.str | None = ...,
+        closed_reason: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_manager_person_id", b"_manager_person_id", "_master_project_id", b"_master_project_id", "activated_at", b"activated_at", "budget", b"budget", "manager_person_id", b"manager_person_id", "master_project_id", b"master_project_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_manager_person_id", b"_manager_person_id", "_master_project_id", b"_master_project_id", "_work_ends_on", b"_work_ends_on", "activated_at", b"activated_at", "budget", b"budget", "manager_person_id", b"manager_person_id", "master_project_id", b"master_project_id", "work_ends_on", b"work_ends_on"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_manager_person_id", b"_manager_person_id", "_master_project_id", b"_master_project_id", "activated_at", b"activated_at", "budget", b"budget", "contract_id", b"contract_id", "contract_version", b"contract_version", "correlation_id", b"correlation_id", "currency", b"currency", "customer_id", b"customer_id", "ends_on", b"ends_on", "engagement_id", b"engagement_id", "legal_entity_id", b"legal_entity_id", "manager_person_id", b"manager_person_id", "master_project_id", b"master_project_id", "milestones", b"milestones", "name", b"name", "number", b"number", "project_id", b"project_id", "region", b"region", "role_requirements", b"role_requirements", "selling_legal_entity_id", b"selling_legal_entity_id", "starts_on", b"starts_on", "status", b"status", "tasks", b"tasks", "templates", b"templates", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_manager_person_id", b"_manager_person_id", "_master_project_id", b"_master_project_id", "_work_ends_on", b"_work_ends_on", "activated_at", b"activated_at", "budget", b"budget", "closed_reason", b"closed_reason", "contract_id", b"contract_id", "contract_version", b"contract_version", "correlation_id", b"correlation_id", "currency", b"currency", "customer_id", b"customer_id", "ends_on", b"ends_on", "engagement_id", b"engagement_id", "legal_entity_id", b"legal_entity_id", "manager_person_id", b"manager_person_id", "master_project_id", b"master_project_id", "milestones", b"milestones", "name", b"name", "number", b"number", "project_id", b"project_id", "region", b"region", "role_requirements", b"role_requirements", "selling_legal_entity_id", b"selling_legal_entity_id", "starts_on", b"starts_on", "status", b"status", "tasks", b"tasks", "templates", b"templates", "version", b"version", "work_ends_on", b"work_ends_on"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__manager_person_id: _TypeAlias = _typing.Literal["manager_person_id"]  # noqa: Y015
     _WhichOneofArgType__manager_person_id: _TypeAlias = _typing.Literal["_manager_person_id", b"_manager_person_id"]  # noqa: Y015
     _WhichOneofReturnType__master_project_id: _TypeAlias = _typing.Literal["master_project_id"]  # noqa: Y015
     _WhichOneofArgType__master_project_id: _TypeAlias = _typing.Literal["_master_project_id", b"_master_project_id"]  # noqa: Y015
+    _WhichOneofReturnType__work_ends_on: _TypeAlias = _typing.Literal["work_ends_on"]  # noqa: Y015
+    _WhichOneofArgType__work_ends_on: _TypeAlias = _typing.Literal["_work_ends_on", b"_work_ends_on"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__manager_person_id) -> _WhichOneofReturnType__manager_person_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__master_project_id) -> _WhichOneofReturnType__master_project_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__work_ends_on) -> _WhichOneofReturnType__work_ends_on | None: ...
 
 Global___Project: _TypeAlias = Project  # noqa: Y015

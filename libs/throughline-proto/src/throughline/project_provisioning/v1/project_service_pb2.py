@@ -28,7 +28,7 @@ from throughline.options.v1 import options_pb2 as throughline_dot_options_dot_v1
 from throughline.project_provisioning.v1 import project_pb2 as throughline_dot_project__provisioning_dot_v1_dot_project__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n9throughline/project_provisioning/v1/project_service.proto\x12#throughline.project_provisioning.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a$throughline/options/v1/options.proto\x1a\x31throughline/project_provisioning/v1/project.proto\"1\n\x11GetProjectRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"S\n\x12GetProjectResponse\x12=\n\x07project\x18\x01 \x01(\x0b\x32,.throughline.project_provisioning.v1.Project\"\xc9\x01\n\x13ListProjectsRequest\x12\"\n\x0b\x63ontract_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x88\x01\x01\x12L\n\x06status\x18\x02 \x01(\x0e\x32\x32.throughline.project_provisioning.v1.ProjectStatusB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1c\n\tpage_size\x18\x03 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x12\n\npage_token\x18\x04 \x01(\tB\x0e\n\x0c_contract_id\"o\n\x14ListProjectsResponse\x12>\n\x08projects\x18\x01 \x03(\x0b\x32,.throughline.project_provisioning.v1.Project\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"M\n\x10\x43loseTaskRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x19\n\x07task_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"R\n\x11\x43loseTaskResponse\x12=\n\x07project\x18\x01 \x01(\x0b\x32,.throughline.project_provisioning.v1.Project2\xc1\x04\n\x0eProjectService\x12\xbc\x01\n\nGetProject\x12\x36.throughline.project_provisioning.v1.GetProjectRequest\x1a\x37.throughline.project_provisioning.v1.GetProjectResponse\"=\x8a\x88\'\x18\n\rprojects.read\x12\x07\x03\x04\x02\x05\x06\x07\x08\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/projects/{project_id}\x12\xb5\x01\n\x0cListProjects\x12\x38.throughline.project_provisioning.v1.ListProjectsRequest\x1a\x39.throughline.project_provisioning.v1.ListProjectsResponse\"0\x8a\x88\'\x18\n\rprojects.read\x12\x07\x03\x04\x02\x05\x06\x07\x08\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/projects\x12\xb7\x01\n\tCloseTask\x12\x35.throughline.project_provisioning.v1.CloseTaskRequest\x1a\x36.throughline.project_provisioning.v1.CloseTaskResponse\";\x8a\x88\'\x13\n\x0eprojects.write\x12\x01\x03\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/tasks/{task_id}:close:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n9throughline/project_provisioning/v1/project_service.proto\x12#throughline.project_provisioning.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a$throughline/options/v1/options.proto\x1a\x31throughline/project_provisioning/v1/project.proto\"1\n\x11GetProjectRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"S\n\x12GetProjectResponse\x12=\n\x07project\x18\x01 \x01(\x0b\x32,.throughline.project_provisioning.v1.Project\"\xca\x03\n\x13ListProjectsRequest\x12\"\n\x0b\x63ontract_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x88\x01\x01\x12L\n\x06status\x18\x02 \x01(\x0e\x32\x32.throughline.project_provisioning.v1.ProjectStatusB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1c\n\tpage_size\x18\x03 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x12\n\npage_token\x18\x04 \x01(\t\x12\"\n\x0b\x63ustomer_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x01\x88\x01\x01\x12&\n\x0flegal_entity_id\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x02\x88\x01\x01\x12\x17\n\x06region\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12$\n\rengagement_id\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x03\x88\x01\x01\x12(\n\x11manager_person_id\x18\t \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x04\x88\x01\x01\x42\x0e\n\x0c_contract_idB\x0e\n\x0c_customer_idB\x12\n\x10_legal_entity_idB\x10\n\x0e_engagement_idB\x14\n\x12_manager_person_id\"o\n\x14ListProjectsResponse\x12>\n\x08projects\x18\x01 \x03(\x0b\x32,.throughline.project_provisioning.v1.Project\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"M\n\x10\x43loseTaskRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x19\n\x07task_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"R\n\x11\x43loseTaskResponse\x12=\n\x07project\x18\x01 \x01(\x0b\x32,.throughline.project_provisioning.v1.Project\"\x8a\x01\n\rPlannedBudget\x12\x18\n\x10\x63ontract_line_id\x18\x01 \x01(\t\x12=\n\x04kind\x18\x02 \x01(\x0e\x32/.throughline.project_provisioning.v1.BudgetKind\x12\x0e\n\x06\x61mount\x18\x03 \x01(\t\x12\x10\n\x08\x63urrency\x18\x04 \x01(\t\"9\n\x19ListProjectBudgetsRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"a\n\x1aListProjectBudgetsResponse\x12\x43\n\x07\x62udgets\x18\x01 \x03(\x0b\x32\x32.throughline.project_provisioning.v1.PlannedBudget*p\n\nBudgetKind\x12\x1b\n\x17\x42UDGET_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10\x42UDGET_KIND_COST\x10\x01\x12\x15\n\x11\x42UDGET_KIND_HOURS\x10\x02\x12\x18\n\x14\x42UDGET_KIND_EXPENSES\x10\x03\x32\xa9\x06\n\x0eProjectService\x12\xbc\x01\n\nGetProject\x12\x36.throughline.project_provisioning.v1.GetProjectRequest\x1a\x37.throughline.project_provisioning.v1.GetProjectResponse\"=\x8a\x88\'\x18\n\rprojects.read\x12\x07\x03\x04\x02\x05\x06\x07\x08\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/projects/{project_id}\x12\xb5\x01\n\x0cListProjects\x12\x38.throughline.project_provisioning.v1.ListProjectsRequest\x1a\x39.throughline.project_provisioning.v1.ListProjectsResponse\"0\x8a\x88\'\x18\n\rprojects.read\x12\x07\x03\x04\x02\x05\x06\x07\x08\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/projects\x12\xd9\x01\n\x12ListProjectBudgets\x12>.throughline.project_provisioning.v1.ListProjectBudgetsRequest\x1a?.throughline.project_provisioning.v1.ListProjectBudgetsResponse\"B\x8a\x88\'\x15\n\x0c\x62udgets.read\x12\x05\x03\x02\x05\x07\x08\x82\xd3\xe4\x93\x02#\x12!/v1/projects/{project_id}/budgets\x12\xc3\x01\n\tCloseTask\x12\x35.throughline.project_provisioning.v1.CloseTaskRequest\x1a\x36.throughline.project_provisioning.v1.CloseTaskResponse\"G\x8a\x88\'\x13\n\x0eprojects.write\x12\x01\x03\x9a\x88\'\x08\n\x04task\x10\x04\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/tasks/{task_id}:close:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,28 +43,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTPROJECTSREQUEST'].fields_by_name['status']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_LISTPROJECTSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTPROJECTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\006\032\004\030d(\000'
+  _globals['_LISTPROJECTSREQUEST'].fields_by_name['customer_id']._loaded_options = None
+  _globals['_LISTPROJECTSREQUEST'].fields_by_name['customer_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_LISTPROJECTSREQUEST'].fields_by_name['legal_entity_id']._loaded_options = None
+  _globals['_LISTPROJECTSREQUEST'].fields_by_name['legal_entity_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_LISTPROJECTSREQUEST'].fields_by_name['region']._loaded_options = None
+  _globals['_LISTPROJECTSREQUEST'].fields_by_name['region']._serialized_options = b'\272H\004r\002\030('
+  _globals['_LISTPROJECTSREQUEST'].fields_by_name['engagement_id']._loaded_options = None
+  _globals['_LISTPROJECTSREQUEST'].fields_by_name['engagement_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_LISTPROJECTSREQUEST'].fields_by_name['manager_person_id']._loaded_options = None
+  _globals['_LISTPROJECTSREQUEST'].fields_by_name['manager_person_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_CLOSETASKREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_CLOSETASKREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
   _globals['_CLOSETASKREQUEST'].fields_by_name['task_id']._loaded_options = None
   _globals['_CLOSETASKREQUEST'].fields_by_name['task_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_LISTPROJECTBUDGETSREQUEST'].fields_by_name['project_id']._loaded_options = None
+  _globals['_LISTPROJECTBUDGETSREQUEST'].fields_by_name['project_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_PROJECTSERVICE'].methods_by_name['GetProject']._loaded_options = None
   _globals['_PROJECTSERVICE'].methods_by_name['GetProject']._serialized_options = b'\212\210\'\030\n\rprojects.read\022\007\003\004\002\005\006\007\010\202\323\344\223\002\033\022\031/v1/projects/{project_id}'
   _globals['_PROJECTSERVICE'].methods_by_name['ListProjects']._loaded_options = None
   _globals['_PROJECTSERVICE'].methods_by_name['ListProjects']._serialized_options = b'\212\210\'\030\n\rprojects.read\022\007\003\004\002\005\006\007\010\202\323\344\223\002\016\022\014/v1/projects'
+  _globals['_PROJECTSERVICE'].methods_by_name['ListProjectBudgets']._loaded_options = None
+  _globals['_PROJECTSERVICE'].methods_by_name['ListProjectBudgets']._serialized_options = b'\212\210\'\025\n\014budgets.read\022\005\003\002\005\007\010\202\323\344\223\002#\022!/v1/projects/{project_id}/budgets'
   _globals['_PROJECTSERVICE'].methods_by_name['CloseTask']._loaded_options = None
-  _globals['_PROJECTSERVICE'].methods_by_name['CloseTask']._serialized_options = b'\212\210\'\023\n\016projects.write\022\001\003\202\323\344\223\002\036\"\031/v1/tasks/{task_id}:close:\001*'
+  _globals['_PROJECTSERVICE'].methods_by_name['CloseTask']._serialized_options = b'\212\210\'\023\n\016projects.write\022\001\003\232\210\'\010\n\004task\020\004\202\323\344\223\002\036\"\031/v1/tasks/{task_id}:close:\001*'
+  _globals['_BUDGETKIND']._serialized_start=1418
+  _globals['_BUDGETKIND']._serialized_end=1530
   _globals['_GETPROJECTREQUEST']._serialized_start=246
   _globals['_GETPROJECTREQUEST']._serialized_end=295
   _globals['_GETPROJECTRESPONSE']._serialized_start=297
   _globals['_GETPROJECTRESPONSE']._serialized_end=380
   _globals['_LISTPROJECTSREQUEST']._serialized_start=383
-  _globals['_LISTPROJECTSREQUEST']._serialized_end=584
-  _globals['_LISTPROJECTSRESPONSE']._serialized_start=586
-  _globals['_LISTPROJECTSRESPONSE']._serialized_end=697
-  _globals['_CLOSETASKREQUEST']._serialized_start=699
-  _globals['_CLOSETASKREQUEST']._serialized_end=776
-  _globals['_CLOSETASKRESPONSE']._serialized_start=778
-  _globals['_CLOSETASKRESPONSE']._serialized_end=860
-  _globals['_PROJECTSERVICE']._serialized_start=863
-  _globals['_PROJECTSERVICE']._serialized_end=1440
+  _globals['_LISTPROJECTSREQUEST']._serialized_end=841
+  _globals['_LISTPROJECTSRESPONSE']._serialized_start=843
+  _globals['_LISTPROJECTSRESPONSE']._serialized_end=954
+  _globals['_CLOSETASKREQUEST']._serialized_start=956
+  _globals['_CLOSETASKREQUEST']._serialized_end=1033
+  _globals['_CLOSETASKRESPONSE']._serialized_start=1035
+  _globals['_CLOSETASKRESPONSE']._serialized_end=1117
+  _globals['_PLANNEDBUDGET']._serialized_start=1120
+  _globals['_PLANNEDBUDGET']._serialized_end=1258
+  _globals['_LISTPROJECTBUDGETSREQUEST']._serialized_start=1260
+  _globals['_LISTPROJECTBUDGETSREQUEST']._serialized_end=1317
+  _globals['_LISTPROJECTBUDGETSRESPONSE']._serialized_start=1319
+  _globals['_LISTPROJECTBUDGETSRESPONSE']._serialized_end=1416
+  _globals['_PROJECTSERVICE']._serialized_start=1533
+  _globals['_PROJECTSERVICE']._serialized_end=2342
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from throughline.project_provisioning.v1 import project_pb2 as _project_pb2
 import builtins as _builtins
 import sys
@@ -18,6 +19,32 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _BudgetKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BudgetKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BudgetKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BUDGET_KIND_UNSPECIFIED: _BudgetKind.ValueType  # 0
+    BUDGET_KIND_COST: _BudgetKind.ValueType  # 1
+    """The firm's own cost of delivering the line, in the project's currency."""
+    BUDGET_KIND_HOURS: _BudgetKind.ValueType  # 2
+    """Hours of work."""
+    BUDGET_KIND_EXPENSES: _BudgetKind.ValueType  # 3
+    """Expenses passed on or borne, in the project's currency."""
+
+class BudgetKind(_BudgetKind, metaclass=_BudgetKindEnumTypeWrapper):
+    """What a budget limits."""
+
+BUDGET_KIND_UNSPECIFIED: BudgetKind.ValueType  # 0
+BUDGET_KIND_COST: BudgetKind.ValueType  # 1
+"""The firm's own cost of delivering the line, in the project's currency."""
+BUDGET_KIND_HOURS: BudgetKind.ValueType  # 2
+"""Hours of work."""
+BUDGET_KIND_EXPENSES: BudgetKind.ValueType  # 3
+"""Expenses passed on or borne, in the project's currency."""
+Global___BudgetKind: _TypeAlias = BudgetKind  # noqa: Y015
 
 @_typing.final
 class GetProjectRequest(_message.Message):
@@ -72,11 +99,26 @@ class ListProjectsRequest(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    ENGAGEMENT_ID_FIELD_NUMBER: _builtins.int
+    MANAGER_PERSON_ID_FIELD_NUMBER: _builtins.int
     contract_id: _builtins.str
     status: _project_pb2.ProjectStatus.ValueType
     page_size: _builtins.int
     """1 to 100; 0 = 50."""
     page_token: _builtins.str
+    customer_id: _builtins.str
+    """Only those of this customer."""
+    legal_entity_id: _builtins.str
+    """Only those this legal entity delivers."""
+    region: _builtins.str
+    """Only those delivered in this region."""
+    engagement_id: _builtins.str
+    """Only the master project of this deal and its workstreams, UUID."""
+    manager_person_id: _builtins.str
+    """Only those this person leads."""
     def __init__(
         self,
         *,
@@ -84,14 +126,36 @@ class ListProjectsRequest(_message.Message):
         status: _project_pb2.ProjectStatus.ValueType = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        customer_id: _builtins.str | None = ...,
+        legal_entity_id: _builtins.str | None = ...,
+        region: _builtins.str = ...,
+        engagement_id: _builtins.str | None = ...,
+        manager_person_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "contract_id", b"contract_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_customer_id", b"_customer_id", "_engagement_id", b"_engagement_id", "_legal_entity_id", b"_legal_entity_id", "_manager_person_id", b"_manager_person_id", "contract_id", b"contract_id", "customer_id", b"customer_id", "engagement_id", b"engagement_id", "legal_entity_id", b"legal_entity_id", "manager_person_id", b"manager_person_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "contract_id", b"contract_id", "page_size", b"page_size", "page_token", b"page_token", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_customer_id", b"_customer_id", "_engagement_id", b"_engagement_id", "_legal_entity_id", b"_legal_entity_id", "_manager_person_id", b"_manager_person_id", "contract_id", b"contract_id", "customer_id", b"customer_id", "engagement_id", b"engagement_id", "legal_entity_id", b"legal_entity_id", "manager_person_id", b"manager_person_id", "page_size", b"page_size", "page_token", b"page_token", "region", b"region", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__contract_id: _TypeAlias = _typing.Literal["contract_id"]  # noqa: Y015
     _WhichOneofArgType__contract_id: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id"]  # noqa: Y015
+    _WhichOneofReturnType__customer_id: _TypeAlias = _typing.Literal["customer_id"]  # noqa: Y015
+    _WhichOneofArgType__customer_id: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id"]  # noqa: Y015
+    _WhichOneofReturnType__engagement_id: _TypeAlias = _typing.Literal["engagement_id"]  # noqa: Y015
+    _WhichOneofArgType__engagement_id: _TypeAlias = _typing.Literal["_engagement_id", b"_engagement_id"]  # noqa: Y015
+    _WhichOneofReturnType__legal_entity_id: _TypeAlias = _typing.Literal["legal_entity_id"]  # noqa: Y015
+    _WhichOneofArgType__legal_entity_id: _TypeAlias = _typing.Literal["_legal_entity_id", b"_legal_entity_id"]  # noqa: Y015
+    _WhichOneofReturnType__manager_person_id: _TypeAlias = _typing.Literal["manager_person_id"]  # noqa: Y015
+    _WhichOneofArgType__manager_person_id: _TypeAlias = _typing.Literal["_manager_person_id", b"_manager_person_id"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_id) -> _WhichOneofReturnType__contract_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__customer_id) -> _WhichOneofReturnType__customer_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__engagement_id) -> _WhichOneofReturnType__engagement_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__legal_entity_id) -> _WhichOneofReturnType__legal_entity_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__manager_person_id) -> _WhichOneofReturnType__manager_person_id | None: ...
 
 Global___ListProjectsRequest: _TypeAlias = ListProjectsRequest  # noqa: Y015
 
@@ -167,3 +231,79 @@ class CloseTaskResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CloseTaskResponse: _TypeAlias = CloseTaskResponse  # noqa: Y015
+
+@_typing.final
+class PlannedBudget(_message.Message):
+    """What one line is planned to take."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRACT_LINE_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    contract_line_id: _builtins.str
+    """Contract line, UUID; in a dry run of a quote the quote line."""
+    kind: Global___BudgetKind.ValueType
+    amount: _builtins.str
+    """Two decimals for hours, the currency's decimals for money."""
+    currency: _builtins.str
+    """ISO 4217 code; empty for hours."""
+    def __init__(
+        self,
+        *,
+        contract_line_id: _builtins.str = ...,
+        kind: Global___BudgetKind.ValueType = ...,
+        amount: _builtins.str = ...,
+        currency: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "contract_line_id", b"contract_line_id", "currency", b"currency", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlannedBudget: _TypeAlias = PlannedBudget  # noqa: Y015
+
+@_typing.final
+class ListProjectBudgetsRequest(_message.Message):
+    """Which project."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
+    project_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        project_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project_id", b"project_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListProjectBudgetsRequest: _TypeAlias = ListProjectBudgetsRequest  # noqa: Y015
+
+@_typing.final
+class ListProjectBudgetsResponse(_message.Message):
+    """Budgets by line and kind."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUDGETS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def budgets(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedBudget]: ...
+    def __init__(
+        self,
+        *,
+        budgets: _abc.Iterable[Global___PlannedBudget] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budgets", b"budgets"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListProjectBudgetsResponse: _TypeAlias = ListProjectBudgetsResponse  # noqa: Y015

@@ -45,6 +45,11 @@ class ProjectServiceStub:
                 request_serializer=throughline_dot_project__provisioning_dot_v1_dot_project__service__pb2.ListProjectsRequest.SerializeToString,
                 response_deserializer=throughline_dot_project__provisioning_dot_v1_dot_project__service__pb2.ListProjectsResponse.FromString,
                 _registered_method=True)
+        self.ListProjectBudgets = channel.unary_unary(
+                '/throughline.project_provisioning.v1.ProjectService/ListProjectBudgets',
+                request_serializer=throughline_dot_project__provisioning_dot_v1_dot_project__service__pb2.ListProjectBudgetsRequest.SerializeToString,
+                response_deserializer=throughline_dot_project__provisioning_dot_v1_dot_project__service__pb2.ListProjectBudgetsResponse.FromString,
+                _registered_method=True)
         self.CloseTask = channel.unary_unary(
                 '/throughline.project_provisioning.v1.ProjectService/CloseTask',
                 request_serializer=throughline_dot_project__provisioning_dot_v1_dot_project__service__pb2.CloseTaskRequest.SerializeToString,
@@ -72,9 +77,18 @@ class ProjectServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListProjectBudgets(self, request, context):
+        """List what each line of a project is planned to take: cost, hours, expenses. Its revenue is the line's net total.
+        Refuses: project.not_found.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CloseTask(self, request, context):
-        """Take no more time on a task. What was recorded stays. Safe to retry with the same request_id.
-        Refuses: task.not_found, task.closed, caller.entity_forbidden.
+        """Take no more time on a task, nor on its parts. What was recorded stays. Publishes ProjectChanged. Safe to retry with the
+        same request_id.
+        Refuses: task.not_found, task.closed, project.closed, project.plan_too_large, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,6 +106,11 @@ def add_ProjectServiceServicer_to_server(servicer, server):
                     servicer.ListProjects,
                     request_deserializer=throughline_dot_project__provisioning_dot_v1_dot_project__service__pb2.ListProjectsRequest.FromString,
                     response_serializer=throughline_dot_project__provisioning_dot_v1_dot_project__service__pb2.ListProjectsResponse.SerializeToString,
+            ),
+            'ListProjectBudgets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListProjectBudgets,
+                    request_deserializer=throughline_dot_project__provisioning_dot_v1_dot_project__service__pb2.ListProjectBudgetsRequest.FromString,
+                    response_serializer=throughline_dot_project__provisioning_dot_v1_dot_project__service__pb2.ListProjectBudgetsResponse.SerializeToString,
             ),
             'CloseTask': grpc.unary_unary_rpc_method_handler(
                     servicer.CloseTask,
@@ -154,6 +173,33 @@ class ProjectService:
             '/throughline.project_provisioning.v1.ProjectService/ListProjects',
             throughline_dot_project__provisioning_dot_v1_dot_project__service__pb2.ListProjectsRequest.SerializeToString,
             throughline_dot_project__provisioning_dot_v1_dot_project__service__pb2.ListProjectsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListProjectBudgets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.project_provisioning.v1.ProjectService/ListProjectBudgets',
+            throughline_dot_project__provisioning_dot_v1_dot_project__service__pb2.ListProjectBudgetsRequest.SerializeToString,
+            throughline_dot_project__provisioning_dot_v1_dot_project__service__pb2.ListProjectBudgetsResponse.FromString,
             options,
             channel_credentials,
             insecure,

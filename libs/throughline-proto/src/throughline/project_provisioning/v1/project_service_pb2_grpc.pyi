@@ -41,9 +41,14 @@ class ProjectServiceStub:
     """List projects, latest first, each with its tasks, milestones and role requirements. Limited to the caller's legal
     entities.
     """
+    ListProjectBudgets: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.ListProjectBudgetsRequest, _project_service_pb2.ListProjectBudgetsResponse]
+    """List what each line of a project is planned to take: cost, hours, expenses. Its revenue is the line's net total.
+    Refuses: project.not_found.
+    """
     CloseTask: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.CloseTaskRequest, _project_service_pb2.CloseTaskResponse]
-    """Take no more time on a task. What was recorded stays. Safe to retry with the same request_id.
-    Refuses: task.not_found, task.closed, caller.entity_forbidden.
+    """Take no more time on a task, nor on its parts. What was recorded stays. Publishes ProjectChanged. Safe to retry with the
+    same request_id.
+    Refuses: task.not_found, task.closed, project.closed, project.plan_too_large, caller.entity_forbidden.
     """
 
 @_typing.type_check_only
@@ -59,9 +64,14 @@ class ProjectServiceAsyncStub(ProjectServiceStub):
     """List projects, latest first, each with its tasks, milestones and role requirements. Limited to the caller's legal
     entities.
     """
+    ListProjectBudgets: _aio.UnaryUnaryMultiCallable[_project_service_pb2.ListProjectBudgetsRequest, _project_service_pb2.ListProjectBudgetsResponse]  # type: ignore[assignment]
+    """List what each line of a project is planned to take: cost, hours, expenses. Its revenue is the line's net total.
+    Refuses: project.not_found.
+    """
     CloseTask: _aio.UnaryUnaryMultiCallable[_project_service_pb2.CloseTaskRequest, _project_service_pb2.CloseTaskResponse]  # type: ignore[assignment]
-    """Take no more time on a task. What was recorded stays. Safe to retry with the same request_id.
-    Refuses: task.not_found, task.closed, caller.entity_forbidden.
+    """Take no more time on a task, nor on its parts. What was recorded stays. Publishes ProjectChanged. Safe to retry with the
+    same request_id.
+    Refuses: task.not_found, task.closed, project.closed, project.plan_too_large, caller.entity_forbidden.
     """
 
 class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -88,13 +98,24 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ListProjectBudgets(
+        self,
+        request: _project_service_pb2.ListProjectBudgetsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_project_service_pb2.ListProjectBudgetsResponse, _abc.Awaitable[_project_service_pb2.ListProjectBudgetsResponse]]:
+        """List what each line of a project is planned to take: cost, hours, expenses. Its revenue is the line's net total.
+        Refuses: project.not_found.
+        """
+
+    @_abc_1.abstractmethod
     def CloseTask(
         self,
         request: _project_service_pb2.CloseTaskRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_project_service_pb2.CloseTaskResponse, _abc.Awaitable[_project_service_pb2.CloseTaskResponse]]:
-        """Take no more time on a task. What was recorded stays. Safe to retry with the same request_id.
-        Refuses: task.not_found, task.closed, caller.entity_forbidden.
+        """Take no more time on a task, nor on its parts. What was recorded stays. Publishes ProjectChanged. Safe to retry with the
+        same request_id.
+        Refuses: task.not_found, task.closed, project.closed, project.plan_too_large, caller.entity_forbidden.
         """
 
 def add_ProjectServiceServicer_to_server(servicer: ProjectServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

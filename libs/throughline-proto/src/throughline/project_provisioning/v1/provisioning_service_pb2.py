@@ -28,13 +28,17 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from throughline.options.v1 import options_pb2 as throughline_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n>throughline/project_provisioning/v1/provisioning_service.proto\x12#throughline.project_provisioning.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$throughline/options/v1/options.proto\"P\n\x11ProvisioningCheck\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0e\n\x06passed\x18\x02 \x01(\x08\x12\r\n\x05owner\x18\x03 \x01(\t\x12\x0e\n\x06\x61\x64vice\x18\x04 \x01(\t\"\xb1\x04\n\x0fProvisioningRun\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x45\n\x05state\x18\x03 \x01(\x0e\x32\x36.throughline.project_provisioning.v1.ProvisioningState\x12\x13\n\x0b\x63ontract_id\x18\x04 \x01(\t\x12\x17\n\x0f\x63ontract_number\x18\x05 \x01(\t\x12\x15\n\rengagement_id\x18\x06 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x07 \x01(\t\x12\x17\n\x0flegal_entity_id\x18\x08 \x01(\t\x12\x0e\n\x06reason\x18\t \x01(\t\x12\r\n\x05owner\x18\n \x01(\t\x12\x0e\n\x06\x61\x64vice\x18\x0b \x01(\t\x12\x46\n\x06\x63hecks\x18\x0c \x03(\x0b\x32\x36.throughline.project_provisioning.v1.ProvisioningCheck\x12\x11\n\ttemplates\x18\r \x03(\t\x12\x10\n\x08\x61ttempts\x18\x0e \x01(\x05\x12\x17\n\nproject_id\x18\x0f \x01(\tH\x00\x88\x01\x01\x12/\n\x0breceived_at\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nchanged_at\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13\x63\x61ncellation_reason\x18\x12 \x01(\tB\r\n\x0b_project_id\"5\n\x19GetProvisioningRunRequest\x12\x18\n\x06run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"_\n\x1aGetProvisioningRunResponse\x12\x41\n\x03run\x18\x01 \x01(\x0b\x32\x34.throughline.project_provisioning.v1.ProvisioningRun\"\x86\x02\n\x1bListProvisioningRunsRequest\x12O\n\x05state\x18\x01 \x01(\x0e\x32\x36.throughline.project_provisioning.v1.ProvisioningStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x17\n\x06reason\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x16\n\x05owner\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\"\n\x0b\x63ontract_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x88\x01\x01\x12\x1d\n\tpage_size\x18\x05 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x12\n\npage_token\x18\x06 \x01(\tB\x0e\n\x0c_contract_id\"{\n\x1cListProvisioningRunsResponse\x12\x42\n\x04runs\x18\x01 \x03(\x0b\x32\x34.throughline.project_provisioning.v1.ProvisioningRun\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"L\n\x10ResumeRunRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x18\n\x06run_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"V\n\x11ResumeRunResponse\x12\x41\n\x03run\x18\x01 \x01(\x0b\x32\x34.throughline.project_provisioning.v1.ProvisioningRun\"h\n\x10\x43\x61ncelRunRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x18\n\x06run_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\x06reason\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x90\x03\"V\n\x11\x43\x61ncelRunResponse\x12\x41\n\x03run\x18\x01 \x01(\x0b\x32\x34.throughline.project_provisioning.v1.ProvisioningRun*\x83\x02\n\x11ProvisioningState\x12\"\n\x1ePROVISIONING_STATE_UNSPECIFIED\x10\x00\x12\x1f\n\x1bPROVISIONING_STATE_RECEIVED\x10\x01\x12!\n\x1dPROVISIONING_STATE_VALIDATING\x10\x02\x12\x1d\n\x19PROVISIONING_STATE_PAUSED\x10\x03\x12#\n\x1fPROVISIONING_STATE_PROVISIONING\x10\x04\x12 \n\x1cPROVISIONING_STATE_ACTIVATED\x10\x05\x12 \n\x1cPROVISIONING_STATE_CANCELLED\x10\x06\x32\xe8\x06\n\x13ProvisioningService\x12\xdc\x01\n\x12GetProvisioningRun\x12>.throughline.project_provisioning.v1.GetProvisioningRunRequest\x1a?.throughline.project_provisioning.v1.GetProvisioningRunResponse\"E\x8a\x88\'\x1b\n\x11provisioning.read\x12\x06\x03\x02\x05\x06\x07\x08\x82\xd3\xe4\x93\x02 \x12\x1e/v1/provisioning-runs/{run_id}\x12\xd9\x01\n\x14ListProvisioningRuns\x12@.throughline.project_provisioning.v1.ListProvisioningRunsRequest\x1a\x41.throughline.project_provisioning.v1.ListProvisioningRunsResponse\"<\x8a\x88\'\x1b\n\x11provisioning.read\x12\x06\x03\x02\x05\x06\x07\x08\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/provisioning-runs\x12\xca\x01\n\tResumeRun\x12\x35.throughline.project_provisioning.v1.ResumeRunRequest\x1a\x36.throughline.project_provisioning.v1.ResumeRunResponse\"N\x8a\x88\'\x1a\n\x12provisioning.write\x12\x04\x03\x02\x05\x06\x82\xd3\xe4\x93\x02*\"%/v1/provisioning-runs/{run_id}:resume:\x01*\x12\xc8\x01\n\tCancelRun\x12\x35.throughline.project_provisioning.v1.CancelRunRequest\x1a\x36.throughline.project_provisioning.v1.CancelRunResponse\"L\x8a\x88\'\x18\n\x12provisioning.write\x12\x02\x03\x02\x82\xd3\xe4\x93\x02*\"%/v1/provisioning-runs/{run_id}:cancel:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n>throughline/project_provisioning/v1/provisioning_service.proto\x12#throughline.project_provisioning.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$throughline/options/v1/options.proto\"k\n\x11ProvisioningCheck\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0e\n\x06passed\x18\x02 \x01(\x08\x12\r\n\x05owner\x18\x03 \x01(\t\x12\x0e\n\x06\x61\x64vice\x18\x04 \x01(\t\x12\x19\n\x11\x63ontract_line_ids\x18\x05 \x03(\t\"\xb6\x06\n\x0fProvisioningRun\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x45\n\x05state\x18\x03 \x01(\x0e\x32\x36.throughline.project_provisioning.v1.ProvisioningState\x12\x13\n\x0b\x63ontract_id\x18\x04 \x01(\t\x12\x17\n\x0f\x63ontract_number\x18\x05 \x01(\t\x12\x15\n\rengagement_id\x18\x06 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x07 \x01(\t\x12\x17\n\x0flegal_entity_id\x18\x08 \x01(\t\x12\x0e\n\x06reason\x18\t \x01(\t\x12\r\n\x05owner\x18\n \x01(\t\x12\x0e\n\x06\x61\x64vice\x18\x0b \x01(\t\x12\x46\n\x06\x63hecks\x18\x0c \x03(\x0b\x32\x36.throughline.project_provisioning.v1.ProvisioningCheck\x12\x11\n\ttemplates\x18\r \x03(\t\x12\x10\n\x08\x61ttempts\x18\x0e \x01(\x05\x12\x17\n\nproject_id\x18\x0f \x01(\tH\x00\x88\x01\x01\x12/\n\x0breceived_at\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nchanged_at\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13\x63\x61ncellation_reason\x18\x12 \x01(\t\x12\x43\n\x04kind\x18\x13 \x01(\x0e\x32\x35.throughline.project_provisioning.v1.ProvisioningKind\x12\x18\n\x10\x63ontract_version\x18\x14 \x01(\x05\x12\x1c\n\x0f\x63hange_order_id\x18\x15 \x01(\tH\x01\x88\x01\x01\x12\x13\n\x0bproject_ids\x18\x16 \x03(\t\x12\x36\n\rnext_check_at\x18\x17 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x02\x88\x01\x01\x12\x13\n\x0b\x63ustomer_id\x18\x18 \x01(\tB\r\n\x0b_project_idB\x12\n\x10_change_order_idB\x10\n\x0e_next_check_at\"\xd1\x02\n\x10ProvisioningStep\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12J\n\nfrom_state\x18\x02 \x01(\x0e\x32\x36.throughline.project_provisioning.v1.ProvisioningState\x12H\n\x08to_state\x18\x03 \x01(\x0e\x32\x36.throughline.project_provisioning.v1.ProvisioningState\x12,\n\x08taken_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08taken_by\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x46\n\x06\x63hecks\x18\x07 \x03(\x0b\x32\x36.throughline.project_provisioning.v1.ProvisioningCheck\"n\n\x1fListProvisioningRunStepsRequest\x12\x18\n\x06run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x12\n\npage_token\x18\x03 \x01(\t\"\x81\x01\n ListProvisioningRunStepsResponse\x12\x44\n\x05steps\x18\x01 \x03(\x0b\x32\x35.throughline.project_provisioning.v1.ProvisioningStep\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"5\n\x19GetProvisioningRunRequest\x12\x18\n\x06run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"_\n\x1aGetProvisioningRunResponse\x12\x41\n\x03run\x18\x01 \x01(\x0b\x32\x34.throughline.project_provisioning.v1.ProvisioningRun\"\xc9\x03\n\x1bListProvisioningRunsRequest\x12O\n\x05state\x18\x01 \x01(\x0e\x32\x36.throughline.project_provisioning.v1.ProvisioningStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x17\n\x06reason\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x16\n\x05owner\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\"\n\x0b\x63ontract_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x88\x01\x01\x12\x1d\n\tpage_size\x18\x05 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x12\n\npage_token\x18\x06 \x01(\t\x12M\n\x04kind\x18\x07 \x01(\x0e\x32\x35.throughline.project_provisioning.v1.ProvisioningKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12&\n\x0flegal_entity_id\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x01\x88\x01\x01\x12$\n\rengagement_id\x18\t \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x02\x88\x01\x01\x42\x0e\n\x0c_contract_idB\x12\n\x10_legal_entity_idB\x10\n\x0e_engagement_id\"{\n\x1cListProvisioningRunsResponse\x12\x42\n\x04runs\x18\x01 \x03(\x0b\x32\x34.throughline.project_provisioning.v1.ProvisioningRun\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"L\n\x10ResumeRunRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x18\n\x06run_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"V\n\x11ResumeRunResponse\x12\x41\n\x03run\x18\x01 \x01(\x0b\x32\x34.throughline.project_provisioning.v1.ProvisioningRun\"h\n\x10\x43\x61ncelRunRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x18\n\x06run_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\x06reason\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x90\x03\"V\n\x11\x43\x61ncelRunResponse\x12\x41\n\x03run\x18\x01 \x01(\x0b\x32\x34.throughline.project_provisioning.v1.ProvisioningRun*\x83\x02\n\x11ProvisioningState\x12\"\n\x1ePROVISIONING_STATE_UNSPECIFIED\x10\x00\x12\x1f\n\x1bPROVISIONING_STATE_RECEIVED\x10\x01\x12!\n\x1dPROVISIONING_STATE_VALIDATING\x10\x02\x12\x1d\n\x19PROVISIONING_STATE_PAUSED\x10\x03\x12#\n\x1fPROVISIONING_STATE_PROVISIONING\x10\x04\x12 \n\x1cPROVISIONING_STATE_ACTIVATED\x10\x05\x12 \n\x1cPROVISIONING_STATE_CANCELLED\x10\x06*v\n\x10ProvisioningKind\x12!\n\x1dPROVISIONING_KIND_UNSPECIFIED\x10\x00\x12\x1e\n\x1aPROVISIONING_KIND_DELIVERY\x10\x01\x12\x1f\n\x1bPROVISIONING_KIND_AMENDMENT\x10\x02\x32\x8f\t\n\x13ProvisioningService\x12\xdc\x01\n\x12GetProvisioningRun\x12>.throughline.project_provisioning.v1.GetProvisioningRunRequest\x1a?.throughline.project_provisioning.v1.GetProvisioningRunResponse\"E\x8a\x88\'\x1b\n\x11provisioning.read\x12\x06\x03\x02\x05\x06\x07\x08\x82\xd3\xe4\x93\x02 \x12\x1e/v1/provisioning-runs/{run_id}\x12\xd9\x01\n\x14ListProvisioningRuns\x12@.throughline.project_provisioning.v1.ListProvisioningRunsRequest\x1a\x41.throughline.project_provisioning.v1.ListProvisioningRunsResponse\"<\x8a\x88\'\x1b\n\x11provisioning.read\x12\x06\x03\x02\x05\x06\x07\x08\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/provisioning-runs\x12\xf4\x01\n\x18ListProvisioningRunSteps\x12\x44.throughline.project_provisioning.v1.ListProvisioningRunStepsRequest\x1a\x45.throughline.project_provisioning.v1.ListProvisioningRunStepsResponse\"K\x8a\x88\'\x1b\n\x11provisioning.read\x12\x06\x03\x02\x05\x06\x07\x08\x82\xd3\xe4\x93\x02&\x12$/v1/provisioning-runs/{run_id}/steps\x12\xe2\x01\n\tResumeRun\x12\x35.throughline.project_provisioning.v1.ResumeRunRequest\x1a\x36.throughline.project_provisioning.v1.ResumeRunResponse\"f\x8a\x88\'\x1a\n\x12provisioning.write\x12\x04\x03\x02\x05\x06\x9a\x88\'\x14\n\x10provisioning_run\x10\x02\x82\xd3\xe4\x93\x02*\"%/v1/provisioning-runs/{run_id}:resume:\x01*\x12\xe0\x01\n\tCancelRun\x12\x35.throughline.project_provisioning.v1.CancelRunRequest\x1a\x36.throughline.project_provisioning.v1.CancelRunResponse\"d\x8a\x88\'\x18\n\x12provisioning.write\x12\x02\x03\x02\x9a\x88\'\x14\n\x10provisioning_run\x10\x04\x82\xd3\xe4\x93\x02*\"%/v1/provisioning-runs/{run_id}:cancel:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'throughline.project_provisioning.v1.provisioning_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_LISTPROVISIONINGRUNSTEPSREQUEST'].fields_by_name['run_id']._loaded_options = None
+  _globals['_LISTPROVISIONINGRUNSTEPSREQUEST'].fields_by_name['run_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_LISTPROVISIONINGRUNSTEPSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTPROVISIONINGRUNSTEPSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\310\001(\000'
   _globals['_GETPROVISIONINGRUNREQUEST'].fields_by_name['run_id']._loaded_options = None
   _globals['_GETPROVISIONINGRUNREQUEST'].fields_by_name['run_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_LISTPROVISIONINGRUNSREQUEST'].fields_by_name['state']._loaded_options = None
@@ -47,6 +51,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTPROVISIONINGRUNSREQUEST'].fields_by_name['contract_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_LISTPROVISIONINGRUNSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTPROVISIONINGRUNSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\310\001(\000'
+  _globals['_LISTPROVISIONINGRUNSREQUEST'].fields_by_name['kind']._loaded_options = None
+  _globals['_LISTPROVISIONINGRUNSREQUEST'].fields_by_name['kind']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_LISTPROVISIONINGRUNSREQUEST'].fields_by_name['legal_entity_id']._loaded_options = None
+  _globals['_LISTPROVISIONINGRUNSREQUEST'].fields_by_name['legal_entity_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_LISTPROVISIONINGRUNSREQUEST'].fields_by_name['engagement_id']._loaded_options = None
+  _globals['_LISTPROVISIONINGRUNSREQUEST'].fields_by_name['engagement_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_RESUMERUNREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_RESUMERUNREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
   _globals['_RESUMERUNREQUEST'].fields_by_name['run_id']._loaded_options = None
@@ -61,32 +71,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROVISIONINGSERVICE'].methods_by_name['GetProvisioningRun']._serialized_options = b'\212\210\'\033\n\021provisioning.read\022\006\003\002\005\006\007\010\202\323\344\223\002 \022\036/v1/provisioning-runs/{run_id}'
   _globals['_PROVISIONINGSERVICE'].methods_by_name['ListProvisioningRuns']._loaded_options = None
   _globals['_PROVISIONINGSERVICE'].methods_by_name['ListProvisioningRuns']._serialized_options = b'\212\210\'\033\n\021provisioning.read\022\006\003\002\005\006\007\010\202\323\344\223\002\027\022\025/v1/provisioning-runs'
+  _globals['_PROVISIONINGSERVICE'].methods_by_name['ListProvisioningRunSteps']._loaded_options = None
+  _globals['_PROVISIONINGSERVICE'].methods_by_name['ListProvisioningRunSteps']._serialized_options = b'\212\210\'\033\n\021provisioning.read\022\006\003\002\005\006\007\010\202\323\344\223\002&\022$/v1/provisioning-runs/{run_id}/steps'
   _globals['_PROVISIONINGSERVICE'].methods_by_name['ResumeRun']._loaded_options = None
-  _globals['_PROVISIONINGSERVICE'].methods_by_name['ResumeRun']._serialized_options = b'\212\210\'\032\n\022provisioning.write\022\004\003\002\005\006\202\323\344\223\002*\"%/v1/provisioning-runs/{run_id}:resume:\001*'
+  _globals['_PROVISIONINGSERVICE'].methods_by_name['ResumeRun']._serialized_options = b'\212\210\'\032\n\022provisioning.write\022\004\003\002\005\006\232\210\'\024\n\020provisioning_run\020\002\202\323\344\223\002*\"%/v1/provisioning-runs/{run_id}:resume:\001*'
   _globals['_PROVISIONINGSERVICE'].methods_by_name['CancelRun']._loaded_options = None
-  _globals['_PROVISIONINGSERVICE'].methods_by_name['CancelRun']._serialized_options = b'\212\210\'\030\n\022provisioning.write\022\002\003\002\202\323\344\223\002*\"%/v1/provisioning-runs/{run_id}:cancel:\001*'
-  _globals['_PROVISIONINGSTATE']._serialized_start=1782
-  _globals['_PROVISIONINGSTATE']._serialized_end=2041
+  _globals['_PROVISIONINGSERVICE'].methods_by_name['CancelRun']._serialized_options = b'\212\210\'\030\n\022provisioning.write\022\002\003\002\232\210\'\024\n\020provisioning_run\020\004\202\323\344\223\002*\"%/v1/provisioning-runs/{run_id}:cancel:\001*'
+  _globals['_PROVISIONINGSTATE']._serialized_start=2849
+  _globals['_PROVISIONINGSTATE']._serialized_end=3108
+  _globals['_PROVISIONINGKIND']._serialized_start=3110
+  _globals['_PROVISIONINGKIND']._serialized_end=3228
   _globals['_PROVISIONINGCHECK']._serialized_start=233
-  _globals['_PROVISIONINGCHECK']._serialized_end=313
-  _globals['_PROVISIONINGRUN']._serialized_start=316
-  _globals['_PROVISIONINGRUN']._serialized_end=877
-  _globals['_GETPROVISIONINGRUNREQUEST']._serialized_start=879
-  _globals['_GETPROVISIONINGRUNREQUEST']._serialized_end=932
-  _globals['_GETPROVISIONINGRUNRESPONSE']._serialized_start=934
-  _globals['_GETPROVISIONINGRUNRESPONSE']._serialized_end=1029
-  _globals['_LISTPROVISIONINGRUNSREQUEST']._serialized_start=1032
-  _globals['_LISTPROVISIONINGRUNSREQUEST']._serialized_end=1294
-  _globals['_LISTPROVISIONINGRUNSRESPONSE']._serialized_start=1296
-  _globals['_LISTPROVISIONINGRUNSRESPONSE']._serialized_end=1419
-  _globals['_RESUMERUNREQUEST']._serialized_start=1421
-  _globals['_RESUMERUNREQUEST']._serialized_end=1497
-  _globals['_RESUMERUNRESPONSE']._serialized_start=1499
-  _globals['_RESUMERUNRESPONSE']._serialized_end=1585
-  _globals['_CANCELRUNREQUEST']._serialized_start=1587
-  _globals['_CANCELRUNREQUEST']._serialized_end=1691
-  _globals['_CANCELRUNRESPONSE']._serialized_start=1693
-  _globals['_CANCELRUNRESPONSE']._serialized_end=1779
-  _globals['_PROVISIONINGSERVICE']._serialized_start=2044
-  _globals['_PROVISIONINGSERVICE']._serialized_end=2916
+  _globals['_PROVISIONINGCHECK']._serialized_end=340
+  _globals['_PROVISIONINGRUN']._serialized_start=343
+  _globals['_PROVISIONINGRUN']._serialized_end=1165
+  _globals['_PROVISIONINGSTEP']._serialized_start=1168
+  _globals['_PROVISIONINGSTEP']._serialized_end=1505
+  _globals['_LISTPROVISIONINGRUNSTEPSREQUEST']._serialized_start=1507
+  _globals['_LISTPROVISIONINGRUNSTEPSREQUEST']._serialized_end=1617
+  _globals['_LISTPROVISIONINGRUNSTEPSRESPONSE']._serialized_start=1620
+  _globals['_LISTPROVISIONINGRUNSTEPSRESPONSE']._serialized_end=1749
+  _globals['_GETPROVISIONINGRUNREQUEST']._serialized_start=1751
+  _globals['_GETPROVISIONINGRUNREQUEST']._serialized_end=1804
+  _globals['_GETPROVISIONINGRUNRESPONSE']._serialized_start=1806
+  _globals['_GETPROVISIONINGRUNRESPONSE']._serialized_end=1901
+  _globals['_LISTPROVISIONINGRUNSREQUEST']._serialized_start=1904
+  _globals['_LISTPROVISIONINGRUNSREQUEST']._serialized_end=2361
+  _globals['_LISTPROVISIONINGRUNSRESPONSE']._serialized_start=2363
+  _globals['_LISTPROVISIONINGRUNSRESPONSE']._serialized_end=2486
+  _globals['_RESUMERUNREQUEST']._serialized_start=2488
+  _globals['_RESUMERUNREQUEST']._serialized_end=2564
+  _globals['_RESUMERUNRESPONSE']._serialized_start=2566
+  _globals['_RESUMERUNRESPONSE']._serialized_end=2652
+  _globals['_CANCELRUNREQUEST']._serialized_start=2654
+  _globals['_CANCELRUNREQUEST']._serialized_end=2758
+  _globals['_CANCELRUNRESPONSE']._serialized_start=2760
+  _globals['_CANCELRUNRESPONSE']._serialized_end=2846
+  _globals['_PROVISIONINGSERVICE']._serialized_start=3231
+  _globals['_PROVISIONINGSERVICE']._serialized_end=4398
 # @@protoc_insertion_point(module_scope)

@@ -46,6 +46,28 @@ PROVISIONING_STATE_ACTIVATED: ProvisioningState.ValueType  # 5
 PROVISIONING_STATE_CANCELLED: ProvisioningState.ValueType  # 6
 Global___ProvisioningState: _TypeAlias = ProvisioningState  # noqa: Y015
 
+class _ProvisioningKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ProvisioningKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ProvisioningKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PROVISIONING_KIND_UNSPECIFIED: _ProvisioningKind.ValueType  # 0
+    PROVISIONING_KIND_DELIVERY: _ProvisioningKind.ValueType  # 1
+    """Makes the projects of a contract that came into force."""
+    PROVISIONING_KIND_AMENDMENT: _ProvisioningKind.ValueType  # 2
+    """Lets them follow a change order."""
+
+class ProvisioningKind(_ProvisioningKind, metaclass=_ProvisioningKindEnumTypeWrapper):
+    """What a run does."""
+
+PROVISIONING_KIND_UNSPECIFIED: ProvisioningKind.ValueType  # 0
+PROVISIONING_KIND_DELIVERY: ProvisioningKind.ValueType  # 1
+"""Makes the projects of a contract that came into force."""
+PROVISIONING_KIND_AMENDMENT: ProvisioningKind.ValueType  # 2
+"""Lets them follow a change order."""
+Global___ProvisioningKind: _TypeAlias = ProvisioningKind  # noqa: Y015
+
 @_typing.final
 class ProvisioningCheck(_message.Message):
     """One condition a project needs before it is made."""
@@ -56,6 +78,7 @@ class ProvisioningCheck(_message.Message):
     PASSED_FIELD_NUMBER: _builtins.int
     OWNER_FIELD_NUMBER: _builtins.int
     ADVICE_FIELD_NUMBER: _builtins.int
+    CONTRACT_LINE_IDS_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """Stable code: `customer.tax_id_invalid`."""
     passed: _builtins.bool
@@ -63,6 +86,10 @@ class ProvisioningCheck(_message.Message):
     """Who can mend it: `sales_operations`, `pmo`, `finance`, `integration`."""
     advice: _builtins.str
     """What to do, in words; empty when passed."""
+    @_builtins.property
+    def contract_line_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Contract lines it is not so for, UUIDs; empty when it concerns the contract as a whole."""
+
     def __init__(
         self,
         *,
@@ -70,10 +97,11 @@ class ProvisioningCheck(_message.Message):
         passed: _builtins.bool = ...,
         owner: _builtins.str = ...,
         advice: _builtins.str = ...,
+        contract_line_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["advice", b"advice", "code", b"code", "owner", b"owner", "passed", b"passed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advice", b"advice", "code", b"code", "contract_line_ids", b"contract_line_ids", "owner", b"owner", "passed", b"passed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -81,7 +109,7 @@ Global___ProvisioningCheck: _TypeAlias = ProvisioningCheck  # noqa: Y015
 
 @_typing.final
 class ProvisioningRun(_message.Message):
-    """One contract's way to a project."""
+    """One contract's way to its projects, or the way of a later version of its terms."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -103,6 +131,12 @@ class ProvisioningRun(_message.Message):
     RECEIVED_AT_FIELD_NUMBER: _builtins.int
     CHANGED_AT_FIELD_NUMBER: _builtins.int
     CANCELLATION_REASON_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    CONTRACT_VERSION_FIELD_NUMBER: _builtins.int
+    CHANGE_ORDER_ID_FIELD_NUMBER: _builtins.int
+    PROJECT_IDS_FIELD_NUMBER: _builtins.int
+    NEXT_CHECK_AT_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """UUID."""
     version: _builtins.int
@@ -123,9 +157,16 @@ class ProvisioningRun(_message.Message):
     attempts: _builtins.int
     """Validations begun in vain because a peer was out of reach, since the last one that was answered."""
     project_id: _builtins.str
-    """Made by the run, UUID; absent before it is activated."""
+    """Master project the run made or changed, UUID; absent before it is activated."""
     cancellation_reason: _builtins.str
     """Why the run was given up; empty unless cancelled."""
+    kind: Global___ProvisioningKind.ValueType
+    contract_version: _builtins.int
+    """Version of the contract's terms."""
+    change_order_id: _builtins.str
+    """Change order an amendment follows, UUID; absent on a delivery."""
+    customer_id: _builtins.str
+    """Sold-to customer, UUID."""
     @_builtins.property
     def checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProvisioningCheck]:
         """Result of the last validation, failed ones first."""
@@ -139,6 +180,14 @@ class ProvisioningRun(_message.Message):
     @_builtins.property
     def changed_at(self) -> _timestamp_pb2.Timestamp:
         """When the run last took a step."""
+
+    @_builtins.property
+    def project_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Projects it made or changed, the master first, UUIDs."""
+
+    @_builtins.property
+    def next_check_at(self) -> _timestamp_pb2.Timestamp:
+        """When a paused run is checked again by itself; absent unless paused, or where that is switched off."""
 
     def __init__(
         self,
@@ -161,16 +210,133 @@ class ProvisioningRun(_message.Message):
         received_at: _timestamp_pb2.Timestamp | None = ...,
         changed_at: _timestamp_pb2.Timestamp | None = ...,
         cancellation_reason: _builtins.str = ...,
+        kind: Global___ProvisioningKind.ValueType = ...,
+        contract_version: _builtins.int = ...,
+        change_order_id: _builtins.str | None = ...,
+        project_ids: _abc.Iterable[_builtins.str] | None = ...,
+        next_check_at: _timestamp_pb2.Timestamp | None = ...,
+        customer_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_project_id", b"_project_id", "changed_at", b"changed_at", "project_id", b"project_id", "received_at", b"received_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_change_order_id", b"_change_order_id", "_next_check_at", b"_next_check_at", "_project_id", b"_project_id", "change_order_id", b"change_order_id", "changed_at", b"changed_at", "next_check_at", b"next_check_at", "project_id", b"project_id", "received_at", b"received_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_project_id", b"_project_id", "advice", b"advice", "attempts", b"attempts", "cancellation_reason", b"cancellation_reason", "changed_at", b"changed_at", "checks", b"checks", "contract_id", b"contract_id", "contract_number", b"contract_number", "correlation_id", b"correlation_id", "engagement_id", b"engagement_id", "legal_entity_id", b"legal_entity_id", "owner", b"owner", "project_id", b"project_id", "reason", b"reason", "received_at", b"received_at", "run_id", b"run_id", "state", b"state", "templates", b"templates", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_change_order_id", b"_change_order_id", "_next_check_at", b"_next_check_at", "_project_id", b"_project_id", "advice", b"advice", "attempts", b"attempts", "cancellation_reason", b"cancellation_reason", "change_order_id", b"change_order_id", "changed_at", b"changed_at", "checks", b"checks", "contract_id", b"contract_id", "contract_number", b"contract_number", "contract_version", b"contract_version", "correlation_id", b"correlation_id", "customer_id", b"customer_id", "engagement_id", b"engagement_id", "kind", b"kind", "legal_entity_id", b"legal_entity_id", "next_check_at", b"next_check_at", "owner", b"owner", "project_id", b"project_id", "project_ids", b"project_ids", "reason", b"reason", "received_at", b"received_at", "run_id", b"run_id", "state", b"state", "templates", b"templates", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__change_order_id: _TypeAlias = _typing.Literal["change_order_id"]  # noqa: Y015
+    _WhichOneofArgType__change_order_id: _TypeAlias = _typing.Literal["_change_order_id", b"_change_order_id"]  # noqa: Y015
+    _WhichOneofReturnType__next_check_at: _TypeAlias = _typing.Literal["next_check_at"]  # noqa: Y015
+    _WhichOneofArgType__next_check_at: _TypeAlias = _typing.Literal["_next_check_at", b"_next_check_at"]  # noqa: Y015
     _WhichOneofReturnType__project_id: _TypeAlias = _typing.Literal["project_id"]  # noqa: Y015
     _WhichOneofArgType__project_id: _TypeAlias = _typing.Literal["_project_id", b"_project_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__change_order_id) -> _WhichOneofReturnType__change_order_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__next_check_at) -> _WhichOneofReturnType__next_check_at | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__project_id) -> _WhichOneofReturnType__project_id | None: ...
 
 Global___ProvisioningRun: _TypeAlias = ProvisioningRun  # noqa: Y015
+
+@_typing.final
+class ProvisioningStep(_message.Message):
+    """One step of a run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    FROM_STATE_FIELD_NUMBER: _builtins.int
+    TO_STATE_FIELD_NUMBER: _builtins.int
+    TAKEN_AT_FIELD_NUMBER: _builtins.int
+    TAKEN_BY_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CHECKS_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the run after the step."""
+    from_state: Global___ProvisioningState.ValueType
+    """Unspecified on the first step."""
+    to_state: Global___ProvisioningState.ValueType
+    """The same as before when a paused run stopped for another reason."""
+    taken_by: _builtins.str
+    """Token subject of the person, or the service itself."""
+    reason: _builtins.str
+    """Code of the check it stopped at, or why it was given up; else empty."""
+    @_builtins.property
+    def taken_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProvisioningCheck]:
+        """Checks made in the step; empty when it made none."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        from_state: Global___ProvisioningState.ValueType = ...,
+        to_state: Global___ProvisioningState.ValueType = ...,
+        taken_at: _timestamp_pb2.Timestamp | None = ...,
+        taken_by: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        checks: _abc.Iterable[Global___ProvisioningCheck] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["taken_at", b"taken_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checks", b"checks", "from_state", b"from_state", "reason", b"reason", "taken_at", b"taken_at", "taken_by", b"taken_by", "to_state", b"to_state", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProvisioningStep: _TypeAlias = ProvisioningStep  # noqa: Y015
+
+@_typing.final
+class ListProvisioningRunStepsRequest(_message.Message):
+    """Whose steps."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    page_size: _builtins.int
+    """1 to 200; 0 = 50."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListProvisioningRunStepsRequest: _TypeAlias = ListProvisioningRunStepsRequest  # noqa: Y015
+
+@_typing.final
+class ListProvisioningRunStepsResponse(_message.Message):
+    """A page of steps, oldest first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STEPS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProvisioningStep]: ...
+    def __init__(
+        self,
+        *,
+        steps: _abc.Iterable[Global___ProvisioningStep] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "steps", b"steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListProvisioningRunStepsResponse: _TypeAlias = ListProvisioningRunStepsResponse  # noqa: Y015
 
 @_typing.final
 class GetProvisioningRunRequest(_message.Message):
@@ -227,6 +393,9 @@ class ListProvisioningRunsRequest(_message.Message):
     CONTRACT_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
+    ENGAGEMENT_ID_FIELD_NUMBER: _builtins.int
     state: Global___ProvisioningState.ValueType
     reason: _builtins.str
     """Code of the failed check a run is paused for."""
@@ -236,6 +405,12 @@ class ListProvisioningRunsRequest(_message.Message):
     page_size: _builtins.int
     """1 to 200; 0 = 50."""
     page_token: _builtins.str
+    kind: Global___ProvisioningKind.ValueType
+    """Only deliveries, or only amendments."""
+    legal_entity_id: _builtins.str
+    """Only those of this selling legal entity, UUID."""
+    engagement_id: _builtins.str
+    """Only those of this deal, UUID."""
     def __init__(
         self,
         *,
@@ -245,14 +420,26 @@ class ListProvisioningRunsRequest(_message.Message):
         contract_id: _builtins.str | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        kind: Global___ProvisioningKind.ValueType = ...,
+        legal_entity_id: _builtins.str | None = ...,
+        engagement_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "contract_id", b"contract_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_engagement_id", b"_engagement_id", "_legal_entity_id", b"_legal_entity_id", "contract_id", b"contract_id", "engagement_id", b"engagement_id", "legal_entity_id", b"legal_entity_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "contract_id", b"contract_id", "owner", b"owner", "page_size", b"page_size", "page_token", b"page_token", "reason", b"reason", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_engagement_id", b"_engagement_id", "_legal_entity_id", b"_legal_entity_id", "contract_id", b"contract_id", "engagement_id", b"engagement_id", "kind", b"kind", "legal_entity_id", b"legal_entity_id", "owner", b"owner", "page_size", b"page_size", "page_token", b"page_token", "reason", b"reason", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__contract_id: _TypeAlias = _typing.Literal["contract_id"]  # noqa: Y015
     _WhichOneofArgType__contract_id: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id"]  # noqa: Y015
+    _WhichOneofReturnType__engagement_id: _TypeAlias = _typing.Literal["engagement_id"]  # noqa: Y015
+    _WhichOneofArgType__engagement_id: _TypeAlias = _typing.Literal["_engagement_id", b"_engagement_id"]  # noqa: Y015
+    _WhichOneofReturnType__legal_entity_id: _TypeAlias = _typing.Literal["legal_entity_id"]  # noqa: Y015
+    _WhichOneofArgType__legal_entity_id: _TypeAlias = _typing.Literal["_legal_entity_id", b"_legal_entity_id"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_id) -> _WhichOneofReturnType__contract_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__engagement_id) -> _WhichOneofReturnType__engagement_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__legal_entity_id) -> _WhichOneofReturnType__legal_entity_id | None: ...
 
 Global___ListProvisioningRunsRequest: _TypeAlias = ListProvisioningRunsRequest  # noqa: Y015
 

@@ -45,6 +45,11 @@ class ProvisioningServiceStub:
                 request_serializer=throughline_dot_project__provisioning_dot_v1_dot_provisioning__service__pb2.ListProvisioningRunsRequest.SerializeToString,
                 response_deserializer=throughline_dot_project__provisioning_dot_v1_dot_provisioning__service__pb2.ListProvisioningRunsResponse.FromString,
                 _registered_method=True)
+        self.ListProvisioningRunSteps = channel.unary_unary(
+                '/throughline.project_provisioning.v1.ProvisioningService/ListProvisioningRunSteps',
+                request_serializer=throughline_dot_project__provisioning_dot_v1_dot_provisioning__service__pb2.ListProvisioningRunStepsRequest.SerializeToString,
+                response_deserializer=throughline_dot_project__provisioning_dot_v1_dot_provisioning__service__pb2.ListProvisioningRunStepsResponse.FromString,
+                _registered_method=True)
         self.ResumeRun = channel.unary_unary(
                 '/throughline.project_provisioning.v1.ProvisioningService/ResumeRun',
                 request_serializer=throughline_dot_project__provisioning_dot_v1_dot_provisioning__service__pb2.ResumeRunRequest.SerializeToString,
@@ -76,8 +81,17 @@ class ProvisioningServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListProvisioningRunSteps(self, request, context):
+        """List the steps a run took, oldest first: when, from where, to where, by whom, with what checks.
+        Refuses: provisioning_run.not_found.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ResumeRun(self, request, context):
-        """Take up a paused run after its cause was mended: every check is made again.
+        """Take up a paused run after its cause was mended: every check is made again, at once. By itself a paused run is checked again
+        every few minutes (see `next_check_at`). Publishes RunResumed.
         Safe to retry with the same request_id.
         Refuses: provisioning_run.not_found, request.illegal_transition, caller.entity_forbidden.
         """
@@ -86,9 +100,11 @@ class ProvisioningServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelRun(self, request, context):
-        """Give a run up before it made a project; nothing was made, so nothing has to be undone.
+        """Give a run up. Before it made projects nothing has to be undone; an activated one takes its projects back, as long as nothing
+        was recorded on them: they are closed as `cancelled`. Publishes RunCancelled, and ProjectChanged for each project it closes.
         Safe to retry with the same request_id.
-        Refuses: provisioning_run.not_found, request.illegal_transition, caller.entity_forbidden.
+        Refuses: provisioning_run.not_found, request.illegal_transition, provisioning_run.project_in_use (names what was recorded),
+        provisioning_run.amendment_final, caller.entity_forbidden, request.stale_version.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -106,6 +122,11 @@ def add_ProvisioningServiceServicer_to_server(servicer, server):
                     servicer.ListProvisioningRuns,
                     request_deserializer=throughline_dot_project__provisioning_dot_v1_dot_provisioning__service__pb2.ListProvisioningRunsRequest.FromString,
                     response_serializer=throughline_dot_project__provisioning_dot_v1_dot_provisioning__service__pb2.ListProvisioningRunsResponse.SerializeToString,
+            ),
+            'ListProvisioningRunSteps': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListProvisioningRunSteps,
+                    request_deserializer=throughline_dot_project__provisioning_dot_v1_dot_provisioning__service__pb2.ListProvisioningRunStepsRequest.FromString,
+                    response_serializer=throughline_dot_project__provisioning_dot_v1_dot_provisioning__service__pb2.ListProvisioningRunStepsResponse.SerializeToString,
             ),
             'ResumeRun': grpc.unary_unary_rpc_method_handler(
                     servicer.ResumeRun,
@@ -173,6 +194,33 @@ class ProvisioningService:
             '/throughline.project_provisioning.v1.ProvisioningService/ListProvisioningRuns',
             throughline_dot_project__provisioning_dot_v1_dot_provisioning__service__pb2.ListProvisioningRunsRequest.SerializeToString,
             throughline_dot_project__provisioning_dot_v1_dot_provisioning__service__pb2.ListProvisioningRunsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListProvisioningRunSteps(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.project_provisioning.v1.ProvisioningService/ListProvisioningRunSteps',
+            throughline_dot_project__provisioning_dot_v1_dot_provisioning__service__pb2.ListProvisioningRunStepsRequest.SerializeToString,
+            throughline_dot_project__provisioning_dot_v1_dot_provisioning__service__pb2.ListProvisioningRunStepsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,15 +39,22 @@ class ProvisioningServiceStub:
     """
     ListProvisioningRuns: _grpc.UnaryUnaryMultiCallable[_provisioning_service_pb2.ListProvisioningRunsRequest, _provisioning_service_pb2.ListProvisioningRunsResponse]
     """List runs, latest first. Limited to the caller's legal entities."""
+    ListProvisioningRunSteps: _grpc.UnaryUnaryMultiCallable[_provisioning_service_pb2.ListProvisioningRunStepsRequest, _provisioning_service_pb2.ListProvisioningRunStepsResponse]
+    """List the steps a run took, oldest first: when, from where, to where, by whom, with what checks.
+    Refuses: provisioning_run.not_found.
+    """
     ResumeRun: _grpc.UnaryUnaryMultiCallable[_provisioning_service_pb2.ResumeRunRequest, _provisioning_service_pb2.ResumeRunResponse]
-    """Take up a paused run after its cause was mended: every check is made again.
+    """Take up a paused run after its cause was mended: every check is made again, at once. By itself a paused run is checked again
+    every few minutes (see `next_check_at`). Publishes RunResumed.
     Safe to retry with the same request_id.
     Refuses: provisioning_run.not_found, request.illegal_transition, caller.entity_forbidden.
     """
     CancelRun: _grpc.UnaryUnaryMultiCallable[_provisioning_service_pb2.CancelRunRequest, _provisioning_service_pb2.CancelRunResponse]
-    """Give a run up before it made a project; nothing was made, so nothing has to be undone.
+    """Give a run up. Before it made projects nothing has to be undone; an activated one takes its projects back, as long as nothing
+    was recorded on them: they are closed as `cancelled`. Publishes RunCancelled, and ProjectChanged for each project it closes.
     Safe to retry with the same request_id.
-    Refuses: provisioning_run.not_found, request.illegal_transition, caller.entity_forbidden.
+    Refuses: provisioning_run.not_found, request.illegal_transition, provisioning_run.project_in_use (names what was recorded),
+    provisioning_run.amendment_final, caller.entity_forbidden, request.stale_version.
     """
 
 @_typing.type_check_only
@@ -61,15 +68,22 @@ class ProvisioningServiceAsyncStub(ProvisioningServiceStub):
     """
     ListProvisioningRuns: _aio.UnaryUnaryMultiCallable[_provisioning_service_pb2.ListProvisioningRunsRequest, _provisioning_service_pb2.ListProvisioningRunsResponse]  # type: ignore[assignment]
     """List runs, latest first. Limited to the caller's legal entities."""
+    ListProvisioningRunSteps: _aio.UnaryUnaryMultiCallable[_provisioning_service_pb2.ListProvisioningRunStepsRequest, _provisioning_service_pb2.ListProvisioningRunStepsResponse]  # type: ignore[assignment]
+    """List the steps a run took, oldest first: when, from where, to where, by whom, with what checks.
+    Refuses: provisioning_run.not_found.
+    """
     ResumeRun: _aio.UnaryUnaryMultiCallable[_provisioning_service_pb2.ResumeRunRequest, _provisioning_service_pb2.ResumeRunResponse]  # type: ignore[assignment]
-    """Take up a paused run after its cause was mended: every check is made again.
+    """Take up a paused run after its cause was mended: every check is made again, at once. By itself a paused run is checked again
+    every few minutes (see `next_check_at`). Publishes RunResumed.
     Safe to retry with the same request_id.
     Refuses: provisioning_run.not_found, request.illegal_transition, caller.entity_forbidden.
     """
     CancelRun: _aio.UnaryUnaryMultiCallable[_provisioning_service_pb2.CancelRunRequest, _provisioning_service_pb2.CancelRunResponse]  # type: ignore[assignment]
-    """Give a run up before it made a project; nothing was made, so nothing has to be undone.
+    """Give a run up. Before it made projects nothing has to be undone; an activated one takes its projects back, as long as nothing
+    was recorded on them: they are closed as `cancelled`. Publishes RunCancelled, and ProjectChanged for each project it closes.
     Safe to retry with the same request_id.
-    Refuses: provisioning_run.not_found, request.illegal_transition, caller.entity_forbidden.
+    Refuses: provisioning_run.not_found, request.illegal_transition, provisioning_run.project_in_use (names what was recorded),
+    provisioning_run.amendment_final, caller.entity_forbidden, request.stale_version.
     """
 
 class ProvisioningServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -94,12 +108,23 @@ class ProvisioningServiceServicer(metaclass=_abc_1.ABCMeta):
         """List runs, latest first. Limited to the caller's legal entities."""
 
     @_abc_1.abstractmethod
+    def ListProvisioningRunSteps(
+        self,
+        request: _provisioning_service_pb2.ListProvisioningRunStepsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_provisioning_service_pb2.ListProvisioningRunStepsResponse, _abc.Awaitable[_provisioning_service_pb2.ListProvisioningRunStepsResponse]]:
+        """List the steps a run took, oldest first: when, from where, to where, by whom, with what checks.
+        Refuses: provisioning_run.not_found.
+        """
+
+    @_abc_1.abstractmethod
     def ResumeRun(
         self,
         request: _provisioning_service_pb2.ResumeRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provisioning_service_pb2.ResumeRunResponse, _abc.Awaitable[_provisioning_service_pb2.ResumeRunResponse]]:
-        """Take up a paused run after its cause was mended: every check is made again.
+        """Take up a paused run after its cause was mended: every check is made again, at once. By itself a paused run is checked again
+        every few minutes (see `next_check_at`). Publishes RunResumed.
         Safe to retry with the same request_id.
         Refuses: provisioning_run.not_found, request.illegal_transition, caller.entity_forbidden.
         """
@@ -110,9 +135,11 @@ class ProvisioningServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provisioning_service_pb2.CancelRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provisioning_service_pb2.CancelRunResponse, _abc.Awaitable[_provisioning_service_pb2.CancelRunResponse]]:
-        """Give a run up before it made a project; nothing was made, so nothing has to be undone.
+        """Give a run up. Before it made projects nothing has to be undone; an activated one takes its projects back, as long as nothing
+        was recorded on them: they are closed as `cancelled`. Publishes RunCancelled, and ProjectChanged for each project it closes.
         Safe to retry with the same request_id.
-        Refuses: provisioning_run.not_found, request.illegal_transition, caller.entity_forbidden.
+        Refuses: provisioning_run.not_found, request.illegal_transition, provisioning_run.project_in_use (names what was recorded),
+        provisioning_run.amendment_final, caller.entity_forbidden, request.stale_version.
         """
 
 def add_ProvisioningServiceServicer_to_server(servicer: ProvisioningServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

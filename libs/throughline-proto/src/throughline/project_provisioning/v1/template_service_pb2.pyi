@@ -8,7 +8,11 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from throughline.customer_contract.v1 import quote_pb2 as _quote_pb2
+from throughline.project_provisioning.v1 import project_pb2 as _project_pb2
+from throughline.project_provisioning.v1 import project_service_pb2 as _project_service_pb2
+from throughline.project_provisioning.v1 import provisioning_service_pb2 as _provisioning_service_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -20,31 +24,82 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _TemplateStatus:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TemplateStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TemplateStatus.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TEMPLATE_STATUS_UNSPECIFIED: _TemplateStatus.ValueType  # 0
+    TEMPLATE_STATUS_PROPOSED: _TemplateStatus.ValueType  # 1
+    """Waits for a second person."""
+    TEMPLATE_STATUS_PUBLISHED: _TemplateStatus.ValueType  # 2
+    """Was approved; the latest of them is used."""
+    TEMPLATE_STATUS_REJECTED: _TemplateStatus.ValueType  # 3
+    TEMPLATE_STATUS_WITHDRAWN: _TemplateStatus.ValueType  # 4
+    """Was taken back by who proposed it."""
+
+class TemplateStatus(_TemplateStatus, metaclass=_TemplateStatusEnumTypeWrapper):
+    """Where a version of a template stands."""
+
+TEMPLATE_STATUS_UNSPECIFIED: TemplateStatus.ValueType  # 0
+TEMPLATE_STATUS_PROPOSED: TemplateStatus.ValueType  # 1
+"""Waits for a second person."""
+TEMPLATE_STATUS_PUBLISHED: TemplateStatus.ValueType  # 2
+"""Was approved; the latest of them is used."""
+TEMPLATE_STATUS_REJECTED: TemplateStatus.ValueType  # 3
+TEMPLATE_STATUS_WITHDRAWN: TemplateStatus.ValueType  # 4
+"""Was taken back by who proposed it."""
+Global___TemplateStatus: _TypeAlias = TemplateStatus  # noqa: Y015
+
 @_typing.final
 class TemplateTask(_message.Message):
-    """A task each project gets that is made from the template."""
+    """A task each project gets that is made from the template.
+
+    Formulas, here and below, are arithmetic over the line: numbers, `+ - * / ( )`, `min(a, b, …)`, `max(a, b, …)`, `round(a)` or
+    `round(a, places)`, and the names `quantity` (units sold), `net_total` (contract currency), `planned_hours` (sum of the hours
+    agreed by role) and `term_days` (days of the line's term). At most 200 characters; results are exact decimals, never negative.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     KEY_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     BILLABLE_FIELD_NUMBER: _builtins.int
+    CHILDREN_FIELD_NUMBER: _builtins.int
+    HOURS_FORMULA_FIELD_NUMBER: _builtins.int
+    STARTS_AFTER_DAYS_FORMULA_FIELD_NUMBER: _builtins.int
+    LASTS_DAYS_FORMULA_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """Stable key within the template: `workshops`."""
     name: _builtins.str
     """Name people see."""
     billable: _builtins.bool
-    """Whether approved time may be billed. Only time on time and materials lines ever is: elsewhere it is costed."""
+    """Whether approved time may be billed. Only time on time and materials lines and retainers ever is: elsewhere it is costed."""
+    hours_formula: _builtins.str
+    """Formula: planned hours, `planned_hours * 0.1`; empty = not planned."""
+    starts_after_days_formula: _builtins.str
+    """Formula: days from the line's first day to the task's; empty = 0 where a duration is given."""
+    lasts_days_formula: _builtins.str
+    """Formula: days the task lasts, within the line's term; empty = to its end where a start is given."""
+    @_builtins.property
+    def children(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateTask]:
+        """Parts of the task, to any depth up to eight; keys are unique among them."""
+
     def __init__(
         self,
         *,
         key: _builtins.str = ...,
         name: _builtins.str = ...,
         billable: _builtins.bool = ...,
+        children: _abc.Iterable[Global___TemplateTask] | None = ...,
+        hours_formula: _builtins.str = ...,
+        starts_after_days_formula: _builtins.str = ...,
+        lasts_days_formula: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["billable", b"billable", "key", b"key", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["billable", b"billable", "children", b"children", "hours_formula", b"hours_formula", "key", b"key", "lasts_days_formula", b"lasts_days_formula", "name", b"name", "starts_after_days_formula", b"starts_after_days_formula"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -87,22 +142,26 @@ class TemplateRole(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     PLANNED_HOURS_FIELD_NUMBER: _builtins.int
     SHARE_PERCENT_FIELD_NUMBER: _builtins.int
+    HOURS_FORMULA_FIELD_NUMBER: _builtins.int
     role: _builtins.str
     """Role as on the rate cards."""
     planned_hours: _builtins.str
     """Hours, at most two decimals, whatever was sold."""
     share_percent: _builtins.str
     """Share of the line's quantity, which is then hours, in percent with at most four decimals."""
+    hours_formula: _builtins.str
+    """Formula: hours. Exactly one of the three is sent."""
     def __init__(
         self,
         *,
         role: _builtins.str = ...,
         planned_hours: _builtins.str | None = ...,
         share_percent: _builtins.str | None = ...,
+        hours_formula: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_planned_hours", b"_planned_hours", "_share_percent", b"_share_percent", "planned_hours", b"planned_hours", "share_percent", b"share_percent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_planned_hours", b"_planned_hours", "_share_percent", b"_share_percent", "planned_hours", b"planned_hours", "role", b"role", "share_percent", b"share_percent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_planned_hours", b"_planned_hours", "_share_percent", b"_share_percent", "hours_formula", b"hours_formula", "planned_hours", b"planned_hours", "role", b"role", "share_percent", b"share_percent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__planned_hours: _TypeAlias = _typing.Literal["planned_hours"]  # noqa: Y015
     _WhichOneofArgType__planned_hours: _TypeAlias = _typing.Literal["_planned_hours", b"_planned_hours"]  # noqa: Y015
@@ -114,6 +173,110 @@ class TemplateRole(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__share_percent) -> _WhichOneofReturnType__share_percent | None: ...
 
 Global___TemplateRole: _TypeAlias = TemplateRole  # noqa: Y015
+
+@_typing.final
+class TemplateMilestone(_message.Message):
+    """A part of a fixed fee, for lines whose quote names none."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    SHARE_PERCENT_FIELD_NUMBER: _builtins.int
+    DUE_AFTER_DAYS_FORMULA_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """Stable key within the line: `kickoff`."""
+    name: _builtins.str
+    """Name as printed on documents."""
+    share_percent: _builtins.str
+    """Share of the line's net total, in percent with at most four decimals; the shares sum to 100."""
+    due_after_days_formula: _builtins.str
+    """Formula: days from the line's first day to the planned day; empty = no day is planned."""
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        name: _builtins.str = ...,
+        share_percent: _builtins.str = ...,
+        due_after_days_formula: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_after_days_formula", b"due_after_days_formula", "key", b"key", "name", b"name", "share_percent", b"share_percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TemplateMilestone: _TypeAlias = TemplateMilestone  # noqa: Y015
+
+@_typing.final
+class TemplateBudget(_message.Message):
+    """What a line is planned to take."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    FORMULA_FIELD_NUMBER: _builtins.int
+    kind: _project_service_pb2.BudgetKind.ValueType
+    """Each kind once."""
+    formula: _builtins.str
+    """`net_total * 0.7`. A cost budget agreed on the quote goes before it."""
+    def __init__(
+        self,
+        *,
+        kind: _project_service_pb2.BudgetKind.ValueType = ...,
+        formula: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["formula", b"formula", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TemplateBudget: _TypeAlias = TemplateBudget  # noqa: Y015
+
+@_typing.final
+class TemplateVariant(_message.Message):
+    """A plan that stands in for the general one, whole, for lines of a region, of a billing model, or of both. Of several that fit a
+    line the one for its region and model goes first, then for its region, then for its model.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGION_FIELD_NUMBER: _builtins.int
+    BILLING_MODEL_FIELD_NUMBER: _builtins.int
+    PHASES_FIELD_NUMBER: _builtins.int
+    ROLES_FIELD_NUMBER: _builtins.int
+    MILESTONES_FIELD_NUMBER: _builtins.int
+    BUDGETS_FIELD_NUMBER: _builtins.int
+    region: _builtins.str
+    """Empty = any."""
+    billing_model: _quote_pb2.BillingModel.ValueType
+    """Unspecified = any."""
+    @_builtins.property
+    def phases(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplatePhase]: ...
+    @_builtins.property
+    def roles(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateRole]: ...
+    @_builtins.property
+    def milestones(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateMilestone]: ...
+    @_builtins.property
+    def budgets(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateBudget]: ...
+    def __init__(
+        self,
+        *,
+        region: _builtins.str = ...,
+        billing_model: _quote_pb2.BillingModel.ValueType = ...,
+        phases: _abc.Iterable[Global___TemplatePhase] | None = ...,
+        roles: _abc.Iterable[Global___TemplateRole] | None = ...,
+        milestones: _abc.Iterable[Global___TemplateMilestone] | None = ...,
+        budgets: _abc.Iterable[Global___TemplateBudget] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["billing_model", b"billing_model", "budgets", b"budgets", "milestones", b"milestones", "phases", b"phases", "region", b"region", "roles", b"roles"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TemplateVariant: _TypeAlias = TemplateVariant  # noqa: Y015
 
 @_typing.final
 class Template(_message.Message):
@@ -129,6 +292,15 @@ class Template(_message.Message):
     ROLES_FIELD_NUMBER: _builtins.int
     PUBLISHED_AT_FIELD_NUMBER: _builtins.int
     PUBLISHED_BY_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    PROPOSED_AT_FIELD_NUMBER: _builtins.int
+    PROPOSED_BY_FIELD_NUMBER: _builtins.int
+    DECIDED_AT_FIELD_NUMBER: _builtins.int
+    DECIDED_BY_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    MILESTONES_FIELD_NUMBER: _builtins.int
+    BUDGETS_FIELD_NUMBER: _builtins.int
+    VARIANTS_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """Code that service lines name: `advisory`."""
     version: _builtins.int
@@ -136,6 +308,11 @@ class Template(_message.Message):
     name: _builtins.str
     """What the template is for, in words."""
     published_by: _builtins.str
+    status: Global___TemplateStatus.ValueType
+    proposed_by: _builtins.str
+    decided_by: _builtins.str
+    comment: _builtins.str
+    """What who decided had to say."""
     @_builtins.property
     def billing_models(self) -> _containers.RepeatedScalarFieldContainer[_quote_pb2.BillingModel.ValueType]:
         """Billing models of the lines it serves."""
@@ -150,8 +327,22 @@ class Template(_message.Message):
 
     @_builtins.property
     def published_at(self) -> _timestamp_pb2.Timestamp:
-        """When this version was published, and by whom."""
+        """When this version was published, and by whom; absent and empty before."""
 
+    @_builtins.property
+    def proposed_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was proposed, and by whom."""
+
+    @_builtins.property
+    def decided_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was approved, rejected or withdrawn, and by whom; absent and empty before."""
+
+    @_builtins.property
+    def milestones(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateMilestone]: ...
+    @_builtins.property
+    def budgets(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateBudget]: ...
+    @_builtins.property
+    def variants(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateVariant]: ...
     def __init__(
         self,
         *,
@@ -163,12 +354,23 @@ class Template(_message.Message):
         roles: _abc.Iterable[Global___TemplateRole] | None = ...,
         published_at: _timestamp_pb2.Timestamp | None = ...,
         published_by: _builtins.str = ...,
+        status: Global___TemplateStatus.ValueType = ...,
+        proposed_at: _timestamp_pb2.Timestamp | None = ...,
+        proposed_by: _builtins.str = ...,
+        decided_at: _timestamp_pb2.Timestamp | None = ...,
+        decided_by: _builtins.str = ...,
+        comment: _builtins.str = ...,
+        milestones: _abc.Iterable[Global___TemplateMilestone] | None = ...,
+        budgets: _abc.Iterable[Global___TemplateBudget] | None = ...,
+        variants: _abc.Iterable[Global___TemplateVariant] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["published_at", b"published_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_decided_at", b"_decided_at", "decided_at", b"decided_at", "proposed_at", b"proposed_at", "published_at", b"published_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["billing_models", b"billing_models", "code", b"code", "name", b"name", "phases", b"phases", "published_at", b"published_at", "published_by", b"published_by", "roles", b"roles", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_decided_at", b"_decided_at", "billing_models", b"billing_models", "budgets", b"budgets", "code", b"code", "comment", b"comment", "decided_at", b"decided_at", "decided_by", b"decided_by", "milestones", b"milestones", "name", b"name", "phases", b"phases", "proposed_at", b"proposed_at", "proposed_by", b"proposed_by", "published_at", b"published_at", "published_by", b"published_by", "roles", b"roles", "status", b"status", "variants", b"variants", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__decided_at: _TypeAlias = _typing.Literal["decided_at"]  # noqa: Y015
+    _WhichOneofArgType__decided_at: _TypeAlias = _typing.Literal["_decided_at", b"_decided_at"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__decided_at) -> _WhichOneofReturnType__decided_at | None: ...
 
 Global___Template: _TypeAlias = Template  # noqa: Y015
 
@@ -184,6 +386,9 @@ class PutTemplateRequest(_message.Message):
     BILLING_MODELS_FIELD_NUMBER: _builtins.int
     PHASES_FIELD_NUMBER: _builtins.int
     ROLES_FIELD_NUMBER: _builtins.int
+    MILESTONES_FIELD_NUMBER: _builtins.int
+    BUDGETS_FIELD_NUMBER: _builtins.int
+    VARIANTS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Idempotency key, 1 to 255 characters."""
     code: _builtins.str
@@ -197,6 +402,16 @@ class PutTemplateRequest(_message.Message):
     def phases(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplatePhase]: ...
     @_builtins.property
     def roles(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateRole]: ...
+    @_builtins.property
+    def milestones(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateMilestone]:
+        """For fixed-fee lines whose quote names none."""
+
+    @_builtins.property
+    def budgets(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateBudget]: ...
+    @_builtins.property
+    def variants(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateVariant]:
+        """Plans for lines of one region or billing model."""
+
     def __init__(
         self,
         *,
@@ -206,10 +421,13 @@ class PutTemplateRequest(_message.Message):
         billing_models: _abc.Iterable[_quote_pb2.BillingModel.ValueType] | None = ...,
         phases: _abc.Iterable[Global___TemplatePhase] | None = ...,
         roles: _abc.Iterable[Global___TemplateRole] | None = ...,
+        milestones: _abc.Iterable[Global___TemplateMilestone] | None = ...,
+        budgets: _abc.Iterable[Global___TemplateBudget] | None = ...,
+        variants: _abc.Iterable[Global___TemplateVariant] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["billing_models", b"billing_models", "code", b"code", "name", b"name", "phases", b"phases", "request_id", b"request_id", "roles", b"roles"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["billing_models", b"billing_models", "budgets", b"budgets", "code", b"code", "milestones", b"milestones", "name", b"name", "phases", b"phases", "request_id", b"request_id", "roles", b"roles", "variants", b"variants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -217,7 +435,7 @@ Global___PutTemplateRequest: _TypeAlias = PutTemplateRequest  # noqa: Y015
 
 @_typing.final
 class PutTemplateResponse(_message.Message):
-    """The version that was published."""
+    """The version that was proposed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -247,7 +465,7 @@ class GetTemplateRequest(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     version: _builtins.int
-    """Absent = the latest."""
+    """Absent = the latest published."""
     def __init__(
         self,
         *,
@@ -340,3 +558,317 @@ class ListTemplatesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListTemplatesResponse: _TypeAlias = ListTemplatesResponse  # noqa: Y015
+
+@_typing.final
+class ApproveTemplateRequest(_message.Message):
+    """Which version to publish."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key, 1 to 255 characters."""
+    code: _builtins.str
+    version: _builtins.int
+    comment: _builtins.str
+    """What there is to say about it."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        code: _builtins.str = ...,
+        version: _builtins.int = ...,
+        comment: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "comment", b"comment", "request_id", b"request_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveTemplateRequest: _TypeAlias = ApproveTemplateRequest  # noqa: Y015
+
+@_typing.final
+class ApproveTemplateResponse(_message.Message):
+    """The published version."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEMPLATE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def template(self) -> Global___Template: ...
+    def __init__(
+        self,
+        *,
+        template: Global___Template | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["template", b"template"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["template", b"template"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveTemplateResponse: _TypeAlias = ApproveTemplateResponse  # noqa: Y015
+
+@_typing.final
+class RejectTemplateRequest(_message.Message):
+    """Which version to turn down, and why."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key, 1 to 255 characters."""
+    code: _builtins.str
+    version: _builtins.int
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        code: _builtins.str = ...,
+        version: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "reason", b"reason", "request_id", b"request_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RejectTemplateRequest: _TypeAlias = RejectTemplateRequest  # noqa: Y015
+
+@_typing.final
+class RejectTemplateResponse(_message.Message):
+    """The rejected version."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEMPLATE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def template(self) -> Global___Template: ...
+    def __init__(
+        self,
+        *,
+        template: Global___Template | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["template", b"template"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["template", b"template"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RejectTemplateResponse: _TypeAlias = RejectTemplateResponse  # noqa: Y015
+
+@_typing.final
+class WithdrawTemplateRequest(_message.Message):
+    """Which version to take back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key, 1 to 255 characters."""
+    code: _builtins.str
+    version: _builtins.int
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        code: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "request_id", b"request_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawTemplateRequest: _TypeAlias = WithdrawTemplateRequest  # noqa: Y015
+
+@_typing.final
+class WithdrawTemplateResponse(_message.Message):
+    """The withdrawn version."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEMPLATE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def template(self) -> Global___Template: ...
+    def __init__(
+        self,
+        *,
+        template: Global___Template | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["template", b"template"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["template", b"template"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawTemplateResponse: _TypeAlias = WithdrawTemplateResponse  # noqa: Y015
+
+@_typing.final
+class ListTemplateVersionsRequest(_message.Message):
+    """Which versions, and how many at a time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """Only those of this template."""
+    status: Global___TemplateStatus.ValueType
+    page_size: _builtins.int
+    """1 to 200; 0 = 50."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        status: Global___TemplateStatus.ValueType = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "page_size", b"page_size", "page_token", b"page_token", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTemplateVersionsRequest: _TypeAlias = ListTemplateVersionsRequest  # noqa: Y015
+
+@_typing.final
+class ListTemplateVersionsResponse(_message.Message):
+    """A page of versions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEMPLATES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def templates(self) -> _containers.RepeatedCompositeFieldContainer[Global___Template]: ...
+    def __init__(
+        self,
+        *,
+        templates: _abc.Iterable[Global___Template] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "templates", b"templates"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTemplateVersionsResponse: _TypeAlias = ListTemplateVersionsResponse  # noqa: Y015
+
+@_typing.final
+class PreviewDeliveryRequest(_message.Message):
+    """What to try; exactly one is named."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUOTE_ID_FIELD_NUMBER: _builtins.int
+    CONTRACT_ID_FIELD_NUMBER: _builtins.int
+    quote_id: _builtins.str
+    """UUID; its latest version."""
+    contract_id: _builtins.str
+    """UUID."""
+    def __init__(
+        self,
+        *,
+        quote_id: _builtins.str | None = ...,
+        contract_id: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_quote_id", b"_quote_id", "contract_id", b"contract_id", "quote_id", b"quote_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_quote_id", b"_quote_id", "contract_id", b"contract_id", "quote_id", b"quote_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__contract_id: _TypeAlias = _typing.Literal["contract_id"]  # noqa: Y015
+    _WhichOneofArgType__contract_id: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id"]  # noqa: Y015
+    _WhichOneofReturnType__quote_id: _TypeAlias = _typing.Literal["quote_id"]  # noqa: Y015
+    _WhichOneofArgType__quote_id: _TypeAlias = _typing.Literal["_quote_id", b"_quote_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_id) -> _WhichOneofReturnType__contract_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__quote_id) -> _WhichOneofReturnType__quote_id | None: ...
+
+Global___PreviewDeliveryRequest: _TypeAlias = PreviewDeliveryRequest  # noqa: Y015
+
+@_typing.final
+class PlannedProject(_message.Message):
+    """A project that would come to be. Ids of a quote's projects, tasks and milestones are only those of this answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    BUDGETS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def project(self) -> _project_pb2.Project: ...
+    @_builtins.property
+    def budgets(self) -> _containers.RepeatedCompositeFieldContainer[_project_service_pb2.PlannedBudget]: ...
+    def __init__(
+        self,
+        *,
+        project: _project_pb2.Project | None = ...,
+        budgets: _abc.Iterable[_project_service_pb2.PlannedBudget] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budgets", b"budgets", "project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlannedProject: _TypeAlias = PlannedProject  # noqa: Y015
+
+@_typing.final
+class PreviewDeliveryResponse(_message.Message):
+    """What would become of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECTS_FIELD_NUMBER: _builtins.int
+    CHECKS_FIELD_NUMBER: _builtins.int
+    READY_FIELD_NUMBER: _builtins.int
+    TEMPLATES_FIELD_NUMBER: _builtins.int
+    ready: _builtins.bool
+    """Whether all checks passed."""
+    @_builtins.property
+    def projects(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedProject]:
+        """The master first; empty while a template is missing or does not fit."""
+
+    @_builtins.property
+    def checks(self) -> _containers.RepeatedCompositeFieldContainer[_provisioning_service_pb2.ProvisioningCheck]:
+        """Result of every check, failed ones first."""
+
+    @_builtins.property
+    def templates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Template versions it was planned by, as `code@version`."""
+
+    def __init__(
+        self,
+        *,
+        projects: _abc.Iterable[Global___PlannedProject] | None = ...,
+        checks: _abc.Iterable[_provisioning_service_pb2.ProvisioningCheck] | None = ...,
+        ready: _builtins.bool = ...,
+        templates: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checks", b"checks", "projects", b"projects", "ready", b"ready", "templates", b"templates"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewDeliveryResponse: _TypeAlias = PreviewDeliveryResponse  # noqa: Y015

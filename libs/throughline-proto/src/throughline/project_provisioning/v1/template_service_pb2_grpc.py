@@ -40,6 +40,21 @@ class TemplateServiceStub:
                 request_serializer=throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.PutTemplateRequest.SerializeToString,
                 response_deserializer=throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.PutTemplateResponse.FromString,
                 _registered_method=True)
+        self.ApproveTemplate = channel.unary_unary(
+                '/throughline.project_provisioning.v1.TemplateService/ApproveTemplate',
+                request_serializer=throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.ApproveTemplateRequest.SerializeToString,
+                response_deserializer=throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.ApproveTemplateResponse.FromString,
+                _registered_method=True)
+        self.RejectTemplate = channel.unary_unary(
+                '/throughline.project_provisioning.v1.TemplateService/RejectTemplate',
+                request_serializer=throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.RejectTemplateRequest.SerializeToString,
+                response_deserializer=throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.RejectTemplateResponse.FromString,
+                _registered_method=True)
+        self.WithdrawTemplate = channel.unary_unary(
+                '/throughline.project_provisioning.v1.TemplateService/WithdrawTemplate',
+                request_serializer=throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.WithdrawTemplateRequest.SerializeToString,
+                response_deserializer=throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.WithdrawTemplateResponse.FromString,
+                _registered_method=True)
         self.GetTemplate = channel.unary_unary(
                 '/throughline.project_provisioning.v1.TemplateService/GetTemplate',
                 request_serializer=throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.GetTemplateRequest.SerializeToString,
@@ -50,6 +65,16 @@ class TemplateServiceStub:
                 request_serializer=throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.ListTemplatesRequest.SerializeToString,
                 response_deserializer=throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.ListTemplatesResponse.FromString,
                 _registered_method=True)
+        self.ListTemplateVersions = channel.unary_unary(
+                '/throughline.project_provisioning.v1.TemplateService/ListTemplateVersions',
+                request_serializer=throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.ListTemplateVersionsRequest.SerializeToString,
+                response_deserializer=throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.ListTemplateVersionsResponse.FromString,
+                _registered_method=True)
+        self.PreviewDelivery = channel.unary_unary(
+                '/throughline.project_provisioning.v1.TemplateService/PreviewDelivery',
+                request_serializer=throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.PreviewDeliveryRequest.SerializeToString,
+                response_deserializer=throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.PreviewDeliveryResponse.FromString,
+                _registered_method=True)
 
 
 class TemplateServiceServicer:
@@ -57,16 +82,41 @@ class TemplateServiceServicer:
     """
 
     def PutTemplate(self, request, context):
-        """Publish the next version of a template. Runs under way keep the version they started with.
+        """Propose the next version of a template, whole. It is used once a second person approved it; runs under way keep the version
+        they started with. Safe to retry with the same request_id.
+        Refuses: template.malformed, template.formula_malformed (names the position), request.stale_version.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveTemplate(self, request, context):
+        """Publish a proposed version, by somebody else than who proposed it: contracts that come into force from now on are delivered by it.
         Safe to retry with the same request_id.
-        Refuses: template.malformed, request.stale_version.
+        Refuses: template.not_found, template.own_proposal, template.superseded, request.illegal_transition (decided already).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RejectTemplate(self, request, context):
+        """Turn a proposed version down, by somebody else than who proposed it. Safe to retry with the same request_id.
+        Refuses: template.not_found, template.own_proposal, request.illegal_transition (decided already).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WithdrawTemplate(self, request, context):
+        """Take an own proposal back. Safe to retry with the same request_id.
+        Refuses: template.not_found, template.not_own_proposal, request.illegal_transition (decided already).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetTemplate(self, request, context):
-        """Return one version of a template, by default the latest.
+        """Return one version of a template, by default the latest published one.
         Refuses: template.not_found.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -74,7 +124,23 @@ class TemplateServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListTemplates(self, request, context):
-        """List the latest version of each template, by code.
+        """List the latest published version of each template, by code.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTemplateVersions(self, request, context):
+        """List the versions of all templates or of one, latest proposed first: what was proposed, by whom, and what was decided.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PreviewDelivery(self, request, context):
+        """Say what a quote or a contract would become by the templates published now, and which checks would stop it. Changes nothing.
+        Of a quote only what does not need a contract is checked: templates, named people, the ERP account.
+        Refuses: template.dry_run_of_one (neither or both are named), quote.not_found, contract.not_found, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -88,6 +154,21 @@ def add_TemplateServiceServicer_to_server(servicer, server):
                     request_deserializer=throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.PutTemplateRequest.FromString,
                     response_serializer=throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.PutTemplateResponse.SerializeToString,
             ),
+            'ApproveTemplate': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveTemplate,
+                    request_deserializer=throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.ApproveTemplateRequest.FromString,
+                    response_serializer=throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.ApproveTemplateResponse.SerializeToString,
+            ),
+            'RejectTemplate': grpc.unary_unary_rpc_method_handler(
+                    servicer.RejectTemplate,
+                    request_deserializer=throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.RejectTemplateRequest.FromString,
+                    response_serializer=throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.RejectTemplateResponse.SerializeToString,
+            ),
+            'WithdrawTemplate': grpc.unary_unary_rpc_method_handler(
+                    servicer.WithdrawTemplate,
+                    request_deserializer=throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.WithdrawTemplateRequest.FromString,
+                    response_serializer=throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.WithdrawTemplateResponse.SerializeToString,
+            ),
             'GetTemplate': grpc.unary_unary_rpc_method_handler(
                     servicer.GetTemplate,
                     request_deserializer=throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.GetTemplateRequest.FromString,
@@ -97,6 +178,16 @@ def add_TemplateServiceServicer_to_server(servicer, server):
                     servicer.ListTemplates,
                     request_deserializer=throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.ListTemplatesRequest.FromString,
                     response_serializer=throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.ListTemplatesResponse.SerializeToString,
+            ),
+            'ListTemplateVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTemplateVersions,
+                    request_deserializer=throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.ListTemplateVersionsRequest.FromString,
+                    response_serializer=throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.ListTemplateVersionsResponse.SerializeToString,
+            ),
+            'PreviewDelivery': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewDelivery,
+                    request_deserializer=throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.PreviewDeliveryRequest.FromString,
+                    response_serializer=throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.PreviewDeliveryResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -127,6 +218,87 @@ class TemplateService:
             '/throughline.project_provisioning.v1.TemplateService/PutTemplate',
             throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.PutTemplateRequest.SerializeToString,
             throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.PutTemplateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveTemplate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.project_provisioning.v1.TemplateService/ApproveTemplate',
+            throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.ApproveTemplateRequest.SerializeToString,
+            throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.ApproveTemplateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RejectTemplate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.project_provisioning.v1.TemplateService/RejectTemplate',
+            throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.RejectTemplateRequest.SerializeToString,
+            throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.RejectTemplateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WithdrawTemplate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.project_provisioning.v1.TemplateService/WithdrawTemplate',
+            throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.WithdrawTemplateRequest.SerializeToString,
+            throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.WithdrawTemplateResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -181,6 +353,60 @@ class TemplateService:
             '/throughline.project_provisioning.v1.TemplateService/ListTemplates',
             throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.ListTemplatesRequest.SerializeToString,
             throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.ListTemplatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTemplateVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.project_provisioning.v1.TemplateService/ListTemplateVersions',
+            throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.ListTemplateVersionsRequest.SerializeToString,
+            throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.ListTemplateVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewDelivery(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.project_provisioning.v1.TemplateService/PreviewDelivery',
+            throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.PreviewDeliveryRequest.SerializeToString,
+            throughline_dot_project__provisioning_dot_v1_dot_template__service__pb2.PreviewDeliveryResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -34,16 +34,36 @@ class TemplateServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> TemplateServiceAsyncStub: ...
     PutTemplate: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.PutTemplateRequest, _template_service_pb2.PutTemplateResponse]
-    """Publish the next version of a template. Runs under way keep the version they started with.
+    """Propose the next version of a template, whole. It is used once a second person approved it; runs under way keep the version
+    they started with. Safe to retry with the same request_id.
+    Refuses: template.malformed, template.formula_malformed (names the position), request.stale_version.
+    """
+    ApproveTemplate: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.ApproveTemplateRequest, _template_service_pb2.ApproveTemplateResponse]
+    """Publish a proposed version, by somebody else than who proposed it: contracts that come into force from now on are delivered by it.
     Safe to retry with the same request_id.
-    Refuses: template.malformed, request.stale_version.
+    Refuses: template.not_found, template.own_proposal, template.superseded, request.illegal_transition (decided already).
+    """
+    RejectTemplate: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.RejectTemplateRequest, _template_service_pb2.RejectTemplateResponse]
+    """Turn a proposed version down, by somebody else than who proposed it. Safe to retry with the same request_id.
+    Refuses: template.not_found, template.own_proposal, request.illegal_transition (decided already).
+    """
+    WithdrawTemplate: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.WithdrawTemplateRequest, _template_service_pb2.WithdrawTemplateResponse]
+    """Take an own proposal back. Safe to retry with the same request_id.
+    Refuses: template.not_found, template.not_own_proposal, request.illegal_transition (decided already).
     """
     GetTemplate: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.GetTemplateRequest, _template_service_pb2.GetTemplateResponse]
-    """Return one version of a template, by default the latest.
+    """Return one version of a template, by default the latest published one.
     Refuses: template.not_found.
     """
     ListTemplates: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.ListTemplatesRequest, _template_service_pb2.ListTemplatesResponse]
-    """List the latest version of each template, by code."""
+    """List the latest published version of each template, by code."""
+    ListTemplateVersions: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.ListTemplateVersionsRequest, _template_service_pb2.ListTemplateVersionsResponse]
+    """List the versions of all templates or of one, latest proposed first: what was proposed, by whom, and what was decided."""
+    PreviewDelivery: _grpc.UnaryUnaryMultiCallable[_template_service_pb2.PreviewDeliveryRequest, _template_service_pb2.PreviewDeliveryResponse]
+    """Say what a quote or a contract would become by the templates published now, and which checks would stop it. Changes nothing.
+    Of a quote only what does not need a contract is checked: templates, named people, the ERP account.
+    Refuses: template.dry_run_of_one (neither or both are named), quote.not_found, contract.not_found, caller.entity_forbidden.
+    """
 
 @_typing.type_check_only
 class TemplateServiceAsyncStub(TemplateServiceStub):
@@ -51,16 +71,36 @@ class TemplateServiceAsyncStub(TemplateServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PutTemplate: _aio.UnaryUnaryMultiCallable[_template_service_pb2.PutTemplateRequest, _template_service_pb2.PutTemplateResponse]  # type: ignore[assignment]
-    """Publish the next version of a template. Runs under way keep the version they started with.
+    """Propose the next version of a template, whole. It is used once a second person approved it; runs under way keep the version
+    they started with. Safe to retry with the same request_id.
+    Refuses: template.malformed, template.formula_malformed (names the position), request.stale_version.
+    """
+    ApproveTemplate: _aio.UnaryUnaryMultiCallable[_template_service_pb2.ApproveTemplateRequest, _template_service_pb2.ApproveTemplateResponse]  # type: ignore[assignment]
+    """Publish a proposed version, by somebody else than who proposed it: contracts that come into force from now on are delivered by it.
     Safe to retry with the same request_id.
-    Refuses: template.malformed, request.stale_version.
+    Refuses: template.not_found, template.own_proposal, template.superseded, request.illegal_transition (decided already).
+    """
+    RejectTemplate: _aio.UnaryUnaryMultiCallable[_template_service_pb2.RejectTemplateRequest, _template_service_pb2.RejectTemplateResponse]  # type: ignore[assignment]
+    """Turn a proposed version down, by somebody else than who proposed it. Safe to retry with the same request_id.
+    Refuses: template.not_found, template.own_proposal, request.illegal_transition (decided already).
+    """
+    WithdrawTemplate: _aio.UnaryUnaryMultiCallable[_template_service_pb2.WithdrawTemplateRequest, _template_service_pb2.WithdrawTemplateResponse]  # type: ignore[assignment]
+    """Take an own proposal back. Safe to retry with the same request_id.
+    Refuses: template.not_found, template.not_own_proposal, request.illegal_transition (decided already).
     """
     GetTemplate: _aio.UnaryUnaryMultiCallable[_template_service_pb2.GetTemplateRequest, _template_service_pb2.GetTemplateResponse]  # type: ignore[assignment]
-    """Return one version of a template, by default the latest.
+    """Return one version of a template, by default the latest published one.
     Refuses: template.not_found.
     """
     ListTemplates: _aio.UnaryUnaryMultiCallable[_template_service_pb2.ListTemplatesRequest, _template_service_pb2.ListTemplatesResponse]  # type: ignore[assignment]
-    """List the latest version of each template, by code."""
+    """List the latest published version of each template, by code."""
+    ListTemplateVersions: _aio.UnaryUnaryMultiCallable[_template_service_pb2.ListTemplateVersionsRequest, _template_service_pb2.ListTemplateVersionsResponse]  # type: ignore[assignment]
+    """List the versions of all templates or of one, latest proposed first: what was proposed, by whom, and what was decided."""
+    PreviewDelivery: _aio.UnaryUnaryMultiCallable[_template_service_pb2.PreviewDeliveryRequest, _template_service_pb2.PreviewDeliveryResponse]  # type: ignore[assignment]
+    """Say what a quote or a contract would become by the templates published now, and which checks would stop it. Changes nothing.
+    Of a quote only what does not need a contract is checked: templates, named people, the ERP account.
+    Refuses: template.dry_run_of_one (neither or both are named), quote.not_found, contract.not_found, caller.entity_forbidden.
+    """
 
 class TemplateServiceServicer(metaclass=_abc_1.ABCMeta):
     """Delivery templates: how a sold line becomes phases, tasks and role requirements. Versioned configuration, never code."""
@@ -71,9 +111,40 @@ class TemplateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _template_service_pb2.PutTemplateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_template_service_pb2.PutTemplateResponse, _abc.Awaitable[_template_service_pb2.PutTemplateResponse]]:
-        """Publish the next version of a template. Runs under way keep the version they started with.
+        """Propose the next version of a template, whole. It is used once a second person approved it; runs under way keep the version
+        they started with. Safe to retry with the same request_id.
+        Refuses: template.malformed, template.formula_malformed (names the position), request.stale_version.
+        """
+
+    @_abc_1.abstractmethod
+    def ApproveTemplate(
+        self,
+        request: _template_service_pb2.ApproveTemplateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_template_service_pb2.ApproveTemplateResponse, _abc.Awaitable[_template_service_pb2.ApproveTemplateResponse]]:
+        """Publish a proposed version, by somebody else than who proposed it: contracts that come into force from now on are delivered by it.
         Safe to retry with the same request_id.
-        Refuses: template.malformed, request.stale_version.
+        Refuses: template.not_found, template.own_proposal, template.superseded, request.illegal_transition (decided already).
+        """
+
+    @_abc_1.abstractmethod
+    def RejectTemplate(
+        self,
+        request: _template_service_pb2.RejectTemplateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_template_service_pb2.RejectTemplateResponse, _abc.Awaitable[_template_service_pb2.RejectTemplateResponse]]:
+        """Turn a proposed version down, by somebody else than who proposed it. Safe to retry with the same request_id.
+        Refuses: template.not_found, template.own_proposal, request.illegal_transition (decided already).
+        """
+
+    @_abc_1.abstractmethod
+    def WithdrawTemplate(
+        self,
+        request: _template_service_pb2.WithdrawTemplateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_template_service_pb2.WithdrawTemplateResponse, _abc.Awaitable[_template_service_pb2.WithdrawTemplateResponse]]:
+        """Take an own proposal back. Safe to retry with the same request_id.
+        Refuses: template.not_found, template.not_own_proposal, request.illegal_transition (decided already).
         """
 
     @_abc_1.abstractmethod
@@ -82,7 +153,7 @@ class TemplateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _template_service_pb2.GetTemplateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_template_service_pb2.GetTemplateResponse, _abc.Awaitable[_template_service_pb2.GetTemplateResponse]]:
-        """Return one version of a template, by default the latest.
+        """Return one version of a template, by default the latest published one.
         Refuses: template.not_found.
         """
 
@@ -92,6 +163,25 @@ class TemplateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _template_service_pb2.ListTemplatesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_template_service_pb2.ListTemplatesResponse, _abc.Awaitable[_template_service_pb2.ListTemplatesResponse]]:
-        """List the latest version of each template, by code."""
+        """List the latest published version of each template, by code."""
+
+    @_abc_1.abstractmethod
+    def ListTemplateVersions(
+        self,
+        request: _template_service_pb2.ListTemplateVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_template_service_pb2.ListTemplateVersionsResponse, _abc.Awaitable[_template_service_pb2.ListTemplateVersionsResponse]]:
+        """List the versions of all templates or of one, latest proposed first: what was proposed, by whom, and what was decided."""
+
+    @_abc_1.abstractmethod
+    def PreviewDelivery(
+        self,
+        request: _template_service_pb2.PreviewDeliveryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_template_service_pb2.PreviewDeliveryResponse, _abc.Awaitable[_template_service_pb2.PreviewDeliveryResponse]]:
+        """Say what a quote or a contract would become by the templates published now, and which checks would stop it. Changes nothing.
+        Of a quote only what does not need a contract is checked: templates, named people, the ERP account.
+        Refuses: template.dry_run_of_one (neither or both are named), quote.not_found, contract.not_found, caller.entity_forbidden.
+        """
 
 def add_TemplateServiceServicer_to_server(servicer: TemplateServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

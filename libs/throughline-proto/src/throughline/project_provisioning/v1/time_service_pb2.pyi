@@ -91,6 +91,10 @@ class Timesheet(_message.Message):
     DECIDED_BY_FIELD_NUMBER: _builtins.int
     DECIDED_AT_FIELD_NUMBER: _builtins.int
     REJECTION_REASON_FIELD_NUMBER: _builtins.int
+    DECIDED_FOR_FIELD_NUMBER: _builtins.int
+    SPLIT_FROM_TIMESHEET_ID_FIELD_NUMBER: _builtins.int
+    FINDINGS_FIELD_NUMBER: _builtins.int
+    REJECTED_ENTRIES_FIELD_NUMBER: _builtins.int
     timesheet_id: _builtins.str
     """UUID."""
     version: _builtins.int
@@ -112,10 +116,22 @@ class Timesheet(_message.Message):
     """Who approved or rejected it; empty before."""
     rejection_reason: _builtins.str
     """Why it was sent back; empty unless rejected."""
+    decided_for: _builtins.str
+    """In whose place it was decided on, as a token subject; empty when by own right."""
+    split_from_timesheet_id: _builtins.str
+    """Sheet these entries were sent back from, or were handed in together with, UUID."""
     @_builtins.property
     def submitted_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def decided_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimesheetFinding]:
+        """What the working-time rules warn of, as found when it was handed in."""
+
+    @_builtins.property
+    def rejected_entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___RejectedTimeEntry]:
+        """Entries of the sheet that were sent back from another one, with the reasons; only from `GetTimesheet`."""
+
     def __init__(
         self,
         *,
@@ -134,21 +150,87 @@ class Timesheet(_message.Message):
         decided_by: _builtins.str = ...,
         decided_at: _timestamp_pb2.Timestamp | None = ...,
         rejection_reason: _builtins.str = ...,
+        decided_for: _builtins.str = ...,
+        split_from_timesheet_id: _builtins.str | None = ...,
+        findings: _abc.Iterable[Global___TimesheetFinding] | None = ...,
+        rejected_entries: _abc.Iterable[Global___RejectedTimeEntry] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_decided_at", b"_decided_at", "_submitted_at", b"_submitted_at", "decided_at", b"decided_at", "submitted_at", b"submitted_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_decided_at", b"_decided_at", "_split_from_timesheet_id", b"_split_from_timesheet_id", "_submitted_at", b"_submitted_at", "decided_at", b"decided_at", "split_from_timesheet_id", b"split_from_timesheet_id", "submitted_at", b"submitted_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_decided_at", b"_decided_at", "_submitted_at", b"_submitted_at", "billable_minutes", b"billable_minutes", "decided_at", b"decided_at", "decided_by", b"decided_by", "entry_count", b"entry_count", "legal_entity_id", b"legal_entity_id", "minutes", b"minutes", "person_id", b"person_id", "person_name", b"person_name", "rejection_reason", b"rejection_reason", "status", b"status", "submitted_at", b"submitted_at", "submitted_by", b"submitted_by", "timesheet_id", b"timesheet_id", "version", b"version", "week_start", b"week_start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_decided_at", b"_decided_at", "_split_from_timesheet_id", b"_split_from_timesheet_id", "_submitted_at", b"_submitted_at", "billable_minutes", b"billable_minutes", "decided_at", b"decided_at", "decided_by", b"decided_by", "decided_for", b"decided_for", "entry_count", b"entry_count", "findings", b"findings", "legal_entity_id", b"legal_entity_id", "minutes", b"minutes", "person_id", b"person_id", "person_name", b"person_name", "rejected_entries", b"rejected_entries", "rejection_reason", b"rejection_reason", "split_from_timesheet_id", b"split_from_timesheet_id", "status", b"status", "submitted_at", b"submitted_at", "submitted_by", b"submitted_by", "timesheet_id", b"timesheet_id", "version", b"version", "week_start", b"week_start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__decided_at: _TypeAlias = _typing.Literal["decided_at"]  # noqa: Y015
     _WhichOneofArgType__decided_at: _TypeAlias = _typing.Literal["_decided_at", b"_decided_at"]  # noqa: Y015
+    _WhichOneofReturnType__split_from_timesheet_id: _TypeAlias = _typing.Literal["split_from_timesheet_id"]  # noqa: Y015
+    _WhichOneofArgType__split_from_timesheet_id: _TypeAlias = _typing.Literal["_split_from_timesheet_id", b"_split_from_timesheet_id"]  # noqa: Y015
     _WhichOneofReturnType__submitted_at: _TypeAlias = _typing.Literal["submitted_at"]  # noqa: Y015
     _WhichOneofArgType__submitted_at: _TypeAlias = _typing.Literal["_submitted_at", b"_submitted_at"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__decided_at) -> _WhichOneofReturnType__decided_at | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__split_from_timesheet_id) -> _WhichOneofReturnType__split_from_timesheet_id | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__submitted_at) -> _WhichOneofReturnType__submitted_at | None: ...
 
 Global___Timesheet: _TypeAlias = Timesheet  # noqa: Y015
+
+@_typing.final
+class TimesheetFinding(_message.Message):
+    """A working-time rule that a week does not keep."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    WORK_DATE_FIELD_NUMBER: _builtins.int
+    rule: _builtins.str
+    """Stable code: `time_rule.day_maximum`."""
+    message: _builtins.str
+    """The rule with its figures, in words."""
+    work_date: _builtins.str
+    """Absent when the week as a whole is meant, ISO 8601."""
+    def __init__(
+        self,
+        *,
+        rule: _builtins.str = ...,
+        message: _builtins.str = ...,
+        work_date: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_work_date", b"_work_date", "work_date", b"work_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_work_date", b"_work_date", "message", b"message", "rule", b"rule", "work_date", b"work_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__work_date: _TypeAlias = _typing.Literal["work_date"]  # noqa: Y015
+    _WhichOneofArgType__work_date: _TypeAlias = _typing.Literal["_work_date", b"_work_date"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__work_date) -> _WhichOneofReturnType__work_date | None: ...
+
+Global___TimesheetFinding: _TypeAlias = TimesheetFinding  # noqa: Y015
+
+@_typing.final
+class RejectedTimeEntry(_message.Message):
+    """An entry that was sent back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIME_ENTRY_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    time_entry_id: _builtins.str
+    """UUID."""
+    reason: _builtins.str
+    """Why, 1 to 400 characters."""
+    def __init__(
+        self,
+        *,
+        time_entry_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "time_entry_id", b"time_entry_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RejectedTimeEntry: _TypeAlias = RejectedTimeEntry  # noqa: Y015
 
 @_typing.final
 class RecordedTimeEntry(_message.Message):
@@ -159,8 +241,11 @@ class RecordedTimeEntry(_message.Message):
     ENTRY_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     RECORDED_AT_FIELD_NUMBER: _builtins.int
+    REVERSED_BY_TIME_ENTRY_ID_FIELD_NUMBER: _builtins.int
     status: Global___TimesheetStatus.ValueType
     """Status of the timesheet the entry is on."""
+    reversed_by_time_entry_id: _builtins.str
+    """Entry that takes this one back, UUID; absent while it stands."""
     @_builtins.property
     def entry(self) -> _work_pb2.TimeEntry: ...
     @_builtins.property
@@ -171,12 +256,15 @@ class RecordedTimeEntry(_message.Message):
         entry: _work_pb2.TimeEntry | None = ...,
         status: Global___TimesheetStatus.ValueType = ...,
         recorded_at: _timestamp_pb2.Timestamp | None = ...,
+        reversed_by_time_entry_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "recorded_at", b"recorded_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reversed_by_time_entry_id", b"_reversed_by_time_entry_id", "entry", b"entry", "recorded_at", b"recorded_at", "reversed_by_time_entry_id", b"reversed_by_time_entry_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "recorded_at", b"recorded_at", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reversed_by_time_entry_id", b"_reversed_by_time_entry_id", "entry", b"entry", "recorded_at", b"recorded_at", "reversed_by_time_entry_id", b"reversed_by_time_entry_id", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__reversed_by_time_entry_id: _TypeAlias = _typing.Literal["reversed_by_time_entry_id"]  # noqa: Y015
+    _WhichOneofArgType__reversed_by_time_entry_id: _TypeAlias = _typing.Literal["_reversed_by_time_entry_id", b"_reversed_by_time_entry_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reversed_by_time_entry_id) -> _WhichOneofReturnType__reversed_by_time_entry_id | None: ...
 
 Global___RecordedTimeEntry: _TypeAlias = RecordedTimeEntry  # noqa: Y015
 
@@ -196,6 +284,8 @@ class TimeEntryRow(_message.Message):
     REGION_FIELD_NUMBER: _builtins.int
     BILLABLE_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
+    ACTIVITY_FIELD_NUMBER: _builtins.int
+    ALLOW_DUPLICATE_FIELD_NUMBER: _builtins.int
     person_id: _builtins.str
     """Who worked, UUID."""
     task_id: _builtins.str
@@ -212,6 +302,10 @@ class TimeEntryRow(_message.Message):
     """Absent = as the task."""
     note: _builtins.str
     """What was done, at most 500 characters."""
+    activity: _builtins.str
+    """Kind of work that may change the rate: `overtime`, `travel`; empty = ordinary."""
+    allow_duplicate: _builtins.bool
+    """Whether the row may say the same as a stored entry that is another piece of work."""
     @_builtins.property
     def source(self) -> _source_pb2.SourceRef:
         """Where the entry came from; the same source is the same entry, however often it is sent."""
@@ -229,10 +323,12 @@ class TimeEntryRow(_message.Message):
         region: _builtins.str | None = ...,
         billable: _builtins.bool | None = ...,
         note: _builtins.str = ...,
+        activity: _builtins.str = ...,
+        allow_duplicate: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_billable", b"_billable", "_level", b"_level", "_region", b"_region", "_role", b"_role", "_source", b"_source", "billable", b"billable", "level", b"level", "region", b"region", "role", b"role", "source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_billable", b"_billable", "_level", b"_level", "_region", b"_region", "_role", b"_role", "_source", b"_source", "billable", b"billable", "level", b"level", "minutes", b"minutes", "note", b"note", "person_id", b"person_id", "region", b"region", "role", b"role", "source", b"source", "task_id", b"task_id", "work_date", b"work_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_billable", b"_billable", "_level", b"_level", "_region", b"_region", "_role", b"_role", "_source", b"_source", "activity", b"activity", "allow_duplicate", b"allow_duplicate", "billable", b"billable", "level", b"level", "minutes", b"minutes", "note", b"note", "person_id", b"person_id", "region", b"region", "role", b"role", "source", b"source", "task_id", b"task_id", "work_date", b"work_date"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__billable: _TypeAlias = _typing.Literal["billable"]  # noqa: Y015
     _WhichOneofArgType__billable: _TypeAlias = _typing.Literal["_billable", b"_billable"]  # noqa: Y015
@@ -389,6 +485,8 @@ class CreateTimeEntryRequest(_message.Message):
     BILLABLE_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
+    ACTIVITY_FIELD_NUMBER: _builtins.int
+    ALLOW_DUPLICATE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Idempotency key, 1 to 255 characters."""
     person_id: _builtins.str
@@ -406,6 +504,10 @@ class CreateTimeEntryRequest(_message.Message):
     """Absent = as the task."""
     note: _builtins.str
     """What was done."""
+    activity: _builtins.str
+    """Kind of work that may change the rate: `overtime`, `travel`; empty = ordinary."""
+    allow_duplicate: _builtins.bool
+    """Whether it may say the same as a stored entry that is another piece of work."""
     @_builtins.property
     def source(self) -> _source_pb2.SourceRef:
         """Where the entry came from."""
@@ -424,10 +526,12 @@ class CreateTimeEntryRequest(_message.Message):
         billable: _builtins.bool | None = ...,
         note: _builtins.str = ...,
         source: _source_pb2.SourceRef | None = ...,
+        activity: _builtins.str = ...,
+        allow_duplicate: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_billable", b"_billable", "_level", b"_level", "_region", b"_region", "_role", b"_role", "_source", b"_source", "billable", b"billable", "level", b"level", "region", b"region", "role", b"role", "source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_billable", b"_billable", "_level", b"_level", "_region", b"_region", "_role", b"_role", "_source", b"_source", "billable", b"billable", "level", b"level", "minutes", b"minutes", "note", b"note", "person_id", b"person_id", "region", b"region", "request_id", b"request_id", "role", b"role", "source", b"source", "task_id", b"task_id", "work_date", b"work_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_billable", b"_billable", "_level", b"_level", "_region", b"_region", "_role", b"_role", "_source", b"_source", "activity", b"activity", "allow_duplicate", b"allow_duplicate", "billable", b"billable", "level", b"level", "minutes", b"minutes", "note", b"note", "person_id", b"person_id", "region", b"region", "request_id", b"request_id", "role", b"role", "source", b"source", "task_id", b"task_id", "work_date", b"work_date"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__billable: _TypeAlias = _typing.Literal["billable"]  # noqa: Y015
     _WhichOneofArgType__billable: _TypeAlias = _typing.Literal["_billable", b"_billable"]  # noqa: Y015

@@ -41,13 +41,18 @@ class TimeServiceStub:
     A row whose `source` was recorded before is the same entry again: a duplicate, which changes nothing.
     With `approved` the entries were approved in the system of record: they are approved here by the same call, which
     needs the role integration or PMO.
-    Rules of a row: the person and the task are known and visible to the caller, the task is open, the work date is no
-    earlier than the person's employment, minutes are 1 to 1440 and no more than 24 hours for a person and day with what
-    is stored, billable time only on a billable task.
+    Rules of a row: the person and the task are known and visible to the caller; the person is employed on the work date, and
+    that employment gives legal entity, role, level and region; the task and its project take time on that day, and the person
+    is assigned where the project asks for it; the day is not locked; minutes are 1 to 1440 and no more than 24 hours for a
+    person and day with what is stored; billable time only on a billable task; nothing that the working-time rules stop.
+    A row without a source, or from another source, that says the same as a stored one (person, task, day, minutes, activity,
+    note) is taken for the same work and refused unless it says `allow_duplicate`.
     Safe to retry with the same request_id.
     Refuses: request.invalid_field with one violation for each bad row (rules time_entry.person_unknown,
-    time_entry.task_unknown, time_entry.task_closed, time_entry.before_employment, time_entry.minutes_out_of_range,
-    time_entry.day_limit, time_entry.task_not_billable, time_entry.not_own, time_entry.source_differs,
+    time_entry.task_unknown, time_entry.task_closed, time_entry.work_ended, time_entry.before_employment,
+    time_entry.not_employed, time_entry.not_assigned, time_entry.before_assignment, time_entry.locked,
+    time_entry.minutes_out_of_range, time_entry.day_limit, time_entry.task_not_billable, time_entry.not_own,
+    time_entry.source_differs, time_entry.looks_duplicate, time_entry.activity_unknown, time_entry.rule_broken,
     time_entry.malformed), time_entry.approval_not_allowed.
     """
     CreateTimeEntry: _grpc.UnaryUnaryMultiCallable[_time_service_pb2.CreateTimeEntryRequest, _time_service_pb2.CreateTimeEntryResponse]
@@ -68,27 +73,32 @@ class TimeServiceStub:
     ListTimesheets: _grpc.UnaryUnaryMultiCallable[_time_service_pb2.ListTimesheetsRequest, _time_service_pb2.ListTimesheetsResponse]
     """List timesheets by id. Limited to the caller's legal entities."""
     SubmitTimesheet: _grpc.UnaryUnaryMultiCallable[_time_service_pb2.SubmitTimesheetRequest, _time_service_pb2.SubmitTimesheetResponse]
-    """Hand a timesheet in for approval. Time recorded afterwards for the same week goes to a further sheet.
+    """Hand a timesheet in for approval. Time recorded afterwards for the same week goes to a further sheet. The working-time rules
+    judge the whole week: what they stop is refused, what they warn of is put on the sheet for who approves it. Where the
+    project manager approves, a sheet with several projects is handed in as one sheet for each.
     Safe to retry with the same request_id.
-    Refuses: timesheet.not_found, request.illegal_transition, timesheet.empty, time_entry.not_own,
+    Refuses: timesheet.not_found, request.illegal_transition, timesheet.empty, timesheet.rule_broken, time_entry.not_own,
     caller.entity_forbidden.
     """
     ApproveTimesheet: _grpc.UnaryUnaryMultiCallable[_time_service_pb2.ApproveTimesheetRequest, _time_service_pb2.ApproveTimesheetResponse]
     """Approve a submitted timesheet, for good; its entries are announced to billing.
-    Needs a second person: neither whose time it is nor who submitted it. Safe to retry with the same request_id.
-    Refuses: timesheet.not_found, request.illegal_transition, timesheet.own_time, caller.entity_forbidden.
+    Needs a second person: neither whose time it is nor who submitted it; and one who may approve it by the policy of its legal
+    entity (`GetTimeApprovalPolicy`), or to whom such a person delegated it. Safe to retry with the same request_id.
+    Refuses: timesheet.not_found, request.illegal_transition, timesheet.own_time, timesheet.not_approver, period.locked,
+    caller.entity_forbidden.
     """
     RejectTimesheet: _grpc.UnaryUnaryMultiCallable[_time_service_pb2.RejectTimesheetRequest, _time_service_pb2.RejectTimesheetResponse]
     """Send a submitted timesheet back, with the reason. It may be corrected and submitted again.
-    Needs a second person. Safe to retry with the same request_id.
-    Refuses: timesheet.not_found, request.illegal_transition, timesheet.own_time, caller.entity_forbidden.
+    Needs a second person who may approve it. Safe to retry with the same request_id.
+    Refuses: timesheet.not_found, request.illegal_transition, timesheet.own_time, timesheet.not_approver,
+    caller.entity_forbidden.
     """
     ApproveTimesheets: _grpc.UnaryUnaryMultiCallable[_time_service_pb2.ApproveTimesheetsRequest, _time_service_pb2.ApproveTimesheetsResponse]
     """Approve many submitted timesheets: those named, all of them or none; or up to 500 that hold time on a project in
     weeks that start in a period, leaving out those the caller may not approve.
     Safe to retry with the same request_id.
     Refuses: timesheet.selection_unclear, timesheet.not_found, request.illegal_transition, timesheet.own_time,
-    caller.entity_forbidden.
+    timesheet.not_approver, period.locked, caller.entity_forbidden.
     """
 
 @_typing.type_check_only
@@ -104,13 +114,18 @@ class TimeServiceAsyncStub(TimeServiceStub):
     A row whose `source` was recorded before is the same entry again: a duplicate, which changes nothing.
     With `approved` the entries were approved in the system of record: they are approved here by the same call, which
     needs the role integration or PMO.
-    Rules of a row: the person and the task are known and visible to the caller, the task is open, the work date is no
-    earlier than the person's employment, minutes are 1 to 1440 and no more than 24 hours for a person and day with what
-    is stored, billable time only on a billable task.
+    Rules of a row: the person and the task are known and visible to the caller; the person is employed on the work date, and
+    that employment gives legal entity, role, level and region; the task and its project take time on that day, and the person
+    is assigned where the project asks for it; the day is not locked; minutes are 1 to 1440 and no more than 24 hours for a
+    person and day with what is stored; billable time only on a billable task; nothing that the working-time rules stop.
+    A row without a source, or from another source, that says the same as a stored one (person, task, day, minutes, activity,
+    note) is taken for the same work and refused unless it says `allow_duplicate`.
     Safe to retry with the same request_id.
     Refuses: request.invalid_field with one violation for each bad row (rules time_entry.person_unknown,
-    time_entry.task_unknown, time_entry.task_closed, time_entry.before_employment, time_entry.minutes_out_of_range,
-    time_entry.day_limit, time_entry.task_not_billable, time_entry.not_own, time_entry.source_differs,
+    time_entry.task_unknown, time_entry.task_closed, time_entry.work_ended, time_entry.before_employment,
+    time_entry.not_employed, time_entry.not_assigned, time_entry.before_assignment, time_entry.locked,
+    time_entry.minutes_out_of_range, time_entry.day_limit, time_entry.task_not_billable, time_entry.not_own,
+    time_entry.source_differs, time_entry.looks_duplicate, time_entry.activity_unknown, time_entry.rule_broken,
     time_entry.malformed), time_entry.approval_not_allowed.
     """
     CreateTimeEntry: _aio.UnaryUnaryMultiCallable[_time_service_pb2.CreateTimeEntryRequest, _time_service_pb2.CreateTimeEntryResponse]  # type: ignore[assignment]
@@ -131,27 +146,32 @@ class TimeServiceAsyncStub(TimeServiceStub):
     ListTimesheets: _aio.UnaryUnaryMultiCallable[_time_service_pb2.ListTimesheetsRequest, _time_service_pb2.ListTimesheetsResponse]  # type: ignore[assignment]
     """List timesheets by id. Limited to the caller's legal entities."""
     SubmitTimesheet: _aio.UnaryUnaryMultiCallable[_time_service_pb2.SubmitTimesheetRequest, _time_service_pb2.SubmitTimesheetResponse]  # type: ignore[assignment]
-    """Hand a timesheet in for approval. Time recorded afterwards for the same week goes to a further sheet.
+    """Hand a timesheet in for approval. Time recorded afterwards for the same week goes to a further sheet. The working-time rules
+    judge the whole week: what they stop is refused, what they warn of is put on the sheet for who approves it. Where the
+    project manager approves, a sheet with several projects is handed in as one sheet for each.
     Safe to retry with the same request_id.
-    Refuses: timesheet.not_found, request.illegal_transition, timesheet.empty, time_entry.not_own,
+    Refuses: timesheet.not_found, request.illegal_transition, timesheet.empty, timesheet.rule_broken, time_entry.not_own,
     caller.entity_forbidden.
     """
     ApproveTimesheet: _aio.UnaryUnaryMultiCallable[_time_service_pb2.ApproveTimesheetRequest, _time_service_pb2.ApproveTimesheetResponse]  # type: ignore[assignment]
     """Approve a submitted timesheet, for good; its entries are announced to billing.
-    Needs a second person: neither whose time it is nor who submitted it. Safe to retry with the same request_id.
-    Refuses: timesheet.not_found, request.illegal_transition, timesheet.own_time, caller.entity_forbidden.
+    Needs a second person: neither whose time it is nor who submitted it; and one who may approve it by the policy of its legal
+    entity (`GetTimeApprovalPolicy`), or to whom such a person delegated it. Safe to retry with the same request_id.
+    Refuses: timesheet.not_found, request.illegal_transition, timesheet.own_time, timesheet.not_approver, period.locked,
+    caller.entity_forbidden.
     """
     RejectTimesheet: _aio.UnaryUnaryMultiCallable[_time_service_pb2.RejectTimesheetRequest, _time_service_pb2.RejectTimesheetResponse]  # type: ignore[assignment]
     """Send a submitted timesheet back, with the reason. It may be corrected and submitted again.
-    Needs a second person. Safe to retry with the same request_id.
-    Refuses: timesheet.not_found, request.illegal_transition, timesheet.own_time, caller.entity_forbidden.
+    Needs a second person who may approve it. Safe to retry with the same request_id.
+    Refuses: timesheet.not_found, request.illegal_transition, timesheet.own_time, timesheet.not_approver,
+    caller.entity_forbidden.
     """
     ApproveTimesheets: _aio.UnaryUnaryMultiCallable[_time_service_pb2.ApproveTimesheetsRequest, _time_service_pb2.ApproveTimesheetsResponse]  # type: ignore[assignment]
     """Approve many submitted timesheets: those named, all of them or none; or up to 500 that hold time on a project in
     weeks that start in a period, leaving out those the caller may not approve.
     Safe to retry with the same request_id.
     Refuses: timesheet.selection_unclear, timesheet.not_found, request.illegal_transition, timesheet.own_time,
-    caller.entity_forbidden.
+    timesheet.not_approver, period.locked, caller.entity_forbidden.
     """
 
 class TimeServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -170,13 +190,18 @@ class TimeServiceServicer(metaclass=_abc_1.ABCMeta):
         A row whose `source` was recorded before is the same entry again: a duplicate, which changes nothing.
         With `approved` the entries were approved in the system of record: they are approved here by the same call, which
         needs the role integration or PMO.
-        Rules of a row: the person and the task are known and visible to the caller, the task is open, the work date is no
-        earlier than the person's employment, minutes are 1 to 1440 and no more than 24 hours for a person and day with what
-        is stored, billable time only on a billable task.
+        Rules of a row: the person and the task are known and visible to the caller; the person is employed on the work date, and
+        that employment gives legal entity, role, level and region; the task and its project take time on that day, and the person
+        is assigned where the project asks for it; the day is not locked; minutes are 1 to 1440 and no more than 24 hours for a
+        person and day with what is stored; billable time only on a billable task; nothing that the working-time rules stop.
+        A row without a source, or from another source, that says the same as a stored one (person, task, day, minutes, activity,
+        note) is taken for the same work and refused unless it says `allow_duplicate`.
         Safe to retry with the same request_id.
         Refuses: request.invalid_field with one violation for each bad row (rules time_entry.person_unknown,
-        time_entry.task_unknown, time_entry.task_closed, time_entry.before_employment, time_entry.minutes_out_of_range,
-        time_entry.day_limit, time_entry.task_not_billable, time_entry.not_own, time_entry.source_differs,
+        time_entry.task_unknown, time_entry.task_closed, time_entry.work_ended, time_entry.before_employment,
+        time_entry.not_employed, time_entry.not_assigned, time_entry.before_assignment, time_entry.locked,
+        time_entry.minutes_out_of_range, time_entry.day_limit, time_entry.task_not_billable, time_entry.not_own,
+        time_entry.source_differs, time_entry.looks_duplicate, time_entry.activity_unknown, time_entry.rule_broken,
         time_entry.malformed), time_entry.approval_not_allowed.
         """
 
@@ -233,9 +258,11 @@ class TimeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _time_service_pb2.SubmitTimesheetRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_time_service_pb2.SubmitTimesheetResponse, _abc.Awaitable[_time_service_pb2.SubmitTimesheetResponse]]:
-        """Hand a timesheet in for approval. Time recorded afterwards for the same week goes to a further sheet.
+        """Hand a timesheet in for approval. Time recorded afterwards for the same week goes to a further sheet. The working-time rules
+        judge the whole week: what they stop is refused, what they warn of is put on the sheet for who approves it. Where the
+        project manager approves, a sheet with several projects is handed in as one sheet for each.
         Safe to retry with the same request_id.
-        Refuses: timesheet.not_found, request.illegal_transition, timesheet.empty, time_entry.not_own,
+        Refuses: timesheet.not_found, request.illegal_transition, timesheet.empty, timesheet.rule_broken, time_entry.not_own,
         caller.entity_forbidden.
         """
 
@@ -246,8 +273,10 @@ class TimeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_time_service_pb2.ApproveTimesheetResponse, _abc.Awaitable[_time_service_pb2.ApproveTimesheetResponse]]:
         """Approve a submitted timesheet, for good; its entries are announced to billing.
-        Needs a second person: neither whose time it is nor who submitted it. Safe to retry with the same request_id.
-        Refuses: timesheet.not_found, request.illegal_transition, timesheet.own_time, caller.entity_forbidden.
+        Needs a second person: neither whose time it is nor who submitted it; and one who may approve it by the policy of its legal
+        entity (`GetTimeApprovalPolicy`), or to whom such a person delegated it. Safe to retry with the same request_id.
+        Refuses: timesheet.not_found, request.illegal_transition, timesheet.own_time, timesheet.not_approver, period.locked,
+        caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod
@@ -257,8 +286,9 @@ class TimeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_time_service_pb2.RejectTimesheetResponse, _abc.Awaitable[_time_service_pb2.RejectTimesheetResponse]]:
         """Send a submitted timesheet back, with the reason. It may be corrected and submitted again.
-        Needs a second person. Safe to retry with the same request_id.
-        Refuses: timesheet.not_found, request.illegal_transition, timesheet.own_time, caller.entity_forbidden.
+        Needs a second person who may approve it. Safe to retry with the same request_id.
+        Refuses: timesheet.not_found, request.illegal_transition, timesheet.own_time, timesheet.not_approver,
+        caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod
@@ -271,7 +301,7 @@ class TimeServiceServicer(metaclass=_abc_1.ABCMeta):
         weeks that start in a period, leaving out those the caller may not approve.
         Safe to retry with the same request_id.
         Refuses: timesheet.selection_unclear, timesheet.not_found, request.illegal_transition, timesheet.own_time,
-        caller.entity_forbidden.
+        timesheet.not_approver, period.locked, caller.entity_forbidden.
         """
 
 def add_TimeServiceServicer_to_server(servicer: TimeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

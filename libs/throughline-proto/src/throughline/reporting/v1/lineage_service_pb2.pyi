@@ -65,7 +65,9 @@ class LineageNode(_message.Message):
     object_id: _builtins.str
     """UUID; for a source record derived from system, type and id."""
     label: _builtins.str
-    """What people call it: a number, a text, an id in the other system."""
+    """What people call it: a number, a text, an id in the other system. Names of persons and what they wrote are shown to finance,
+    PMO and administrators; to others the role.
+    """
     amount: _builtins.str
     """Exact amount as a decimal string; empty where the thing has none."""
     currency: _builtins.str

@@ -1,6 +1,6 @@
 """Brings approved quotes of a Salesforce org in: customers first, then the offers themselves."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from connectors.adapters.salesforce import mapping as salesforce
+from connectors.adapters.salesforce import soql
 from connectors.adapters.salesforce.client import Record, SalesforceClient
-from connectors.adapters.salesforce.mapping import SalesforceMapping
+from connectors.adapters.salesforce.org_mapping import SalesforceMapping
+from connectors.adapters.salesforce.records import read_stamp
+from connectors.adapters.salesforce.refusals import QuoteUnreadable
 from connectors.domain import Connection, Link
 from throughline.customer_contract.v1 import customer_service_pb2 as customers_pb
 from throughline.customer_contract.v1 import quote_service_pb2 as quotes_pb
@@ -69,14 +72,27 @@ class SalesforceAdapter:
                 reach, or busy with the same things.
             LoginRefused, QueryRefused.
         """
-        query = salesforce.quote_query(self._mapping, since)
+        async for imported in self._import(soql.changed_quotes(self._mapping, since), now):
+            yield imported
+
+    async def import_again(
+        self, source_ids: Sequence[str], *, now: datetime
+    ) -> AsyncIterator[Imported]:
+        """Yield what became of these quotes, read anew; nothing of one that is not there any more.
+
+        Raises like `import_quotes`.
+        """
+        async for imported in self._import(soql.quotes_by_id(self._mapping, source_ids), now):
+            yield imported
+
+    async def _import(self, query: str, now: datetime) -> AsyncIterator[Imported]:
         async for page in self._client.pages(query):
             for quote in page:
                 lines = await self._client.all_children(quote["SBQQ__LineItems__r"])
                 yield await self._import_one(quote, lines, now)
 
     async def _import_one(self, quote: Record, lines: list[Record], now: datetime) -> Imported:
-        changed_at = salesforce.read_stamp(quote)
+        changed_at = read_stamp(quote)
         if not salesforce.is_calculated(quote, lines):
             if now - changed_at < CALCULATION_MAX:
                 return Imported(quote["Id"], changed_at, is_pending=True)
@@ -88,7 +104,7 @@ class SalesforceAdapter:
         except Refusal as refusal:
             return Imported(quote["Id"], changed_at, refusal=refusal)
         except (LookupError, TypeError, ValueError, ArithmeticError) as error:
-            unreadable = salesforce.QuoteUnreadable(
+            unreadable = QuoteUnreadable(
                 f"quote {quote['Id']} holds a value that cannot be read: {type(error).__name__}",
                 advice="look for an empty or unusual field in the quote and its lines",
             )
@@ -110,7 +126,7 @@ class SalesforceAdapter:
             ),
         )
         offer = quotes_pb.ImportQuoteRequest(
-            source=salesforce.source_ref(system, salesforce.QUOTE, quote["Id"]),
+            source=salesforce.source_ref(system, salesforce.QUOTE, quote["Id"], version=changed_at),
             number=quote["Name"],
             terms=terms,
             approval=quotes_pb.ExternalApproval(
@@ -145,8 +161,9 @@ class SalesforceAdapter:
 
 
 def _content_key(request: customers_pb.CreateCustomerRequest | quotes_pb.ImportQuoteRequest) -> str:
-    """Return the idempotency key of what a record says: read again unchanged, it changes nothing.
+    """Return the idempotency key of what a record says: read again unchanged, it is one request.
 
-    So a correction made here stands until the record changes there.
+    The owner keeps a digest of what the record said last besides, which outlives the memory of
+    requests: a correction made here stands until the record changes there.
     """
     return sha256(request.SerializeToString(deterministic=True)).hexdigest()

@@ -5,19 +5,20 @@ knows a customer's name.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-from connectors.domain import MappingInvalid
+from connectors.adapters.salesforce.model_terms import ModelTerms
+from connectors.adapters.salesforce.org_mapping import SalesforceMapping
+from connectors.adapters.salesforce.records import Record, read_stamp, write_stamp
+from connectors.adapters.salesforce.refusals import QuoteUnreadable, unreadable
 from throughline.common.v1 import address_pb2, money_pb2, source_pb2
 from throughline.customer_contract.v1 import customer_service_pb2 as customers_pb
 from throughline.customer_contract.v1 import quote_pb2
 from throughline.customer_contract.v1 import quote_service_pb2 as quotes_pb
-from throughline_core.errors import FailedPrecondition
 from throughline_core.period import add_months
 from throughline_runtime.fields import write_decimal
 
@@ -25,180 +26,7 @@ QUOTE: Final = "SBQQ__Quote__c"
 QUOTE_LINE: Final = "SBQQ__QuoteLine__c"
 ACCOUNT: Final = "Account"
 
-_QUOTE_FIELDS: Final = (
-    "Id",
-    "Name",
-    "SystemModstamp",
-    "CurrencyIsoCode",
-    "SBQQ__Status__c",
-    "SBQQ__StartDate__c",
-    "SBQQ__EndDate__c",
-    "SBQQ__SubscriptionTerm__c",
-    "SBQQ__PaymentTerms__c",
-    "SBQQ__SalesRep__c",
-    "SBQQ__NetAmount__c",
-)
-_ACCOUNT_FIELDS: Final = (
-    "Id",
-    "Name",
-    "CurrencyIsoCode",
-    "BillingStreet",
-    "BillingCity",
-    "BillingState",
-    "BillingPostalCode",
-    "BillingCountry",
-)
-_LINE_FIELDS: Final = (
-    "Id",
-    "SBQQ__Number__c",
-    "SBQQ__ProductCode__c",
-    "SBQQ__ProductName__c",
-    "SBQQ__Description__c",
-    "SBQQ__Quantity__c",
-    "SBQQ__NetPrice__c",
-    "SBQQ__NetTotal__c",
-    "SBQQ__TotalDiscountRate__c",
-    "SBQQ__StartDate__c",
-    "SBQQ__EndDate__c",
-    "SBQQ__SubscriptionType__c",
-    "SBQQ__BillingFrequency__c",
-    "SBQQ__RequiredBy__c",
-    "SBQQ__Bundled__c",
-    "SBQQ__Optional__c",
-)
 _NET_DAYS: Final = re.compile(r"net\s*(\d{1,3})", re.IGNORECASE)
-_STAMP: Final = "%Y-%m-%dT%H:%M:%S.%f%z"
-
-Record = Mapping[str, Any]
-
-
-class QuoteUnreadable(FailedPrecondition):
-    """A quote says something we cannot carry; it stays out until somebody changes it there."""
-
-    code = "salesforce.quote_unreadable"
-
-
-@dataclass(frozen=True, slots=True)
-class SalesforceMapping:
-    """What one org calls things.
-
-    `products` maps product codes to service codes, `roles` product codes to roles of a bundle's
-    hours; a product in neither keeps its own code. The `*_field` names are fields the org added;
-    empty where it has none. `legal_entities` maps what the org calls a selling company to its id.
-    """
-
-    products: Mapping[str, str] = field(default_factory=dict)
-    roles: Mapping[str, str] = field(default_factory=dict)
-    statuses: Sequence[str] = ("Approved", "Accepted")
-    not_to_exceed_field: str = ""
-    purchase_order_field: str = ""
-    tax_id_field: str = ""
-    billing_email_field: str = ""
-    legal_entity_field: str = ""
-    legal_entities: Mapping[str, str] = field(default_factory=dict)
-    payment_terms_days: int = 30
-
-    @classmethod
-    def read(cls, raw: Mapping[str, Any]) -> "SalesforceMapping":
-        """Return the mapping of a connection.
-
-        Raises:
-            MappingInvalid: it has other keys or values than this.
-        """
-        try:
-            mapping = cls(**raw)
-        except TypeError as error:
-            raise MappingInvalid(
-                f"the mapping does not fit: {error}",
-                field="mapping_json",
-                advice=f"its keys are {', '.join(cls.__slots__)}",
-            ) from error
-        mapping._require_shape()
-        fields = (
-            mapping.not_to_exceed_field,
-            mapping.purchase_order_field,
-            mapping.tax_id_field,
-            mapping.billing_email_field,
-            mapping.legal_entity_field,
-        )
-        if any(name and not re.fullmatch(r"[A-Za-z]\w*__c", name) for name in fields):
-            raise MappingInvalid(
-                "a field an org adds ends in __c",
-                field="mapping_json",
-                advice="give its API name, for example Not_To_Exceed__c",
-            )
-        return mapping
-
-    def _require_shape(self) -> None:
-        """Refuse values that reading a quote would stumble over, or that would change its query.
-
-        Raises:
-            MappingInvalid: one is of another type than the fields say.
-        """
-        maps = {name: getattr(self, name) for name in ("products", "roles", "legal_entities")}
-        for name, value in maps.items():
-            if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
-                raise _unfit(name, "send an object whose values are texts")
-        if not all(_is_uuid(value) for value in self.legal_entities.values()):
-            raise _unfit("legal_entities", "its values are UUIDs of legal entities")
-        statuses = self.statuses
-        if isinstance(statuses, str) or not all(
-            isinstance(status, str) and re.fullmatch(r"[\w .-]{1,80}", status)
-            for status in statuses
-        ):
-            raise _unfit("statuses", "send a list of states, of letters, digits and spaces")
-        if type(self.payment_terms_days) is not int or not 0 <= self.payment_terms_days <= 365:
-            raise _unfit("payment_terms_days", "send 0 to 365 days")
-        names = [name for name in self.__slots__ if name.endswith("_field")]
-        if not all(isinstance(getattr(self, name), str) for name in names):
-            raise _unfit(", ".join(names), "send the names of fields as texts")
-
-
-def _unfit(name: str, advice: str) -> MappingInvalid:
-    return MappingInvalid(f"{name} does not fit", field="mapping_json", advice=advice)
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
-
-
-def quote_query(mapping: SalesforceMapping, since: datetime | None) -> str:
-    """Return the query for primary quotes in a wanted state that changed since, oldest first."""
-    own = [mapping.purchase_order_field, mapping.legal_entity_field]
-    fields = [*_QUOTE_FIELDS, *filter(None, own)]
-    account = [*_ACCOUNT_FIELDS, *filter(None, [mapping.tax_id_field, mapping.billing_email_field])]
-    lines = [*_LINE_FIELDS, *filter(None, [mapping.not_to_exceed_field])]
-    selected = ", ".join(
-        [
-            *fields,
-            *(f"SBQQ__Account__r.{name}" for name in account),
-            f"(SELECT {', '.join(lines)} FROM SBQQ__LineItems__r ORDER BY SBQQ__Number__c)",
-        ]
-    )
-    statuses = ", ".join(f"'{status}'" for status in mapping.statuses)
-    changed = "" if since is None else f" AND SystemModstamp >= {write_stamp(since)}"
-    return (
-        f"SELECT {selected} FROM {QUOTE} WHERE SBQQ__Primary__c = true"
-        f" AND SBQQ__Status__c IN ({statuses}){changed} ORDER BY SystemModstamp, Id"
-    )
-
-
-def write_stamp(instant: datetime) -> str:
-    return (
-        instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.")
-        + f"{instant.microsecond:06}"[:3]
-        + "Z"
-    )
-
-
-def read_stamp(record: Record) -> datetime:
-    """Return when a record last changed there."""
-    text = str(record["SystemModstamp"])
-    return datetime.strptime(text.replace("Z", "+0000"), _STAMP)
 
 
 def is_calculated(quote: Record, lines: Sequence[Record]) -> bool:
@@ -212,9 +40,10 @@ def is_calculated(quote: Record, lines: Sequence[Record]) -> bool:
 
 def never_added_up(quote: Record) -> QuoteUnreadable:
     """Return the refusal of a quote whose lines do not sum to its net amount for long."""
-    return QuoteUnreadable(
-        _about(quote, "has a net amount that is not the sum of its lines"),
-        advice="recalculate it there, and look for a discount on the quote as a whole",
+    return unreadable(
+        quote,
+        "has a net amount that is not the sum of its lines",
+        "recalculate it there, and look for a discount on the quote as a whole",
     )
 
 
@@ -233,13 +62,14 @@ def read_customer(
     """
     account = quote["SBQQ__Account__r"]
     if account is None:
-        raise QuoteUnreadable(_about(quote, "has no account"), advice="set its account")
+        raise unreadable(quote, "has no account", "set its account")
     country = str(account["BillingCountry"] or "")
     street = [line for line in str(account["BillingStreet"] or "").splitlines() if line.strip()]
     if not re.fullmatch("[A-Z]{2}", country) or not street or not account["BillingCity"]:
-        raise QuoteUnreadable(
-            _about(quote, f"is for {account['Id']}, whose billing address is incomplete"),
-            advice="give street, city and the two-letter country code in the account",
+        raise unreadable(
+            quote,
+            f"is for {account['Id']}, whose billing address is incomplete",
+            "give street, city and the two-letter country code in the account",
         )
     return customers_pb.CreateCustomerRequest(
         name=account["Name"],
@@ -254,7 +84,7 @@ def read_customer(
         payment_terms_days=_payment_days(quote, mapping),
         currency=account["CurrencyIsoCode"] or quote["CurrencyIsoCode"],
         billing_email=_text(account, mapping.billing_email_field),
-        source=source_ref(system, ACCOUNT, account["Id"]),
+        source=source_ref(system, ACCOUNT, account["Id"], version=read_stamp(account)),
     )
 
 
@@ -283,6 +113,7 @@ def read_terms(
         payment_terms_days=_payment_days(quote, mapping),
         purchase_order_number=_text(quote, mapping.purchase_order_field),
         lines=[_read_line(quote, head, lines, mapping, system) for head in heads],
+        valid_until=quote["SBQQ__ExpirationDate__c"] or None,
     )
 
 
@@ -295,15 +126,24 @@ def read_seller(quote: Record, mapping: SalesforceMapping, default: UUID | None)
     name = _text(quote, mapping.legal_entity_field)
     seller = mapping.legal_entities.get(name) if name else default
     if seller is None:
-        raise QuoteUnreadable(
-            _about(quote, f"names no selling company we know ({name or 'none'})"),
-            advice="set it there, or add it to legal_entities in the connection's mapping",
+        raise unreadable(
+            quote,
+            f"names no selling company we know ({name or 'none'})",
+            "set it there, or add it to legal_entities in the connection's mapping",
         )
     return str(seller)
 
 
-def source_ref(system: str, object_type: str, object_id: str) -> source_pb2.SourceRef:
-    return source_pb2.SourceRef(system=system, object_type=object_type, object_id=object_id)
+def source_ref(
+    system: str, object_type: str, object_id: str, *, version: datetime | None = None
+) -> source_pb2.SourceRef:
+    """Return the crosswalk key of a record; `version` is when it last changed there."""
+    return source_pb2.SourceRef(
+        system=system,
+        object_type=object_type,
+        object_id=object_id,
+        object_version="" if version is None else write_stamp(version),
+    )
 
 
 def _is_part(line: Record, lines: Sequence[Record], mapping: SalesforceMapping) -> bool:
@@ -327,9 +167,13 @@ def _read_line(
     total = Decimal(line["SBQQ__NetTotal__c"] or 0) + sum(
         (Decimal(part["SBQQ__NetTotal__c"] or 0) for part in roles), Decimal(0)
     )
-    quantity, unit_price = _quantity(quote, line, total, has_roles=bool(roles))
+    terms = ModelTerms(quote, line, mapping)
+    retainer, usage = terms.retainer, terms.usage
+    # The hours of a bundle are its price, except where they only say what a retainer's are worth.
+    is_bundle = bool(roles) and retainer is None
+    quantity, unit_price = _quantity(quote, line, terms, total, is_bundle=is_bundle)
     code = str(line["SBQQ__ProductCode__c"] or "")
-    limit = line.get(mapping.not_to_exceed_field) if mapping.not_to_exceed_field else None
+    is_recurring = bool(line["SBQQ__SubscriptionType__c"]) and not (roles or retainer or usage)
     return quotes_pb.QuoteLineTerms(
         service_code=mapping.products.get(code, code),
         description=str(line["SBQQ__Description__c"] or line["SBQQ__ProductName__c"] or "")[:200],
@@ -347,56 +191,65 @@ def _read_line(
             )
             for part in roles
         ],
-        not_to_exceed=None if limit is None else _money(Decimal(limit), currency),
+        not_to_exceed=terms.not_to_exceed,
+        milestones=terms.milestones,
+        period_months=terms.period_months if is_recurring else 0,
+        retainer=retainer,
+        usage=usage,
+        delivering_legal_entity_id=terms.delivering_entity_id,
+        region=terms.region,
         source=source_ref(system, QUOTE_LINE, line["Id"]),
     )
 
 
 def _quantity(
-    quote: Record, line: Record, total: Decimal, *, has_roles: bool
+    quote: Record, line: Record, terms: ModelTerms, total: Decimal, *, is_bundle: bool
 ) -> tuple[Decimal, Decimal]:
-    """Return quantity and unit price: a bundle of hours is one, a subscription counts months.
+    """Return quantity and unit price: a bundle of hours is one, a subscription counts periods.
 
-    CPQ prices a subscription over its whole term; we bill by the month, so the price of a month
-    must come out exactly.
+    CPQ prices a subscription over its whole term; we bill by the period, so the price of one must
+    come out exactly.
     """
-    if has_roles:
+    if is_bundle:
         return Decimal(1), total
     if not line["SBQQ__SubscriptionType__c"]:
         return Decimal(line["SBQQ__Quantity__c"]), Decimal(line["SBQQ__NetPrice__c"])
-    if line["SBQQ__BillingFrequency__c"] not in {"Monthly", None}:
-        raise QuoteUnreadable(
-            _about(quote, f"bills line {line['Id']} {line['SBQQ__BillingFrequency__c']}"),
-            advice="set its billing frequency to Monthly",
-        )
-    months = Decimal(quote["SBQQ__SubscriptionTerm__c"] or 0)
+    months = int(quote["SBQQ__SubscriptionTerm__c"] or 0)
     if months <= 0:
-        raise QuoteUnreadable(
-            _about(quote, f"has a subscription, line {line['Id']}, and no term in months"),
-            advice="set the subscription term",
+        raise unreadable(
+            quote,
+            f"has a subscription, line {line['Id']}, and no term in months",
+            "set the subscription term",
         )
-    monthly = (total / months).quantize(Decimal("0.000001"))
-    if monthly * months != total:
-        raise QuoteUnreadable(
-            _about(quote, f"prices line {line['Id']} so that no month has an exact price"),
-            advice="choose a net total that divides by the months of the term",
+    periods, rest = divmod(months, terms.period_months)
+    if rest:
+        raise unreadable(
+            quote,
+            f"has a term of {months} months, line {line['Id']} has periods of "
+            f"{terms.period_months}",
+            "choose a term of whole periods",
         )
-    return months, monthly
+    price = (total / periods).quantize(Decimal("0.000001"))
+    if price * periods != total:
+        raise unreadable(
+            quote,
+            f"prices line {line['Id']} so that no period has an exact price",
+            "choose a net total that divides by the periods of the term",
+        )
+    return Decimal(periods), price
 
 
 def _term(quote: Record) -> tuple[date, date]:
     start = quote["SBQQ__StartDate__c"]
     if not start:
-        raise QuoteUnreadable(_about(quote, "has no start date"), advice="set its start date")
+        raise unreadable(quote, "has no start date", "set its start date")
     start_on = date.fromisoformat(start)
     end = _day_after(quote["SBQQ__EndDate__c"])
     if end is not None:
         return start_on, date.fromisoformat(end)
     months = int(quote["SBQQ__SubscriptionTerm__c"] or 0)
     if months <= 0:
-        raise QuoteUnreadable(
-            _about(quote, "has neither an end date nor a term"), advice="set one of them"
-        )
+        raise unreadable(quote, "has neither an end date nor a term", "set one of them")
     return start_on, add_months(start_on, months, anchor_day=start_on.day)
 
 
@@ -418,7 +271,3 @@ def _text(record: Record, name: str) -> str:
 
 def _money(amount: Decimal, currency: str) -> money_pb2.Money:
     return money_pb2.Money(amount=write_decimal(amount), currency=currency)
-
-
-def _about(quote: Record, text: str) -> str:
-    return f"quote {quote['Name']} {text}"

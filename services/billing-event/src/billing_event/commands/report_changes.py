@@ -1,0 +1,138 @@
+"""Brings into the exceptions queue what changed terms leave to people: re-rating, ends, gaps."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing_event import tables
+from billing_event.domain.agreement import Amendment, unsupported
+from billing_event.domain.terms import ContractTerms
+from throughline_runtime import exceptions
+
+NOT_BILLED: Final = "contract.not_all_billed"
+RERATING: Final = "contract.rerating_needed"
+AFTER_END: Final = "contract.released_after_end"
+
+_ADD_AMENDMENTS: Final = tables.insert_of(tables.amendment, "ON CONFLICT DO NOTHING")
+
+# What is looked at again: recent news, and what the queue shows. Milestones have agreed amounts.
+_RERATING: Final = text("""
+    WITH looked_at AS (
+        SELECT * FROM amendment
+        WHERE recorded_at > CAST(:at AS timestamptz) - interval '2 days'
+           OR EXISTS (SELECT FROM exception_item WHERE closed_at IS NULL AND kind = :kind
+                        AND subject_id = amendment.contract_id)
+    )
+    SELECT looked_at.contract_id, contract.legal_entity_id,
+           min(looked_at.effective_on) AS since, count(DISTINCT event.source_item_id) AS items,
+           count(DISTINCT event.source_item_id) FILTER (WHERE position.allocated_amount <> 0)
+               AS invoiced,
+           string_agg(DISTINCT looked_at.change_order_number, ', ') AS numbers
+    FROM looked_at JOIN contract_state AS contract USING (contract_id)
+    LEFT JOIN billing_event AS event
+      ON event.contract_id = looked_at.contract_id
+     AND event.service_from >= looked_at.effective_on
+     AND event.contract_version < looked_at.contract_version
+     AND event.type <> 'milestone' AND event.reverses_billing_event_id IS NULL
+     AND event.contract_line_id = looked_at.contract_line_id
+     AND NOT EXISTS (SELECT FROM billing_event AS taker
+                     WHERE taker.reverses_billing_event_id = event.billing_event_id)
+    LEFT JOIN position USING (billing_event_id)
+    GROUP BY looked_at.contract_id, contract.legal_entity_id
+""")
+
+_AFTER_END: Final = text("""
+    SELECT contract.contract_id, contract.legal_entity_id, contract.ended_on,
+           count(DISTINCT event.source_item_id) AS items
+    FROM contract_state AS contract
+    LEFT JOIN (billing_event AS event JOIN position USING (billing_event_id))
+      ON event.contract_id = contract.contract_id AND event.service_from >= contract.ended_on
+     AND event.type <> 'recurring' AND position.status = 'released'
+     AND event.reverses_billing_event_id IS NULL
+     AND NOT EXISTS (SELECT FROM billing_event AS taker
+                     WHERE taker.reverses_billing_event_id = event.billing_event_id)
+    WHERE contract.ended_on IS NOT NULL
+    GROUP BY contract.contract_id, contract.legal_entity_id, contract.ended_on
+""")
+
+
+async def keep_amendments(
+    tx: AsyncConnection, amendments: Sequence[Amendment], *, at: datetime
+) -> None:
+    """Keep from when on which lines are priced anew: a re-rating starts from there."""
+    rows = [(each, line_id) for each in amendments for line_id in sorted(each.contract_line_ids)]
+    await tx.execute(
+        _ADD_AMENDMENTS,
+        {
+            "contract_id": [each.contract_id for each, _ in rows],
+            "contract_version": [each.contract_version for each, _ in rows],
+            "contract_line_id": [line_id for _, line_id in rows],
+            "effective_on": [each.effective_on for each, _ in rows],
+            "change_order_number": [each.change_order_number for each, _ in rows],
+            "recorded_at": [at] * len(rows),
+        },
+    )
+
+
+async def report_terms(tx: AsyncConnection, latest: Sequence[ContractTerms]) -> None:
+    """Show what of contracts is known and not billed by itself, or take it out of the queue."""
+    found = {terms.contract_id: (terms, unsupported(terms)) for terms in latest}
+    await exceptions.open_all(
+        tx,
+        (
+            exceptions.Halt(
+                kind=NOT_BILLED,
+                subject_id=terms.contract_id,
+                reason=f"not billed by itself: {', '.join(words)}",
+                owner="finance",
+                advice="bill it outside, or agree on terms that are billed here",
+                legal_entity_id=terms.legal_entity_id,
+                engagement_id=terms.engagement_id,
+            )
+            for terms, words in found.values()
+            if words
+        ),
+    )
+    await exceptions.close(
+        tx, NOT_BILLED, [contract_id for contract_id, (_, words) in found.items() if not words]
+    )
+
+
+async def report_changes(tx: AsyncConnection, *, at: datetime) -> None:
+    """Show contracts with work that was rated by terms which changed since, or after their end."""
+    rows = (await tx.execute(_RERATING, {"at": at, "kind": RERATING})).all()
+    await exceptions.open_all(tx, (_rerating(row) for row in rows if row.items))
+    await exceptions.close(tx, RERATING, [row.contract_id for row in rows if not row.items])
+    ended = (await tx.execute(_AFTER_END)).all()
+    await exceptions.open_all(tx, (_after_end(row) for row in ended if row.items))
+    await exceptions.close(tx, AFTER_END, [row.contract_id for row in ended if not row.items])
+
+
+def _rerating(row: Row[Any]) -> exceptions.Halt:
+    return exceptions.Halt(
+        kind=RERATING,
+        subject_id=row.contract_id,
+        reason=f"re-rating needed: {row.items} rated items of {row.since} and later, {row.invoiced}"
+        f" of them invoiced, fall under prices changed by {row.numbers}",
+        owner="finance",
+        advice="look at these items in the contract's billing events; reverse and enter anew what"
+        " has to be billed at the changed prices",
+        legal_entity_id=row.legal_entity_id,
+        detail={"items": row.items, "invoiced": row.invoiced, "since": row.since.isoformat()},
+    )
+
+
+def _after_end(row: Row[Any]) -> exceptions.Halt:
+    return exceptions.Halt(
+        kind=AFTER_END,
+        subject_id=row.contract_id,
+        reason=f"{row.items} items of {row.ended_on} and later were released before the end of the"
+        " contract was known",
+        owner="finance",
+        advice="have the work reversed or moved to a contract in force, or agree that it is billed",
+        legal_entity_id=row.legal_entity_id,
+        detail={"items": row.items},
+    )

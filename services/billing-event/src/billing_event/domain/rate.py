@@ -1,0 +1,117 @@
+"""Finds the price of an hour: whose rate, on which card, times what, and says how it was found."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from uuid import UUID
+
+from billing_event.domain.source import SourceItem
+from billing_event.domain.terms import CardEntry, ContractTerms, LineTerms, RateCard
+from throughline_core.money import RATE_PLACES, Money
+from throughline_core.rounding import exact_product, round_half_away
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """The price of a unit and the path by which it was found.
+
+    `multiplier` is the factor of a special activity that is in the price, None for ordinary work.
+    """
+
+    unit: Money
+    explanation: str
+    rate_card_id: UUID | None = None
+    rate_card_version: int | None = None
+    multiplier: Decimal | None = None
+
+
+def resolve_rate(
+    item: SourceItem,
+    terms: ContractTerms,
+    line: LineTerms,
+    cards: Sequence[tuple[str, RateCard]],
+) -> Rate | None:
+    """Return the rate of the role worked in as of the work date; the first match wins.
+
+    The line's rate of the person, then of the role; then on each card in its order the person's,
+    and the most specific of role, level and region. A special activity multiplies it.
+    """
+    base = _base_rate(item, terms, line, cards)
+    if base is None or not item.activity:
+        return base
+    return _multiplied(base, item.activity, line, cards)
+
+
+def _base_rate(
+    item: SourceItem,
+    terms: ContractTerms,
+    line: LineTerms,
+    cards: Sequence[tuple[str, RateCard]],
+) -> Rate | None:
+    version = f"(terms version {terms.contract_version})"
+    own = None if item.person_id is None else line.person_rates.get((item.role, item.person_id))
+    if own is not None:
+        return Rate(
+            own, f"contract line rate of {item.role} for this person: {own} an hour {version}"
+        )
+    agreed = line.rates.get(item.role)
+    if agreed is not None:
+        return Rate(agreed, f"contract line rate of {item.role}: {agreed} an hour {version}")
+    for standing, card in cards:
+        entry = _best(card.entries.get(item.role, ()), item)
+        if entry is not None:
+            return Rate(
+                entry.hourly_rate,
+                f"{standing} {card.code} version {card.version}, {_scope(entry)}:"
+                f" {entry.hourly_rate} an hour from {entry.valid_from}",
+                card.rate_card_id,
+                card.version,
+            )
+    return None
+
+
+def _multiplied(
+    base: Rate, activity: str, line: LineTerms, cards: Sequence[tuple[str, RateCard]]
+) -> Rate:
+    """Return the rate times the activity's factor: the line's, else the first card's, else once."""
+    listed = [("the contract line", line.multipliers)]
+    listed += [(f"{standing} {card.code}", card.multipliers) for standing, card in cards]
+    for where, multipliers in listed:
+        factor = multipliers.get(activity)
+        if factor is not None:
+            unit = Money(
+                round_half_away(exact_product(base.unit.amount, factor), RATE_PLACES),
+                base.unit.currency,
+            )
+            explanation = f"{base.explanation}, times {factor:f} for {activity} by {where}"
+            return replace(base, unit=unit, explanation=explanation, multiplier=factor)
+    return base
+
+
+def _best(entries: Iterable[CardEntry], item: SourceItem) -> CardEntry | None:
+    fitting = [
+        entry
+        for entry in entries
+        if entry.is_valid_on(item.service_from)
+        and entry.person_id in (None, item.person_id)
+        and entry.level in (None, item.level)
+        and entry.region in (None, item.region)
+    ]
+    return max(fitting, key=_specificity, default=None)
+
+
+def _specificity(entry: CardEntry) -> tuple[bool, bool, bool, date]:
+    return (
+        entry.person_id is not None,
+        entry.level is not None,
+        entry.region is not None,
+        entry.valid_from,
+    )
+
+
+def _scope(entry: CardEntry) -> str:
+    words = [entry.role, entry.level or "", entry.region or ""]
+    if entry.person_id is not None:
+        words.append("for this person")
+    return " ".join(word for word in words if word)

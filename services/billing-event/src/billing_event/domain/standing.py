@@ -1,0 +1,55 @@
+"""Where approved things stand, and everything that one decision about them changes."""
+
+from dataclasses import dataclass, field
+
+from billing_event.domain.hold import HoldId, OpenHold
+from billing_event.domain.position import Row
+from billing_event.domain.rating import Covered
+from billing_event.domain.source import SourceItem
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the ledger says of one thing: its rows and, while it has none, its own open holds."""
+
+    item: SourceItem
+    rows: tuple[Row, ...]
+    item_holds: tuple[OpenHold, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HoldOpened:
+    """A hold to write, on a row or on a thing that has none."""
+
+    item: SourceItem
+    row: Row | None
+    hold: OpenHold
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """A thing that takes another back, and where that one stands.
+
+    `waits` are the open holds the reversal has had so far. `original` is None while the thing it
+    takes back has not arrived.
+    """
+
+    item: SourceItem
+    waits: tuple[OpenHold, ...]
+    original: Standing | None
+
+
+def is_waiting_reversal(standing: Standing) -> bool:
+    """Whether a thing has to take another back and could not do so yet."""
+    return standing.item.reverses_item_id is not None and not standing.rows
+
+
+@dataclass(slots=True)
+class Decision:
+    """Everything one batch changes; `rated` and `changed` hold the rows as they end up."""
+
+    rated: list[Row] = field(default_factory=list)
+    changed: list[Row] = field(default_factory=list)
+    opened: list[HoldOpened] = field(default_factory=list)
+    cleared: list[HoldId] = field(default_factory=list)
+    covered: list[tuple[SourceItem, Covered]] = field(default_factory=list)

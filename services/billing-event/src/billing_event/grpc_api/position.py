@@ -1,0 +1,109 @@
+"""Sums over the ledger, and what is taken back from it."""
+
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing_event.commands import withdraw
+from billing_event.domain.source import ContractId, SourceItemId
+from billing_event.domain.step import AlreadyBilled
+from billing_event.grpc_api.fields import read_contract_id, read_entities
+from billing_event.queries import position
+from throughline.billing_event.v1 import (
+    position_service_pb2 as position_pb,
+)
+from throughline.billing_event.v1.position_service_pb2_grpc import PositionServiceServicer
+from throughline.invoice_payment.v1 import billable_item_service_pb2 as items_pb
+from throughline.invoice_payment.v1.billable_item_service_pb2_grpc import BillableItemServiceStub
+from throughline_core.errors import FailedPrecondition
+from throughline_runtime import database
+from throughline_runtime.context import Context
+from throughline_runtime.fields import (
+    read_date,
+    read_uuid,
+)
+from throughline_runtime.ids import new_id
+from throughline_runtime.once import once
+from throughline_runtime.page import read_page
+
+_WIP_MAX: Final = 1_000
+# Longer than any transaction lives: rows rated on a day are visible once it is over by this much.
+_SETTLING: Final = timedelta(minutes=15)
+
+
+class PositionServicer(PositionServiceServicer):
+    """Sums over the ledger."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._engine = context.engine
+        self._clock = context.clock
+
+    async def GetContractPosition(
+        self, request: position_pb.GetContractPositionRequest, context: object
+    ) -> position_pb.GetContractPositionResponse:
+        contract_id = ContractId(read_uuid("contract_id", request.contract_id))
+        async with database.read(self._engine) as tx:
+            return await position.contract_position(tx, contract_id)
+
+    async def GetWip(
+        self, request: position_pb.GetWipRequest, context: object
+    ) -> position_pb.GetWipResponse:
+        as_of = read_date("as_of", request.as_of)
+        contract_id = read_contract_id(request.contract_id)
+        entities = read_entities(request.legal_entity_id)
+        page = read_page(request, max=_WIP_MAX)
+        settled = self._clock.now() - _SETTLING
+        async with database.read(self._engine) as tx:
+            zones = await position.zones(tx)
+            position.require_over(as_of, settled=settled, zones=zones)
+            return await position.wip(
+                tx, as_of, page, contract_id=contract_id, legal_entity_ids=entities
+            )
+
+    async def WithdrawSource(
+        self, request: position_pb.WithdrawSourceRequest, context: object
+    ) -> position_pb.WithdrawSourceResponse:
+        item_id = SourceItemId(read_uuid("source_item_id", request.source_item_id))
+        await self._set_aside(item_id)
+
+        async def handle(tx: AsyncConnection) -> position_pb.WithdrawSourceResponse:
+            done = await withdraw.withdraw(
+                tx,
+                item_id,
+                source_version=request.source_version,
+                reason=request.reason,
+                at=self._clock.now(),
+            )
+            return position_pb.WithdrawSourceResponse(
+                source_item_id=str(item_id),
+                reversed_billing_event_ids=map(str, done.billing_event_ids),
+                ahead_of_acceptance=done.is_ahead,
+            )
+
+        return await once(self._engine, request, position_pb.WithdrawSourceResponse, handle)
+
+    async def _set_aside(self, item_id: SourceItemId) -> None:
+        """Have invoicing keep its hands off what is released, before anything is taken back here.
+
+        Raises:
+            AlreadyBilled: some of it is on a draft or an issued invoice.
+        """
+        async with database.read(self._engine) as tx:
+            released = await withdraw.released(tx, item_id)
+        if not released:
+            return
+        stub = self._context.stub(BillableItemServiceStub, "invoice-payment")
+        try:
+            await stub.SetItemsAside(
+                items_pb.SetItemsAsideRequest(
+                    # A retry that comes late has to set them aside anew.
+                    request_id=str(new_id()),
+                    billing_event_ids=map(str, released),
+                )
+            )
+        except FailedPrecondition as refusal:
+            raise AlreadyBilled(
+                refusal.message, field="source_item_id", advice=refusal.advice
+            ) from refusal

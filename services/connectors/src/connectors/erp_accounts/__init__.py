@@ -1,0 +1,1 @@
+"""Accounts of customers in the ERPs of legal entities."""

@@ -1,0 +1,119 @@
+"""Lets items and those that take them back cancel each other, as long as neither is claimed."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+# In one order for all, as everywhere where contracts are locked.
+_LOCK: Final = text("""
+    SELECT contract_id FROM contract_terms
+    WHERE contract_id = ANY(CAST(:contract_ids AS uuid[]))
+    ORDER BY contract_id FOR NO KEY UPDATE
+""")
+
+_NET: Final = text("""
+    WITH pair AS (
+        SELECT reversal.billing_event_id AS reversal_id,
+               original.billing_event_id AS original_id
+        FROM billable_item AS reversal
+        JOIN billable_item AS original
+          ON original.billing_event_id = reversal.reverses_billing_event_id
+         AND original.bill_to_customer_id = reversal.bill_to_customer_id
+         AND original.currency = reversal.currency AND original.amount = -reversal.amount
+        WHERE reversal.contract_id = ANY(CAST(:contract_ids AS uuid[]))
+          AND reversal.reverses_billing_event_id IS NOT NULL
+          AND NOT EXISTS (
+              SELECT FROM invoice_item AS claim WHERE claim.is_live AND claim.billing_event_id
+                  IN (reversal.billing_event_id, original.billing_event_id))
+          AND NOT EXISTS (
+              SELECT FROM netted_item AS netted WHERE netted.billing_event_id
+                  IN (reversal.billing_event_id, original.billing_event_id))
+    )
+    INSERT INTO netted_item (billing_event_id, counterpart_id, netted_at)
+    SELECT original_id, reversal_id, CAST(:at AS timestamptz) FROM pair
+    UNION ALL
+    SELECT reversal_id, original_id, CAST(:at AS timestamptz) FROM pair
+    ON CONFLICT (billing_event_id) DO NOTHING
+""")
+
+_REVERSED: Final = text("""
+    SELECT DISTINCT contract_id FROM billable_item
+    WHERE billing_event_id = ANY(CAST(:billing_event_ids AS uuid[]))
+      AND reverses_billing_event_id IS NOT NULL
+    UNION
+    SELECT contract_id FROM billable_item
+    WHERE reverses_billing_event_id = ANY(CAST(:billing_event_ids AS uuid[]))
+""")
+
+_CONTRACTS: Final = text("""
+    SELECT DISTINCT contract_id FROM billable_item
+    WHERE billing_event_id = ANY(CAST(:billing_event_ids AS uuid[]))
+""")
+
+_CLAIMED: Final = text("""
+    SELECT claim.billing_event_id, claim.invoice_id, invoice.number
+    FROM invoice_item AS claim JOIN invoice USING (invoice_id)
+    WHERE claim.is_live AND claim.billing_event_id = ANY(CAST(:billing_event_ids AS uuid[]))
+    ORDER BY claim.billing_event_id LIMIT 1
+""")
+
+_SET_ASIDE: Final = text("""
+    INSERT INTO item_set_aside (billing_event_id, until)
+    SELECT billing_event_id, now() + make_interval(secs => :seconds)
+    FROM unnest(CAST(:billing_event_ids AS uuid[])) AS item (billing_event_id)
+    ORDER BY billing_event_id
+    ON CONFLICT (billing_event_id) DO UPDATE SET until = EXCLUDED.until
+    RETURNING until
+""")
+
+
+async def net_arrived(
+    tx: AsyncConnection, billing_event_ids: Collection[UUID], *, at: datetime
+) -> None:
+    """Cancel pairs one side of which has just arrived, if nobody has claimed either side."""
+    ids = {"billing_event_ids": list(billing_event_ids)}
+    contract_ids = sorted((await tx.execute(_REVERSED, ids)).scalars())
+    if contract_ids:
+        await lock_contracts(tx, contract_ids)
+        await net(tx, contract_ids, at=at)
+
+
+async def net(tx: AsyncConnection, contract_ids: Sequence[UUID], *, at: datetime) -> None:
+    """Cancel all pairs of these contracts, whose terms the caller has locked, that are unclaimed.
+
+    Where the terms are not known yet nothing can be claimed, and nothing has to be locked.
+    """
+    await tx.execute(_NET, {"contract_ids": list(contract_ids), "at": at})
+
+
+async def lock_contracts(tx: AsyncConnection, contract_ids: Sequence[UUID]) -> None:
+    """Keep runs from claiming items of these contracts until the transaction ends."""
+    await tx.execute(_LOCK, {"contract_ids": list(contract_ids)})
+
+
+async def contracts_of(tx: AsyncConnection, billing_event_ids: Collection[UUID]) -> list[UUID]:
+    """Return the contracts of those items that arrived, in order."""
+    ids = {"billing_event_ids": list(billing_event_ids)}
+    return sorted((await tx.execute(_CONTRACTS, ids)).scalars())
+
+
+async def claimed(
+    tx: AsyncConnection, billing_event_ids: Collection[UUID]
+) -> tuple[UUID, UUID, str | None] | None:
+    """Return one of the items that is on a live invoice, the invoice and its number, or None."""
+    ids = {"billing_event_ids": list(billing_event_ids)}
+    row = (await tx.execute(_CLAIMED, ids)).one_or_none()
+    return None if row is None else (row.billing_event_id, row.invoice_id, row.number)
+
+
+async def set_aside(
+    tx: AsyncConnection, billing_event_ids: Collection[UUID], *, seconds: int
+) -> datetime:
+    """Keep items from being claimed for so long, by the database's own clock; return until when."""
+    values = {"billing_event_ids": list(billing_event_ids), "seconds": seconds}
+    untils: list[datetime] = list((await tx.execute(_SET_ASIDE, values)).scalars())
+    return max(untils)

@@ -1,0 +1,1 @@
+"""Set-based loading and saving, one module for each hot path."""
