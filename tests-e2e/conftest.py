@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from e2e_platform import Platform
+from e2e_practice import Practice
 from e2e_sandbox import Sandbox, sandbox
 from e2e_traces import TraceReceiver
 
@@ -46,6 +47,16 @@ def proving_ground() -> Iterator[Sandbox]:
     """A second platform, for tests that break things; each makes a firm of its own on it."""
     with sandbox() as stack:
         yield stack
+
+
+@pytest.fixture(scope="session")
+def practice() -> Iterator[Practice]:
+    """A firm on a third platform, whose clock stories move forward."""
+    with sandbox() as stack:
+        firm = Practice(stack)
+        firm.stock_catalogue()
+        yield firm
+        firm.close()
 
 
 @pytest.fixture(scope="session")

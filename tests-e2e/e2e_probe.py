@@ -1,6 +1,7 @@
 """Direct looks at the stack's own servers: its database as superuser, its broker, its processes."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -16,6 +17,7 @@ from throughline_cli.stack.secrets import Secrets
 from throughline_cli.stack.services import ALL_SERVICES
 
 _MEBIBYTE: Final = 2**20
+_LOOK_SECONDS: Final = 0.05
 
 
 @asynccontextmanager
@@ -40,6 +42,30 @@ async def broker(sandbox: Sandbox) -> AsyncIterator[Client]:
         yield connection
     finally:
         await connection.close()
+
+
+@asynccontextmanager
+async def watched(sandbox: Sandbox, service: str) -> AsyncIterator[Callable[[], float]]:
+    """Watch a service's resident memory during the block; the peak so far is in MiB."""
+    process = psutil.Process(sandbox.programs()[service].pid)
+    peak = 0.0
+
+    def look() -> float:
+        nonlocal peak
+        family = [process, *process.children(recursive=True)]
+        peak = max(peak, sum(member.memory_info().rss for member in family) / _MEBIBYTE)
+        return peak
+
+    async def keep_looking() -> None:
+        while True:
+            look()
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    looking = asyncio.create_task(keep_looking())
+    try:
+        yield look
+    finally:
+        looking.cancel()
 
 
 def memory(sandbox: Sandbox) -> Mapping[str, float]:

@@ -13,7 +13,7 @@ def test_every_benchmark_yields_figures(proving_ground: Sandbox) -> None:
     figures = asyncio.run(bench(proving_ground, TINY))
     assert all(figure.value > 0 for figure in figures)
     with_aim = {figure.unit for figure in figures if figure.aim is not None}
-    assert with_aim == {"entries/s", "invoices/s", "MiB"}
+    assert with_aim == {"entries/s", "invoices/s", "quotes/s", "ms", "MiB"}
     floored = [figure for figure in figures if figure.ratio is not None]
-    assert len(floored) == 5
+    assert len(floored) == 6
     assert document(figures)["figures"]
