@@ -152,7 +152,7 @@ async def test_single_entries_are_sent_back_and_the_rest_is_approved(
     [event] = await world.published(TimeApproved)
     assert len(event.entries) == 2
 
-    # The person takes the entry off, records what is right, and hands both drafts in.
+    # The person takes the entry off, records what is right, and hands the draft in.
     await world.time(ADA_SIGNED_IN).DeleteTimeEntry(
         time_pb.DeleteTimeEntryRequest(request_id=a_key(), time_entry_id=rejected.time_entry_id)
     )
@@ -163,8 +163,8 @@ async def test_single_entries_are_sent_back_and_the_rest_is_approved(
             request_id=a_key(), week_from=MONDAY.isoformat(), week_before=NEXT_MONDAY.isoformat()
         )
     )
-    assert len(made.submitted_timesheet_ids) == 1
-    await approve(world, made.submitted_timesheet_ids[0])
+    assert list(made.submitted_timesheet_ids) == [response.draft.timesheet_id]
+    await approve(world, response.draft.timesheet_id)
     assert await world.scalar("SELECT sum(minutes) FROM time_entry") == 3 * 480
 
 

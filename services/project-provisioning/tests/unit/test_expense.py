@@ -1,7 +1,7 @@
 """Expenses are billed under a pass-through line, and judged by a second person."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -54,12 +54,13 @@ from project_provisioning.domain.expense_line import (
     ReceiptMissing,
     Tax,
     TaxInvalid,
+    WorkEnded,
     claim_line,
     employer_on,
 )
 from project_provisioning.domain.legal_entity import LegalEntity, LegalEntityUnknown
 from project_provisioning.domain.lock import PeriodLocked
-from project_provisioning.domain.project import Project
+from project_provisioning.domain.project import Project, ProjectStatus
 from project_provisioning.domain.rule_set import RuleBook
 from project_provisioning.domain.template import BillingModel
 from project_provisioning.domain.terms import SoldLine
@@ -189,6 +190,38 @@ def test_a_receipt_that_was_not_uploaded_is_missing() -> None:
 
 def test_a_cost_may_have_no_receipt() -> None:
     assert line_of(a_claim(receipt_sha256="")).receipt_sha256 == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"status": ProjectStatus.CLOSED}, "lines[0].project_id"),
+        ({"work_ends_on": AT.date()}, "lines[0].incurred_on"),
+    ],
+)
+def test_a_project_whose_work_has_ended_takes_no_cost(changes: dict[str, Any], field: str) -> None:
+    ended = replace(a_project(), **changes)
+
+    with pytest.raises(WorkEnded) as refused:
+        line_of(a_claim(), projects={PROJECT: ended})
+
+    assert refused.value.field == field
+
+
+def test_the_last_day_of_work_still_takes_costs() -> None:
+    going = replace(a_project(), work_ends_on=AT.date() + timedelta(days=1))
+
+    assert line_of(a_claim(), projects={PROJECT: going}).billable
+
+
+def test_a_contract_line_that_has_ended_bills_no_cost() -> None:
+    project = a_project()
+    lines = tuple(replace(line, ended_on=AT.date()) for line in project.lines)
+    ended = {PROJECT: replace(project, lines=lines)}
+
+    with pytest.raises(WorkEnded):
+        line_of(a_claim(), projects=ended)
+    assert not line_of(a_claim(billable=False), projects=ended).billable
 
 
 def test_an_approved_report_is_announced() -> None:

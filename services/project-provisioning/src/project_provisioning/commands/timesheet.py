@@ -150,6 +150,7 @@ async def reject_entries(
     Raises:
         TimesheetNotFound, TimeEntryNotFound, NothingLeft, EntityForbidden, IllegalTransition,
         OwnTime, NotApprover, PeriodLocked.
+        Contended: the person records time for the same week at this moment.
     """
     judge = await _judge(tx, decision, is_pmo=is_pmo)
     [sheet] = await repository.get_all(tx, [timesheet_id])
@@ -167,6 +168,7 @@ async def reject_entries(
         draft_id=derived_id("timesheet_correction", timesheet_id, sheet.version),
     )
     await repository.add_split(tx, [draft], dict.fromkeys(reasons, draft.timesheet_id))
+    await repository.let_take_entries(tx, draft.timesheet_id)
     await repository.add_rejections(tx, timesheet_id, reasons, by=decision.by, at=decision.at)
     await _approve(tx, [sheet], judge, decision)
     return draft.timesheet_id

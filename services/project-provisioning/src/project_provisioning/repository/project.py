@@ -14,21 +14,26 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from project_provisioning import tables
 from project_provisioning.domain.milestone import Milestone, MilestoneStatus
 from project_provisioning.domain.project import (
-    LineBudget,
     Project,
     ProjectEvent,
-    ProjectLine,
-    ProjectStatus,
-    RoleRequirement,
-    Task,
     TaskNotFound,
 )
-from project_provisioning.domain.template import BillingModel, BudgetKind
 from project_provisioning.repository import milestone as milestones
+from project_provisioning.repository.project_rows import (
+    budget_from,
+    budget_values,
+    line_from,
+    line_values,
+    project_from,
+    project_values,
+    role_from,
+    role_values,
+    task_from,
+    task_values,
+)
 from project_provisioning.wire import project as wire
 from throughline_core.change import Change
 from throughline_core.errors import StaleVersion
-from throughline_core.money import Money
 from throughline_runtime import audit, outbox
 
 ProjectChange = Change[Project, ProjectEvent]
@@ -158,7 +163,7 @@ async def save_all(tx: AsyncConnection, changes: Sequence[ProjectChange]) -> Non
     projects = [change.state for change in moved]
     if not projects:
         return
-    rows = [_values(project) for project in projects]
+    rows = [project_values(project) for project in projects]
     statement = _upsert(tables.project, tuple(rows[0]), only_next_version=True)
     written = await tx.execute(statement.returning(tables.project.c.project_id), rows)
     if len(written.all()) != len(projects):
@@ -166,13 +171,13 @@ async def save_all(tx: AsyncConnection, changes: Sequence[ProjectChange]) -> Non
     for project in projects:
         audit.touch(tx, project.project_id, engagement_id=project.engagement_id)
     for table, parts in (
-        (tables.project_line, [_line_values(p, line) for p in projects for line in p.lines]),
-        (tables.task, [_task_values(p, task) for p in projects for task in p.tasks]),
+        (tables.project_line, [line_values(p, line) for p in projects for line in p.lines]),
+        (tables.task, [task_values(p, task) for p in projects for task in p.tasks]),
         (
             tables.role_requirement,
-            [_role_values(p, role) for p in projects for role in p.role_requirements],
+            [role_values(p, role) for p in projects for role in p.role_requirements],
         ),
-        (tables.project_budget, [_budget_values(p, each) for p in projects for each in p.budgets]),
+        (tables.project_budget, [budget_values(p, each) for p in projects for each in p.budgets]),
     ):
         if parts:
             await tx.execute(_upsert(table, tuple(parts[0])), parts)
@@ -192,16 +197,16 @@ async def assemble(
     budgets = await _children(tx, tables.project_budget, ids, "kind")
     plans = await _children(tx, tables.milestone, ids, "position", "milestone_id", lock=lock)
     return [
-        _project_from(
+        project_from(
             row,
-            lines=tuple(map(_line_from, lines[row.project_id])),
-            tasks=tuple(map(_task_from, tasks[row.project_id])),
+            lines=tuple(map(line_from, lines[row.project_id])),
+            tasks=tuple(map(task_from, tasks[row.project_id])),
             milestones=tuple(map(milestones.milestone_from, plans[row.project_id])),
             role_requirements=tuple(
-                map(_role_from, _by_line(roles[row.project_id], lines[row.project_id]))
+                map(role_from, _by_line(roles[row.project_id], lines[row.project_id]))
             ),
             budgets=tuple(
-                map(_budget_from, _by_line(budgets[row.project_id], lines[row.project_id]))
+                map(budget_from, _by_line(budgets[row.project_id], lines[row.project_id]))
             ),
         )
         for row in rows
@@ -242,174 +247,6 @@ def _by_line(parts: Iterable[Row[Any]], lines: Iterable[Row[Any]]) -> list[Row[A
 
 def _open_of(project: Project) -> Iterable[Milestone]:
     return (each for each in project.milestones if each.status is MilestoneStatus.PLANNED)
-
-
-def _values(project: Project) -> dict[str, Any]:
-    return {
-        "project_id": project.project_id,
-        "version": project.version,
-        "number": project.number,
-        "name": project.name,
-        "status": project.status,
-        "contract_id": project.contract_id,
-        "engagement_id": project.engagement_id,
-        "correlation_id": project.correlation_id,
-        "customer_id": project.customer_id,
-        "legal_entity_id": project.legal_entity_id,
-        "time_zone": project.time_zone,
-        "starts_on": project.starts_on,
-        "ends_on": project.ends_on,
-        "budget": project.budget.amount,
-        "currency": project.budget.currency,
-        "templates": list(project.templates),
-        "activated_at": project.activated_at,
-        "region": project.region,
-        "master_project_id": project.master_project_id,
-        "selling_legal_entity_id": project.selling_legal_entity_id,
-        "contract_version": project.contract_version,
-        "manager_person_id": project.manager_person_id,
-        "work_ends_on": project.work_ends_on,
-        "closed_reason": project.closed_reason,
-        "requires_assignment": project.requires_assignment,
-    }
-
-
-def _project_from(
-    row: Row[Any],
-    *,
-    lines: tuple[ProjectLine, ...],
-    tasks: tuple[Task, ...],
-    milestones: tuple[Milestone, ...],
-    role_requirements: tuple[RoleRequirement, ...],
-    budgets: tuple[LineBudget, ...],
-) -> Project:
-    return Project(
-        project_id=row.project_id,
-        version=row.version,
-        number=row.number,
-        name=row.name,
-        status=ProjectStatus(row.status),
-        contract_id=row.contract_id,
-        engagement_id=row.engagement_id,
-        correlation_id=row.correlation_id,
-        customer_id=row.customer_id,
-        legal_entity_id=row.legal_entity_id,
-        time_zone=row.time_zone,
-        starts_on=row.starts_on,
-        ends_on=row.ends_on,
-        budget=Money(row.budget, row.currency),
-        activated_at=row.activated_at,
-        templates=tuple(row.templates),
-        lines=lines,
-        tasks=tasks,
-        milestones=milestones,
-        role_requirements=role_requirements,
-        selling_legal_entity_id=row.selling_legal_entity_id,
-        region=row.region,
-        master_project_id=row.master_project_id,
-        contract_version=row.contract_version,
-        manager_person_id=row.manager_person_id,
-        work_ends_on=row.work_ends_on,
-        closed_reason=row.closed_reason,
-        budgets=budgets,
-        requires_assignment=row.requires_assignment,
-    )
-
-
-def _line_values(project: Project, line: ProjectLine) -> dict[str, Any]:
-    return {
-        "project_id": project.project_id,
-        "contract_line_id": line.contract_line_id,
-        "quote_line_id": line.quote_line_id,
-        "position": line.position,
-        "billing_model": line.billing_model,
-        "net_total": line.net_total.amount,
-        "currency": line.net_total.currency,
-        "starts_on": line.starts_on,
-        "ends_on": line.ends_on,
-        "ended_on": line.ended_on,
-        "template": line.template,
-    }
-
-
-def _line_from(row: Row[Any]) -> ProjectLine:
-    return ProjectLine(
-        contract_line_id=row.contract_line_id,
-        quote_line_id=row.quote_line_id,
-        position=row.position,
-        billing_model=BillingModel(row.billing_model),
-        net_total=Money(row.net_total, row.currency),
-        starts_on=row.starts_on,
-        ends_on=row.ends_on,
-        ended_on=row.ended_on,
-        template=row.template,
-    )
-
-
-def _task_values(project: Project, task: Task) -> dict[str, Any]:
-    return {
-        "project_id": project.project_id,
-        "task_id": task.task_id,
-        "contract_line_id": task.contract_line_id,
-        "position": task.position,
-        "phase": task.phase,
-        "name": task.name,
-        "billable": task.billable,
-        "closed": task.closed,
-        "parent_task_id": task.parent_task_id,
-        "wbs_code": task.wbs_code,
-        "starts_on": task.starts_on,
-        "ends_on": task.ends_on,
-        "planned_minutes": task.planned_minutes,
-        "work_ends_on": task.work_ends_on,
-        "predecessor_task_ids": list(task.predecessor_task_ids),
-    }
-
-
-def _task_from(row: Row[Any]) -> Task:
-    return Task(
-        task_id=row.task_id,
-        position=row.position,
-        phase=row.phase,
-        name=row.name,
-        contract_line_id=row.contract_line_id,
-        billable=row.billable,
-        closed=row.closed,
-        parent_task_id=row.parent_task_id,
-        wbs_code=row.wbs_code,
-        starts_on=row.starts_on,
-        ends_on=row.ends_on,
-        planned_minutes=row.planned_minutes,
-        work_ends_on=row.work_ends_on,
-        predecessor_task_ids=tuple(row.predecessor_task_ids),
-    )
-
-
-def _role_values(project: Project, requirement: RoleRequirement) -> dict[str, Any]:
-    return {
-        "project_id": project.project_id,
-        "contract_line_id": requirement.contract_line_id,
-        "position": requirement.position,
-        "role": requirement.role,
-        "planned_hours": requirement.planned_hours,
-    }
-
-
-def _role_from(row: Row[Any]) -> RoleRequirement:
-    return RoleRequirement(row.contract_line_id, row.position, row.role, row.planned_hours)
-
-
-def _budget_values(project: Project, budget: LineBudget) -> dict[str, Any]:
-    return {
-        "project_id": project.project_id,
-        "contract_line_id": budget.contract_line_id,
-        "kind": budget.kind,
-        "amount": budget.amount,
-    }
-
-
-def _budget_from(row: Row[Any]) -> LineBudget:
-    return LineBudget(row.contract_line_id, BudgetKind(row.kind), row.amount)
 
 
 @cache
