@@ -3,6 +3,7 @@
 `apply` makes them with an administrator's connection; a service may only look at its own.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,7 +18,7 @@ from nats.js.api import (
     StorageType,
     StreamConfig,
 )
-from nats.js.errors import NotFoundError
+from nats.js.errors import NotFoundError, ServerError
 
 from throughline_runtime.events import publisher_of
 from throughline_runtime.subscription import Subscription
@@ -27,6 +28,9 @@ ACK_PENDING_MAX: Final = 1_000
 MAX_AGE_DAYS: Final = 7
 DUPLICATE_WINDOW_SECONDS: Final = 120
 _DAY_SECONDS: Final = 24 * 60 * 60
+_STORE_BUSY: Final = 10049
+"""The broker's code for a store that cannot be made."""
+_STORE_BUSY_PAUSES: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,7 @@ async def apply(
         declared = stream.config(sizing)
         present = await _present_stream(context, stream)
         if present is None:
-            await context.add_stream(StreamConfig(**declared))
+            await _add_stream(context, StreamConfig(**declared))
         elif _differing(present, declared):
             await context.update_stream(StreamConfig(**declared))
     for durable in durables:
@@ -156,6 +160,20 @@ async def drift_of(context: JetStreamContext, durable: Durable) -> Sequence[str]
     else:
         differing = _differing(info.config, durable.config)
     return [f"durable {durable.stream}.{durable.name}: {difference}" for difference in differing]
+
+
+async def _add_stream(context: JetStreamContext, config: StreamConfig) -> None:
+    """Create a stream, in the place of one just deleted too: its files go after the answer."""
+    for pause_seconds in _STORE_BUSY_PAUSES:
+        try:
+            await context.add_stream(config)
+        except ServerError as error:
+            if error.err_code != _STORE_BUSY:
+                raise
+            await asyncio.sleep(pause_seconds)
+        else:
+            return
+    await context.add_stream(config)
 
 
 async def _present_stream(context: JetStreamContext, stream: Stream) -> StreamConfig | None:
