@@ -45,14 +45,14 @@ def the_rate(terms: ContractTerms, *cards: RateCard) -> str:
     """Return the rate found for the story's hour, and the path that led to it."""
     outcome = Rater(some_facts(terms, cards=cards)).rate(an_item())
     assert isinstance(outcome, Priced)
-    return f"{outcome.rating.unit_rate.amount} by {outcome.rating.explanation}"
+    return f"{outcome.shares[0].rating.unit_rate.amount} by {outcome.shares[0].rating.explanation}"
 
 
 def reasons(outcome: Outcome) -> Sequence[HoldReason]:
     if isinstance(outcome, Unratable):
         return [outcome.hold.reason]
     assert isinstance(outcome, Priced)
-    return [hold.reason for hold in outcome.holds]
+    return [hold.reason for hold in outcome.shares[0].holds]
 
 
 OWN = a_card(an_entry("1"), rate_card_id=an_id("d2"), code="OWN", legal_entity_id=None)
@@ -100,8 +100,11 @@ def test_on_a_card_the_person_then_the_most_specific_rate_of_the_day_counts(
         assert reasons(outcome) == [HoldReason.MISSING_RATE]
     else:
         assert isinstance(outcome, Priced)
-        assert outcome.rating.unit_rate == eur(rate)
-        assert (outcome.rating.rate_card_id, outcome.rating.rate_card_version) == (CARD, 1)
+        assert outcome.shares[0].rating.unit_rate == eur(rate)
+        assert (
+            outcome.shares[0].rating.rate_card_id,
+            outcome.shares[0].rating.rate_card_version,
+        ) == (CARD, 1)
 
 
 @pytest.mark.parametrize(
@@ -144,9 +147,9 @@ def test_time_is_printed_hours_times_rate_exactly(
     terms = some_terms(a_line(rates={"consultant": eur(rate)}), time_rounding=rounding)
     outcome = Rater(some_facts(terms)).rate(an_item(minutes=minutes))
     assert isinstance(outcome, Priced)
-    assert outcome.portion.quantity == Decimal(quantity)
-    assert outcome.portion.minutes == minutes
-    assert outcome.portion.amount == eur(amount)
+    assert outcome.shares[0].portion.quantity == Decimal(quantity)
+    assert outcome.shares[0].portion.minutes == minutes
+    assert outcome.shares[0].portion.amount == eur(amount)
 
 
 @pytest.mark.parametrize(
@@ -166,8 +169,11 @@ def test_an_expense_is_billed_at_cost_plus_markup(
     item = an_expense(eur(cost), contract_line_id=EXPENSES)
     outcome = Rater(some_facts(some_terms(line))).rate(item)
     assert isinstance(outcome, Priced)
-    assert (outcome.portion.quantity, outcome.portion.amount) == (Decimal(1), eur(price))
-    assert outcome.rating.explanation == words
+    assert (outcome.shares[0].portion.quantity, outcome.shares[0].portion.amount) == (
+        Decimal(1),
+        eur(price),
+    )
+    assert outcome.shares[0].rating.explanation == words
 
 
 def usd(amount: str) -> Money:
@@ -184,8 +190,8 @@ def test_an_expense_is_billed_at_what_it_cost_in_the_currency_of_the_contract(
     item = an_expense(cost, contract_line_id=EXPENSES, receipt_price=receipt)
     outcome = Rater(some_facts(some_terms(line))).rate(item)
     assert isinstance(outcome, Priced)
-    assert outcome.portion.amount == eur("210")
-    assert outcome.rating.explanation == "cost 200.00 EUR plus 5 % (terms version 1)"
+    assert outcome.shares[0].portion.amount == eur("210")
+    assert outcome.shares[0].rating.explanation == "cost 200.00 EUR plus 5 % (terms version 1)"
 
 
 FEE = a_line(billing_model=BillingModel.FIXED_FEE)
@@ -287,13 +293,13 @@ def test_a_milestone_is_billed_at_the_agreed_amount_whenever_it_is_complete() ->
     item = a_milestone(eur("9600.00"), service_from=date(2028, 1, 1))
     outcome = Rater(some_facts(some_terms(FEE))).rate(item)
     assert isinstance(outcome, Priced)
-    assert outcome.portion.amount == eur("9600.00")
-    assert outcome.holds == ()
+    assert outcome.shares[0].portion.amount == eur("9600.00")
+    assert outcome.shares[0].holds == ()
 
 
 def test_a_row_copies_the_terms_it_was_rated_under() -> None:
     outcome = Rater(some_facts()).rate(an_item())
     assert isinstance(outcome, Priced)
-    rating = outcome.rating
+    rating = outcome.shares[0].rating
     assert (rating.contract_line_id, rating.contract_version) == (HOURS, 1)
     assert (rating.legal_entity_id, rating.bill_to_customer_id) == (ENTITY, CUSTOMER)

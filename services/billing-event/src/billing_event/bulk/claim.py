@@ -1,4 +1,4 @@
-"""Writes what invoices claim; the position's own checks refuse what would claim too much."""
+"""Writes what is claimed of rows; the position's own checks refuse what would claim too much."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
@@ -26,12 +26,12 @@ _LOCK_ROWS: Final = text("""
 _ADD: Final = text("""
     WITH added AS (
         INSERT INTO allocation (allocation_id, billing_event_id, invoice_id, invoice_line_id,
-                                quantity, amount, recorded_on, recorded_at)
+                                quantity, amount, kind, recorded_on, recorded_at)
         SELECT claim.*, :at FROM unnest(
             CAST(:allocation_ids AS uuid[]), CAST(:billing_event_ids AS uuid[]),
             CAST(:invoice_ids AS uuid[]), CAST(:invoice_line_ids AS uuid[]),
             CAST(:quantities AS numeric[]), CAST(:amounts AS numeric[]),
-            CAST(:days AS date[])
+            CAST(:kinds AS text[]), CAST(:days AS date[])
         ) AS claim
         ON CONFLICT DO NOTHING
         RETURNING allocation_id, billing_event_id, quantity, amount
@@ -76,6 +76,7 @@ async def add(
             "invoice_line_ids": [claim.invoice_line_id for claim in claims],
             "quantities": [claim.quantity for claim in claims],
             "amounts": [claim.amount.amount for claim in claims],
+            "kinds": [claim.kind for claim in claims],
             "days": [days[claim.billing_event_id] for claim in claims],
             "at": at,
         },

@@ -43,12 +43,14 @@ _RATING_FIELDS: Final[Mapping[str, str]] = {
     "delivering_entity_id": "delivering_entity_id",
     "multiplier": "multiplier",
     "purchase_order_number": "purchase_order_number",
+    "treatment": "treatment",
+    "share_percent": "share_percent",
 }
 _ROW_FIELDS: Final[Mapping[str, str]] = {
     "billing_event_id": "billing_event_id",
     "source_item_id": "item.source_item_id",
     "part": "part",
-    "type": "item.type",
+    "type": "event_type",
     "kind": "kind",
     "service_from": "item.service_from",
     "service_to": "item.service_to",
@@ -59,6 +61,9 @@ _ROW_FIELDS: Final[Mapping[str, str]] = {
     "status": "status",
     "released_by": "released_by",
     "reverses": "reverses",
+    "adjusts": "adjusts",
+    "rerating_run_id": "rerating_run_id",
+    "retainer_period_id": "retainer_period_id",
 }
 _ITEM_FIELDS: Final = (
     "source_item_id",
@@ -112,12 +117,17 @@ _ADD_ROWS: Final = text("""
             CAST(:tax_category AS text[]), CAST(:rate_card_id AS uuid[]),
             CAST(:rate_card_version AS bigint[]), CAST(:rate_explanation AS text[]),
             CAST(:delivering_entity_id AS uuid[]), CAST(:multiplier AS numeric[]),
-            CAST(:purchase_order_number AS text[])
+            CAST(:purchase_order_number AS text[]), CAST(:treatment AS text[]),
+            CAST(:share_percent AS numeric[]), CAST(:converted_price AS numeric[]),
+            CAST(:converted_currency AS text[]), CAST(:exchange_rate AS numeric[]),
+            CAST(:exchange_rate_on AS date[]), CAST(:exchange_source AS text[])
         ) WITH ORDINALITY AS rating (
             contract_id, contract_version, contract_line_id, quote_line_id, engagement_id,
             correlation_id, bill_to_customer_id, legal_entity_id, unit, unit_rate, currency,
             tax_category, rate_card_id, rate_card_version, rate_explanation,
-            delivering_entity_id, multiplier, purchase_order_number, number)
+            delivering_entity_id, multiplier, purchase_order_number, treatment, share_percent,
+            converted_price, converted_currency, exchange_rate, exchange_rate_on,
+            exchange_source, number)
     ), fresh AS (
         SELECT * FROM unnest(
             CAST(:rating AS integer[]), CAST(:billing_event_id AS uuid[]),
@@ -125,10 +135,11 @@ _ADD_ROWS: Final = text("""
             CAST(:kind AS text[]), CAST(:service_from AS date[]), CAST(:service_to AS date[]),
             CAST(:minutes AS integer[]), CAST(:quantity AS numeric[]),
             CAST(:amount AS numeric[]), CAST(:rated_on AS date[]), CAST(:status AS text[]),
-            CAST(:released_by AS text[]), CAST(:reverses AS uuid[])
+            CAST(:released_by AS text[]), CAST(:reverses AS uuid[]), CAST(:adjusts AS uuid[]),
+            CAST(:rerating_run_id AS uuid[]), CAST(:retainer_period_id AS uuid[])
         ) AS fresh (rating, billing_event_id, source_item_id, part, type, kind, service_from,
                     service_to, minutes, quantity, amount, rated_on, status, released_by,
-                    reverses)
+                    reverses, adjusts, rerating_run_id, retainer_period_id)
     ), added AS (
         INSERT INTO billing_event (
             billing_event_id, source_item_id, part, type, kind, contract_id, contract_version,
@@ -136,13 +147,17 @@ _ADD_ROWS: Final = text("""
             legal_entity_id, service_from, service_to, minutes, quantity, unit, unit_rate,
             amount, currency, tax_category, rate_card_id, rate_card_version, rate_explanation,
             rated_at, rated_on, reverses_billing_event_id, delivering_entity_id, multiplier,
-            purchase_order_number)
+            purchase_order_number, treatment, share_percent, converted_price,
+            converted_currency, exchange_rate, exchange_rate_on, exchange_source,
+            adjusts_billing_event_id, rerating_run_id, retainer_period_id)
         SELECT billing_event_id, source_item_id, part, type, kind, contract_id, contract_version,
                contract_line_id, quote_line_id, engagement_id, correlation_id,
                bill_to_customer_id, legal_entity_id, service_from, service_to, minutes, quantity,
                unit, unit_rate, amount, currency, tax_category, rate_card_id, rate_card_version,
                rate_explanation, :at, rated_on, reverses, delivering_entity_id, multiplier,
-               purchase_order_number
+               purchase_order_number, treatment, share_percent, converted_price,
+               converted_currency, exchange_rate, exchange_rate_on, exchange_source, adjusts,
+               rerating_run_id, retainer_period_id
         FROM fresh JOIN rating ON rating.number = fresh.rating
     )
     INSERT INTO position (billing_event_id, status, version, quantity, amount, released_by,
@@ -246,8 +261,20 @@ async def _add_rows(tx: AsyncConnection, rows: Sequence[Row], *, at: datetime) -
             numbers[id(row.rating)] = len(ratings)
     columns = {name: _column(rows, field) for name, field in _ROW_FIELDS.items()}
     shared = {name: _column(ratings, field) for name, field in _RATING_FIELDS.items()}
+    shared |= _conversions(ratings)
     own = [numbers[id(row.rating)] for row in rows]
     await tx.execute(_ADD_ROWS, {**columns, **shared, "rating": own, "at": at})
+
+
+def _conversions(ratings: Sequence[Rating]) -> dict[str, list[Any]]:
+    found = [rating.conversion for rating in ratings]
+    return {
+        "converted_price": [each and each.from_price.amount for each in found],
+        "converted_currency": [each and each.from_price.currency for each in found],
+        "exchange_rate": [each and each.rate for each in found],
+        "exchange_rate_on": [each and each.rate_on for each in found],
+        "exchange_source": [each and each.source for each in found],
+    }
 
 
 async def _move(tx: AsyncConnection, rows: Sequence[Row], *, at: datetime) -> None:

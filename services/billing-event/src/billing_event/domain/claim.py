@@ -1,7 +1,8 @@
-"""Claims of issued invoices on rows."""
+"""Claims on rows: by lines of issued invoices, and by what else settles them."""
 
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 from typing import NewType
 from uuid import UUID
 
@@ -13,16 +14,29 @@ from throughline_core.money import Money
 AllocationId = NewType("AllocationId", UUID)
 
 
+class ClaimKind(StrEnum):
+    """What claims a part of a row, or gives it back."""
+
+    INVOICE = "invoice"
+    CREDIT = "credit"
+    WRITE_OFF = "write_off"
+    RETAINER = "retainer"
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A quantity and exact amount of one row on one invoice line; negative gives back."""
+    """A quantity and exact amount of one row; negative gives back.
+
+    Only claims of invoices and credit notes name a document and its line.
+    """
 
     allocation_id: AllocationId
     billing_event_id: BillingEventId
-    invoice_id: UUID
-    invoice_line_id: UUID
+    invoice_id: UUID | None
+    invoice_line_id: UUID | None
     quantity: Decimal
     amount: Money
+    kind: ClaimKind = ClaimKind.INVOICE
 
 
 class ClaimExceedsOpen(FailedPrecondition):

@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Final
 from zoneinfo import ZoneInfo
 
 from billing_event.domain.agreement import Facts
@@ -27,13 +26,11 @@ from billing_event.domain.position import (
     moved,
     row_id,
 )
-from billing_event.domain.rating import Covered, Priced, Rater, Unratable
+from billing_event.domain.rating import Covered, Priced, Rater, Share, Unratable
 from billing_event.domain.release import BY_POLICY, Policies, passes
-from billing_event.domain.source import ItemType, SourceItem, SourceItemId
+from billing_event.domain.source import AGREED, SourceItem, SourceItemId
 from billing_event.domain.standing import Decision, HoldOpened, Reversal, Standing
 from throughline_core.money import Money
-
-_AGREED: Final = (ItemType.MILESTONE, ItemType.RECURRING)
 
 
 class Judge:
@@ -122,33 +119,36 @@ class Judge:
 
     def _rate(self, item: SourceItem, *, after: int = 0) -> None:
         """Rate a thing; its rows are numbered on from `after`."""
-        if item.type in _AGREED and item.price is not None and item.price.is_zero:
+        if item.type in AGREED and item.price is not None and item.price.is_zero:
             self.decision.covered.append((item, Covered("nothing of it is to be paid")))
             return
         outcome = self._rater.rate(item)
         if isinstance(outcome, Priced):
-            self._append(item, outcome, after=after)
+            for share in outcome.shares:
+                after += self._append(item, share, after=after)
         elif isinstance(outcome, Unratable):
             self.decision.opened.append(HoldOpened(item, None, outcome.hold))
         else:
             self.decision.covered.append((item, outcome))
 
-    def _append(self, item: SourceItem, priced: Priced, *, after: int) -> None:
-        rating, whole = priced.rating, priced.portion
+    def _append(self, item: SourceItem, share: Share, *, after: int) -> int:
+        """Add the rows of a share, what is over a limit as one of its own; return how many."""
+        rating, whole = share.rating, share.portion
         kind = EventKind.REVERSAL if item.minutes < 0 else EventKind.ORIGINAL
         fits = whole.quantity
         if self.book.limits(rating):
             fits = fitting_quantity(rating, whole, self.book.room(rating))
         if fits == whole.quantity:
-            self._add(item, rating, after + 1, kind, whole, priced.holds)
-            return
-        over = (*priced.holds, _over_limit())
+            self._add(item, rating, after + 1, kind, whole, share.holds)
+            return 1
+        over = (*share.holds, _over_limit())
         if not fits:
             self._add(item, rating, after + 1, kind, whole, over)
-            return
+            return 1
         under, rest = cut(whole, rating.unit_rate, fits)
-        self._add(item, rating, after + 1, kind, under, priced.holds)
+        self._add(item, rating, after + 1, kind, under, share.holds)
         self._add(item, rating, after + 2, kind, rest, over)
+        return 2
 
     def _add(
         self,
@@ -319,7 +319,7 @@ def _is_restated(item: SourceItem, live: Sequence[Row]) -> bool:
 
     Time and expenses do not change after approval: they are taken back and entered anew.
     """
-    if item.type not in _AGREED or item.price is None:
+    if item.type not in AGREED or item.price is None:
         return False
     if not item.is_accepted and any(row.status is EventStatus.RELEASED for row in live):
         return True

@@ -37,20 +37,56 @@ class EventKind(StrEnum):
 class EventStatus(StrEnum):
     """How far a row has come; whether it is invoiced follows from its allocations.
 
-    A reversed row and the one that takes it back sum to zero; neither is ever released.
+    A reversed row and the one that takes it back sum to zero; neither is ever released. A row that
+    is written off counts again once that is undone.
     """
 
     HELD = "held"
     ELIGIBLE = "eligible"
     RELEASED = "released"
     REVERSED = "reversed"
+    WRITTEN_OFF = "written_off"
+
+
+class EventType(StrEnum):
+    """What a row bills: the type of its thing, or work that draws on a retainer."""
+
+    TIME = "time"
+    EXPENSE = "expense"
+    MILESTONE = "milestone"
+    RECURRING = "recurring"
+    PROGRESS = "progress"
+    USAGE = "usage"
+    RETAINER_DRAW = "retainer_draw"
+    ADJUSTMENT = "adjustment"
+
+
+class Treatment(StrEnum):
+    """What becomes of a row that was released: invoiced when earned, or before, or not at all."""
+
+    INVOICED = "invoiced"
+    PREPAYMENT = "prepayment"
+    DRAWN = "drawn"
 
 
 TRANSITIONS: Final[Mapping[EventStatus, frozenset[EventStatus]]] = {
-    EventStatus.HELD: frozenset({EventStatus.ELIGIBLE, EventStatus.RELEASED, EventStatus.REVERSED}),
-    EventStatus.ELIGIBLE: frozenset({EventStatus.HELD, EventStatus.RELEASED, EventStatus.REVERSED}),
-    EventStatus.RELEASED: frozenset(),
+    EventStatus.HELD: frozenset(
+        {
+            EventStatus.ELIGIBLE,
+            EventStatus.RELEASED,
+            EventStatus.REVERSED,
+            EventStatus.WRITTEN_OFF,
+        }
+    ),
+    EventStatus.ELIGIBLE: frozenset(
+        {EventStatus.HELD, EventStatus.RELEASED, EventStatus.REVERSED, EventStatus.WRITTEN_OFF}
+    ),
+    # Withdrawn from a draft, it waits for the checkpoint again.
+    EventStatus.RELEASED: frozenset({EventStatus.ELIGIBLE, EventStatus.WRITTEN_OFF}),
     EventStatus.REVERSED: frozenset(),
+    EventStatus.WRITTEN_OFF: frozenset(
+        {EventStatus.HELD, EventStatus.ELIGIBLE, EventStatus.RELEASED}
+    ),
 }
 
 
@@ -69,11 +105,25 @@ AMOUNT_PLACES: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
+class Conversion:
+    """How a price came into the contract's currency: units of that for one of the other.
+
+    `rate_on` is the day the rate is of, `source` who published it.
+    """
+
+    from_price: Money
+    rate: Decimal
+    rate_on: date
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rating:
     """The terms a row copies: what one unit costs, how that was found, and who is invoiced.
 
     `unit_rate` has the `multiplier` of a special activity in it, which is None for ordinary work.
     `purchase_order_number` is the order that pays, empty where the contract names none.
+    `share_percent` is what the payer bears where several share the bill, None for all of it.
     """
 
     contract_id: ContractId
@@ -93,6 +143,9 @@ class Rating:
     delivering_entity_id: LegalEntityId | None = None
     multiplier: Decimal | None = None
     purchase_order_number: str = ""
+    treatment: Treatment = Treatment.INVOICED
+    share_percent: Decimal | None = None
+    conversion: Conversion | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +164,9 @@ class Row:
     `part` numbers the rows of one thing from 1. `rated_on` is the civil day of `rated_at` in the
     contract's zone. `holds` are open ones; a row is held while it has any. `released_by` is a token
     subject, `policy`, or empty before release. `reverses` is the row this one takes back;
-    `is_taken_back` whether another takes this one back.
+    `is_taken_back` whether another takes this one back. On a difference that a re-rating posted,
+    `adjusts` is the invoiced row it corrects and `rerating_run_id` the run; `retainer_period_id` is
+    the period a draw drew on.
     """
 
     billing_event_id: BillingEventId
@@ -130,6 +185,16 @@ class Row:
     holds: tuple[OpenHold, ...]
     reverses: BillingEventId | None = None
     is_taken_back: bool = False
+    adjusts: BillingEventId | None = None
+    rerating_run_id: UUID | None = None
+    retainer_period_id: UUID | None = None
+
+    @property
+    def event_type(self) -> EventType:
+        """What the row bills, as documents and events call it."""
+        if self.rating.treatment is Treatment.DRAWN:
+            return EventType.RETAINER_DRAW
+        return EventType(self.item.type)
 
 
 class BillingEventNotFound(NotFound):

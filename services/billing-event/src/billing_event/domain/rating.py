@@ -41,12 +41,19 @@ _NO_ORDER: Final = WayOut(
 
 
 @dataclass(frozen=True, slots=True)
-class Priced:
-    """A price, and the reasons that follow from the facts why it may not be released yet."""
+class Share:
+    """What one payer bears: terms, quantity and price, and why it may not be released yet."""
 
     rating: Rating
     portion: Portion
     holds: tuple[OpenHold, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """The price of a thing in as many shares as payers bear it; they sum to the whole."""
+
+    shares: tuple[Share, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +147,8 @@ class Rater:
         hourly = self._hour(item, found)
         if isinstance(hourly, Unratable):
             return hourly
-        return Priced(hourly.rating, hourly.price(item.minutes), self._holds(item, found))
+        share = Share(hourly.rating, hourly.price(item.minutes), self._holds(item, found))
+        return Priced((share,))
 
     def _hour(self, item: SourceItem, found: "_Found") -> "_Hourly | Unratable":
         terms, line = found.terms, found.line
@@ -193,7 +201,7 @@ class Rater:
         unit = Unit.MONTH if is_month else Unit.EACH
         rating = rating_of(found, unit, Rate(price, explanation))
         portion = portion_of(price, _ONE, minutes=0)
-        return Priced(rating, portion, self._holds(item, found))
+        return Priced((Share(rating, portion, self._holds(item, found)),))
 
     def _holds(self, item: SourceItem, found: "_Found") -> tuple[OpenHold, ...]:
         holds = self._of_contract(found.agreement)

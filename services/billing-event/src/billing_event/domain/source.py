@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import NewType
+from typing import Final, NewType
 from uuid import UUID
 
 from throughline_core.money import Money
@@ -16,12 +16,27 @@ LegalEntityId = NewType("LegalEntityId", UUID)
 
 
 class ItemType(StrEnum):
-    """What kind of thing was approved; its billing event has the same type."""
+    """What kind of thing was approved."""
 
     TIME = "time"
     EXPENSE = "expense"
     MILESTONE = "milestone"
     RECURRING = "recurring"
+    PROGRESS = "progress"
+    USAGE = "usage"
+    ADJUSTMENT = "adjustment"
+
+
+AGREED: Final = frozenset(
+    {
+        ItemType.MILESTONE,
+        ItemType.RECURRING,
+        ItemType.PROGRESS,
+        ItemType.USAGE,
+        ItemType.ADJUSTMENT,
+    }
+)
+"""Things worth an agreed amount, which a later word on them may change."""
 
 
 @dataclass(frozen=True, slots=True)

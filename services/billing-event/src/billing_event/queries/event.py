@@ -7,15 +7,21 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row as SqlRow
-from sqlalchemy import Select, exists, select, tuple_
+from sqlalchemy import Select, exists, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event import tables
+from billing_event.domain.claim import ClaimKind
 from billing_event.domain.hold import WAYS_OUT, HoldId, HoldReason, OpenHold
-from billing_event.domain.position import BillingEventId, BillingEventNotFound, EventStatus
-from billing_event.domain.source import ContractId, ContractLineId, ItemType, SourceItemId
+from billing_event.domain.position import (
+    BillingEventId,
+    BillingEventNotFound,
+    EventStatus,
+    EventType,
+)
+from billing_event.domain.source import ContractId, ContractLineId, SourceItemId
 from billing_event.repository import standing
-from billing_event.wire.published import REASONS, TYPES, RowWriter, write_quantity
+from billing_event.wire.published import CLAIM_KINDS, REASONS, TYPES, RowWriter, write_quantity
 from throughline.billing_event.v1 import billing_event_pb2 as pb
 from throughline.billing_event.v1 import billing_event_service_pb2 as service_pb
 from throughline_core.money import Money
@@ -37,7 +43,7 @@ class EventFilter:
     contract_id: ContractId | None = None
     contract_line_id: ContractLineId | None = None
     status: EventStatus | None = None
-    type: ItemType | None = None
+    type: EventType | None = None
     hold_reason: HoldReason | None = None
     project_id: UUID | None = None
     person_id: UUID | None = None
@@ -110,10 +116,11 @@ async def billing_event(
             pb.Allocation(
                 allocation_id=str(each.allocation_id),
                 billing_event_id=str(each.billing_event_id),
-                invoice_id=str(each.invoice_id),
-                invoice_line_id=str(each.invoice_line_id),
+                invoice_id=write_id(each.invoice_id),
+                invoice_line_id=write_id(each.invoice_line_id),
                 quantity=write_quantity(each.quantity, row.unit),
                 amount=write_money(Money(each.amount, row.currency)),
+                kind=CLAIM_KINDS.write(ClaimKind(each.kind)),
             )
             for each in claims
         ],
@@ -228,7 +235,12 @@ async def _written(tx: AsyncConnection, rows: Sequence[SqlRow[Any]]) -> list[pb.
 
 def _select_holds() -> Select[Any]:
     return (
-        select(_HOLD, _ITEM.c.type, _EVENT.c.amount, _EVENT.c.currency)
+        select(
+            _HOLD,
+            func.coalesce(_EVENT.c.type, _ITEM.c.type).label("type"),
+            _EVENT.c.amount,
+            _EVENT.c.currency,
+        )
         .join(_ITEM, _ITEM.c.source_item_id == _HOLD.c.source_item_id)
         .outerjoin(_EVENT, _EVENT.c.billing_event_id == _HOLD.c.billing_event_id)
     )
@@ -241,7 +253,7 @@ def _write_hold(row: SqlRow[Any], *, now: datetime) -> service_pb.Hold:
         hold_id=str(row.hold_id),
         reason=REASONS.write(reason),
         source_item_id=str(row.source_item_id),
-        type=TYPES.write(ItemType(row.type)),
+        type=TYPES.write(EventType(row.type)),
         billing_event_id=write_id(row.billing_event_id) or None,
         contract_id=write_id(row.contract_id) or None,
         contract_line_id=write_id(row.contract_line_id) or None,

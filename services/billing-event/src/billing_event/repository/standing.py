@@ -10,10 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from billing_event.domain.hold import HoldReason, OpenHold
 from billing_event.domain.position import (
     BillingEventId,
+    Conversion,
     EventKind,
     EventStatus,
     Rating,
     Row,
+    Treatment,
     Unit,
 )
 from billing_event.domain.source import (
@@ -47,7 +49,7 @@ _ITEMS: Final = text("""
     FROM source_item
     LEFT JOIN LATERAL (
         SELECT * FROM source_step
-        WHERE source_item.type IN ('milestone', 'recurring')
+        WHERE source_item.type NOT IN ('time', 'expense')
           AND source_step.source_item_id = source_item.source_item_id
         ORDER BY version DESC LIMIT 1
     ) AS last_step ON true
@@ -327,6 +329,9 @@ def row_from(row: SqlRow[Any], item: SourceItem, holds: Sequence[OpenHold]) -> R
         holds=tuple(holds),
         reverses=row.reverses_billing_event_id,
         is_taken_back=row.is_taken_back,
+        adjusts=row.adjusts_billing_event_id,
+        rerating_run_id=row.rerating_run_id,
+        retainer_period_id=row.retainer_period_id,
     )
 
 
@@ -349,4 +354,14 @@ def _rating_from(row: SqlRow[Any]) -> Rating:
         delivering_entity_id=row.delivering_entity_id,
         multiplier=row.multiplier,
         purchase_order_number=row.purchase_order_number,
+        treatment=Treatment(row.treatment),
+        share_percent=row.share_percent,
+        conversion=_conversion_from(row),
     )
+
+
+def _conversion_from(row: SqlRow[Any]) -> Conversion | None:
+    if row.exchange_rate is None:
+        return None
+    price = Money(row.converted_price, row.converted_currency)
+    return Conversion(price, row.exchange_rate, row.exchange_rate_on, row.exchange_source)

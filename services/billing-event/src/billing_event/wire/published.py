@@ -6,16 +6,17 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
+from billing_event.domain.claim import ClaimKind
 from billing_event.domain.hold import HoldReason
 from billing_event.domain.position import (
+    Conversion,
     EventKind,
     EventStatus,
+    EventType,
     Rating,
     Row,
+    Treatment,
     Unit,
-)
-from billing_event.domain.source import (
-    ItemType,
 )
 from throughline.billing_event.events.v1 import billing_event_events_pb2 as events
 from throughline.billing_event.v1 import billing_event_pb2 as pb
@@ -31,10 +32,12 @@ CHUNK_ROWS_MAX: Final = 500
 # Below the 256 KiB an event may have, by more than batch id and instants take.
 CHUNK_BYTES_MAX: Final = 250_000
 
-TYPES: Final = EnumMap(pb.BillingEventType, ItemType)
+TYPES: Final = EnumMap(pb.BillingEventType, EventType)
+TREATMENTS: Final = EnumMap(pb.BillingTreatment, Treatment)
 KINDS: Final = EnumMap(pb.BillingEventKind, EventKind)
 STATUSES: Final = EnumMap(pb.BillingEventStatus, EventStatus)
 REASONS: Final = EnumMap(pb.HoldReason, HoldReason)
+CLAIM_KINDS: Final = EnumMap(pb.AllocationKind, ClaimKind)
 
 
 class RowWriter:
@@ -50,7 +53,7 @@ class RowWriter:
         message = pb.BillingEvent()
         message.CopyFrom(self._template(rating))
         message.billing_event_id = str(row.billing_event_id)
-        message.type = TYPES.write(item.type)
+        message.type = TYPES.write(row.event_type)
         message.kind = KINDS.write(row.kind)
         message.status = STATUSES.write(row.status)
         if row.holds:
@@ -85,6 +88,12 @@ class RowWriter:
             message.activity = item.activity
         if item.replaces_item_id is not None:
             message.replaces_source_item_id = str(item.replaces_item_id)
+        if row.adjusts is not None:
+            message.adjusts_billing_event_id = str(row.adjusts)
+        if row.rerating_run_id is not None:
+            message.rerating_run_id = str(row.rerating_run_id)
+        if row.retainer_period_id is not None:
+            message.retainer_period_id = str(row.retainer_period_id)
         return message
 
     def _template(self, rating: Rating) -> pb.BillingEvent:
@@ -115,6 +124,20 @@ def _write_rating(rating: Rating) -> pb.BillingEvent:
         rate_explanation=rating.explanation,
         multiplier="" if rating.multiplier is None else write_decimal(rating.multiplier),
         purchase_order_number=rating.purchase_order_number,
+        treatment=TREATMENTS.write(rating.treatment),
+        share_percent="" if rating.share_percent is None else write_decimal(rating.share_percent),
+        conversion=_write_conversion(rating.conversion),
+    )
+
+
+def _write_conversion(conversion: Conversion | None) -> pb.ExchangeConversion | None:
+    if conversion is None:
+        return None
+    return pb.ExchangeConversion(
+        rate=write_decimal(conversion.rate),
+        rate_on=conversion.rate_on.isoformat(),
+        source=conversion.source,
+        **{"from": write_money(conversion.from_price)},
     )
 
 

@@ -33,6 +33,15 @@ class _BillingEventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Bill
     BILLING_EVENT_TYPE_EXPENSE: _BillingEventType.ValueType  # 2
     BILLING_EVENT_TYPE_MILESTONE: _BillingEventType.ValueType  # 3
     BILLING_EVENT_TYPE_RECURRING: _BillingEventType.ValueType  # 4
+    """A period of a recurring line, or the block of a retainer."""
+    BILLING_EVENT_TYPE_PROGRESS: _BillingEventType.ValueType  # 5
+    """A step in the progress of a fixed fee."""
+    BILLING_EVENT_TYPE_USAGE: _BillingEventType.ValueType  # 6
+    """Metered units of a period."""
+    BILLING_EVENT_TYPE_RETAINER_DRAW: _BillingEventType.ValueType  # 7
+    """Work that draws on a retainer; the block paid for it, so it is never invoiced."""
+    BILLING_EVENT_TYPE_ADJUSTMENT: _BillingEventType.ValueType  # 8
+    """An amount that two persons agreed on by hand, of either sign."""
 
 class BillingEventType(_BillingEventType, metaclass=_BillingEventTypeEnumTypeWrapper):
     """What was billed for."""
@@ -42,6 +51,15 @@ BILLING_EVENT_TYPE_TIME: BillingEventType.ValueType  # 1
 BILLING_EVENT_TYPE_EXPENSE: BillingEventType.ValueType  # 2
 BILLING_EVENT_TYPE_MILESTONE: BillingEventType.ValueType  # 3
 BILLING_EVENT_TYPE_RECURRING: BillingEventType.ValueType  # 4
+"""A period of a recurring line, or the block of a retainer."""
+BILLING_EVENT_TYPE_PROGRESS: BillingEventType.ValueType  # 5
+"""A step in the progress of a fixed fee."""
+BILLING_EVENT_TYPE_USAGE: BillingEventType.ValueType  # 6
+"""Metered units of a period."""
+BILLING_EVENT_TYPE_RETAINER_DRAW: BillingEventType.ValueType  # 7
+"""Work that draws on a retainer; the block paid for it, so it is never invoiced."""
+BILLING_EVENT_TYPE_ADJUSTMENT: BillingEventType.ValueType  # 8
+"""An amount that two persons agreed on by hand, of either sign."""
 Global___BillingEventType: _TypeAlias = BillingEventType  # noqa: Y015
 
 class _BillingEventKind:
@@ -83,6 +101,8 @@ class _BillingEventStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Bi
     """May be invoiced."""
     BILLING_EVENT_STATUS_REVERSED: _BillingEventStatus.ValueType  # 4
     """Was taken back before it was released, or takes such a row back: the two sum to zero and neither is ever invoiced."""
+    BILLING_EVENT_STATUS_WRITTEN_OFF: _BillingEventStatus.ValueType  # 5
+    """Given up, or excluded from billing; undone, it is judged again."""
 
 class BillingEventStatus(_BillingEventStatus, metaclass=_BillingEventStatusEnumTypeWrapper):
     """How far a row has come. Whether it is invoiced follows from its allocations."""
@@ -96,6 +116,8 @@ BILLING_EVENT_STATUS_RELEASED: BillingEventStatus.ValueType  # 3
 """May be invoiced."""
 BILLING_EVENT_STATUS_REVERSED: BillingEventStatus.ValueType  # 4
 """Was taken back before it was released, or takes such a row back: the two sum to zero and neither is ever invoiced."""
+BILLING_EVENT_STATUS_WRITTEN_OFF: BillingEventStatus.ValueType  # 5
+"""Given up, or excluded from billing; undone, it is judged again."""
 Global___BillingEventStatus: _TypeAlias = BillingEventStatus  # noqa: Y015
 
 class _HoldReason:
@@ -133,6 +155,93 @@ HOLD_REASON_UNMAPPED: HoldReason.ValueType  # 9
 HOLD_REASON_MANUAL: HoldReason.ValueType  # 10
 HOLD_REASON_SOURCE_CHANGED: HoldReason.ValueType  # 11
 Global___HoldReason: _TypeAlias = HoldReason  # noqa: Y015
+
+class _BillingTreatment:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BillingTreatmentEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BillingTreatment.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BILLING_TREATMENT_UNSPECIFIED: _BillingTreatment.ValueType  # 0
+    BILLING_TREATMENT_INVOICED: _BillingTreatment.ValueType  # 1
+    """It is invoiced, and earned by the method of its line."""
+    BILLING_TREATMENT_PREPAYMENT: _BillingTreatment.ValueType  # 2
+    """It is invoiced in advance and owed to the customer until work draws on it."""
+    BILLING_TREATMENT_DRAWN: _BillingTreatment.ValueType  # 3
+    """It is never invoiced: it is earned out of the prepayment of its line."""
+
+class BillingTreatment(_BillingTreatment, metaclass=_BillingTreatmentEnumTypeWrapper):
+    """What becomes of a row that was released."""
+
+BILLING_TREATMENT_UNSPECIFIED: BillingTreatment.ValueType  # 0
+BILLING_TREATMENT_INVOICED: BillingTreatment.ValueType  # 1
+"""It is invoiced, and earned by the method of its line."""
+BILLING_TREATMENT_PREPAYMENT: BillingTreatment.ValueType  # 2
+"""It is invoiced in advance and owed to the customer until work draws on it."""
+BILLING_TREATMENT_DRAWN: BillingTreatment.ValueType  # 3
+"""It is never invoiced: it is earned out of the prepayment of its line."""
+Global___BillingTreatment: _TypeAlias = BillingTreatment  # noqa: Y015
+
+class _AllocationKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AllocationKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AllocationKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ALLOCATION_KIND_UNSPECIFIED: _AllocationKind.ValueType  # 0
+    ALLOCATION_KIND_INVOICE: _AllocationKind.ValueType  # 1
+    """A line of an issued invoice."""
+    ALLOCATION_KIND_CREDIT: _AllocationKind.ValueType  # 2
+    """A line of a credit note; negative."""
+    ALLOCATION_KIND_WRITE_OFF: _AllocationKind.ValueType  # 3
+    """A write-off or exclusion; negative where it was undone."""
+    ALLOCATION_KIND_RETAINER: _AllocationKind.ValueType  # 4
+    """The balance of a retainer."""
+
+class AllocationKind(_AllocationKind, metaclass=_AllocationKindEnumTypeWrapper):
+    """What claimed a part of a row, or gave it back."""
+
+ALLOCATION_KIND_UNSPECIFIED: AllocationKind.ValueType  # 0
+ALLOCATION_KIND_INVOICE: AllocationKind.ValueType  # 1
+"""A line of an issued invoice."""
+ALLOCATION_KIND_CREDIT: AllocationKind.ValueType  # 2
+"""A line of a credit note; negative."""
+ALLOCATION_KIND_WRITE_OFF: AllocationKind.ValueType  # 3
+"""A write-off or exclusion; negative where it was undone."""
+ALLOCATION_KIND_RETAINER: AllocationKind.ValueType  # 4
+"""The balance of a retainer."""
+Global___AllocationKind: _TypeAlias = AllocationKind  # noqa: Y015
+
+@_typing.final
+class ExchangeConversion(_message.Message):
+    """How an amount came from one currency into that of the contract."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
+    RATE_ON_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    rate: _builtins.str
+    """Units of the contract's currency for one unit of the other."""
+    rate_on: _builtins.str
+    """Day the rate is of, ISO 8601: the latest on or before the day the policy names."""
+    source: _builtins.str
+    """Who published the rate: `ecb`."""
+    def __init__(
+        self,
+        *,
+        rate: _builtins.str = ...,
+        rate_on: _builtins.str = ...,
+        source: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from", b"from"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "rate", b"rate", "rate_on", b"rate_on", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExchangeConversion: _TypeAlias = ExchangeConversion  # noqa: Y015
 
 @_typing.final
 class BillingEvent(_message.Message):
@@ -180,6 +289,12 @@ class BillingEvent(_message.Message):
     MULTIPLIER_FIELD_NUMBER: _builtins.int
     REPLACES_SOURCE_ITEM_ID_FIELD_NUMBER: _builtins.int
     PURCHASE_ORDER_NUMBER_FIELD_NUMBER: _builtins.int
+    TREATMENT_FIELD_NUMBER: _builtins.int
+    SHARE_PERCENT_FIELD_NUMBER: _builtins.int
+    CONVERSION_FIELD_NUMBER: _builtins.int
+    ADJUSTS_BILLING_EVENT_ID_FIELD_NUMBER: _builtins.int
+    RERATING_RUN_ID_FIELD_NUMBER: _builtins.int
+    RETAINER_PERIOD_ID_FIELD_NUMBER: _builtins.int
     billing_event_id: _builtins.str
     """UUID."""
     type: Global___BillingEventType.ValueType
@@ -236,6 +351,14 @@ class BillingEvent(_message.Message):
     """On a correction: the approved thing this row's own stands for, UUID of the reversed time entry or expense line."""
     purchase_order_number: _builtins.str
     """Order of the customer that pays for it; empty = the contract's own, if any."""
+    treatment: Global___BillingTreatment.ValueType
+    share_percent: _builtins.str
+    """Share of the thing that the payer of this row bears, in percent, where several share the bill; empty = all of it."""
+    adjusts_billing_event_id: _builtins.str
+    """On a difference that a re-rating posted: the invoiced row it corrects, UUID, and the run."""
+    rerating_run_id: _builtins.str
+    retainer_period_id: _builtins.str
+    """On a draw: the period of the retainer it drew on, UUID."""
     @_builtins.property
     def holds(self) -> _containers.RepeatedScalarFieldContainer[Global___HoldReason.ValueType]:
         """Open holds; empty unless held."""
@@ -253,6 +376,10 @@ class BillingEvent(_message.Message):
     @_builtins.property
     def source(self) -> _source_pb2.SourceRef:
         """Where the source item came from."""
+
+    @_builtins.property
+    def conversion(self) -> Global___ExchangeConversion:
+        """Absent where everything was in the contract's currency."""
 
     def __init__(
         self,
@@ -297,11 +424,21 @@ class BillingEvent(_message.Message):
         multiplier: _builtins.str = ...,
         replaces_source_item_id: _builtins.str | None = ...,
         purchase_order_number: _builtins.str = ...,
+        treatment: Global___BillingTreatment.ValueType = ...,
+        share_percent: _builtins.str = ...,
+        conversion: Global___ExchangeConversion | None = ...,
+        adjusts_billing_event_id: _builtins.str | None = ...,
+        rerating_run_id: _builtins.str | None = ...,
+        retainer_period_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_person_id", b"_person_id", "_project_id", b"_project_id", "_rate_card_id", b"_rate_card_id", "_rate_card_version", b"_rate_card_version", "_replaces_source_item_id", b"_replaces_source_item_id", "_reverses_billing_event_id", b"_reverses_billing_event_id", "_source", b"_source", "_task_id", b"_task_id", "amount", b"amount", "person_id", b"person_id", "project_id", b"project_id", "rate_card_id", b"rate_card_id", "rate_card_version", b"rate_card_version", "rated_at", b"rated_at", "replaces_source_item_id", b"replaces_source_item_id", "reverses_billing_event_id", b"reverses_billing_event_id", "source", b"source", "task_id", b"task_id", "unit_rate", b"unit_rate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_adjusts_billing_event_id", b"_adjusts_billing_event_id", "_conversion", b"_conversion", "_person_id", b"_person_id", "_project_id", b"_project_id", "_rate_card_id", b"_rate_card_id", "_rate_card_version", b"_rate_card_version", "_replaces_source_item_id", b"_replaces_source_item_id", "_rerating_run_id", b"_rerating_run_id", "_retainer_period_id", b"_retainer_period_id", "_reverses_billing_event_id", b"_reverses_billing_event_id", "_source", b"_source", "_task_id", b"_task_id", "adjusts_billing_event_id", b"adjusts_billing_event_id", "amount", b"amount", "conversion", b"conversion", "person_id", b"person_id", "project_id", b"project_id", "rate_card_id", b"rate_card_id", "rate_card_version", b"rate_card_version", "rated_at", b"rated_at", "replaces_source_item_id", b"replaces_source_item_id", "rerating_run_id", b"rerating_run_id", "retainer_period_id", b"retainer_period_id", "reverses_billing_event_id", b"reverses_billing_event_id", "source", b"source", "task_id", b"task_id", "unit_rate", b"unit_rate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_person_id", b"_person_id", "_project_id", b"_project_id", "_rate_card_id", b"_rate_card_id", "_rate_card_version", b"_rate_card_version", "_replaces_source_item_id", b"_replaces_source_item_id", "_reverses_billing_event_id", b"_reverses_billing_event_id", "_source", b"_source", "_task_id", b"_task_id", "activity", b"activity", "amount", b"amount", "bill_to_customer_id", b"bill_to_customer_id", "billing_event_id", b"billing_event_id", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "contract_version", b"contract_version", "correlation_id", b"correlation_id", "delivering_legal_entity_id", b"delivering_legal_entity_id", "description", b"description", "engagement_id", b"engagement_id", "holds", b"holds", "kind", b"kind", "legal_entity_id", b"legal_entity_id", "minutes", b"minutes", "multiplier", b"multiplier", "person_id", b"person_id", "person_name", b"person_name", "project_id", b"project_id", "purchase_order_number", b"purchase_order_number", "quantity", b"quantity", "quote_line_id", b"quote_line_id", "rate_card_id", b"rate_card_id", "rate_card_version", b"rate_card_version", "rate_explanation", b"rate_explanation", "rated_at", b"rated_at", "replaces_source_item_id", b"replaces_source_item_id", "reverses_billing_event_id", b"reverses_billing_event_id", "role", b"role", "service_from", b"service_from", "service_to", b"service_to", "source", b"source", "source_item_id", b"source_item_id", "status", b"status", "task_id", b"task_id", "tax_category", b"tax_category", "type", b"type", "unit", b"unit", "unit_rate", b"unit_rate", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_adjusts_billing_event_id", b"_adjusts_billing_event_id", "_conversion", b"_conversion", "_person_id", b"_person_id", "_project_id", b"_project_id", "_rate_card_id", b"_rate_card_id", "_rate_card_version", b"_rate_card_version", "_replaces_source_item_id", b"_replaces_source_item_id", "_rerating_run_id", b"_rerating_run_id", "_retainer_period_id", b"_retainer_period_id", "_reverses_billing_event_id", b"_reverses_billing_event_id", "_source", b"_source", "_task_id", b"_task_id", "activity", b"activity", "adjusts_billing_event_id", b"adjusts_billing_event_id", "amount", b"amount", "bill_to_customer_id", b"bill_to_customer_id", "billing_event_id", b"billing_event_id", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "contract_version", b"contract_version", "conversion", b"conversion", "correlation_id", b"correlation_id", "delivering_legal_entity_id", b"delivering_legal_entity_id", "description", b"description", "engagement_id", b"engagement_id", "holds", b"holds", "kind", b"kind", "legal_entity_id", b"legal_entity_id", "minutes", b"minutes", "multiplier", b"multiplier", "person_id", b"person_id", "person_name", b"person_name", "project_id", b"project_id", "purchase_order_number", b"purchase_order_number", "quantity", b"quantity", "quote_line_id", b"quote_line_id", "rate_card_id", b"rate_card_id", "rate_card_version", b"rate_card_version", "rate_explanation", b"rate_explanation", "rated_at", b"rated_at", "replaces_source_item_id", b"replaces_source_item_id", "rerating_run_id", b"rerating_run_id", "retainer_period_id", b"retainer_period_id", "reverses_billing_event_id", b"reverses_billing_event_id", "role", b"role", "service_from", b"service_from", "service_to", b"service_to", "share_percent", b"share_percent", "source", b"source", "source_item_id", b"source_item_id", "status", b"status", "task_id", b"task_id", "tax_category", b"tax_category", "treatment", b"treatment", "type", b"type", "unit", b"unit", "unit_rate", b"unit_rate", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__adjusts_billing_event_id: _TypeAlias = _typing.Literal["adjusts_billing_event_id"]  # noqa: Y015
+    _WhichOneofArgType__adjusts_billing_event_id: _TypeAlias = _typing.Literal["_adjusts_billing_event_id", b"_adjusts_billing_event_id"]  # noqa: Y015
+    _WhichOneofReturnType__conversion: _TypeAlias = _typing.Literal["conversion"]  # noqa: Y015
+    _WhichOneofArgType__conversion: _TypeAlias = _typing.Literal["_conversion", b"_conversion"]  # noqa: Y015
     _WhichOneofReturnType__person_id: _TypeAlias = _typing.Literal["person_id"]  # noqa: Y015
     _WhichOneofArgType__person_id: _TypeAlias = _typing.Literal["_person_id", b"_person_id"]  # noqa: Y015
     _WhichOneofReturnType__project_id: _TypeAlias = _typing.Literal["project_id"]  # noqa: Y015
@@ -312,12 +449,20 @@ class BillingEvent(_message.Message):
     _WhichOneofArgType__rate_card_version: _TypeAlias = _typing.Literal["_rate_card_version", b"_rate_card_version"]  # noqa: Y015
     _WhichOneofReturnType__replaces_source_item_id: _TypeAlias = _typing.Literal["replaces_source_item_id"]  # noqa: Y015
     _WhichOneofArgType__replaces_source_item_id: _TypeAlias = _typing.Literal["_replaces_source_item_id", b"_replaces_source_item_id"]  # noqa: Y015
+    _WhichOneofReturnType__rerating_run_id: _TypeAlias = _typing.Literal["rerating_run_id"]  # noqa: Y015
+    _WhichOneofArgType__rerating_run_id: _TypeAlias = _typing.Literal["_rerating_run_id", b"_rerating_run_id"]  # noqa: Y015
+    _WhichOneofReturnType__retainer_period_id: _TypeAlias = _typing.Literal["retainer_period_id"]  # noqa: Y015
+    _WhichOneofArgType__retainer_period_id: _TypeAlias = _typing.Literal["_retainer_period_id", b"_retainer_period_id"]  # noqa: Y015
     _WhichOneofReturnType__reverses_billing_event_id: _TypeAlias = _typing.Literal["reverses_billing_event_id"]  # noqa: Y015
     _WhichOneofArgType__reverses_billing_event_id: _TypeAlias = _typing.Literal["_reverses_billing_event_id", b"_reverses_billing_event_id"]  # noqa: Y015
     _WhichOneofReturnType__source: _TypeAlias = _typing.Literal["source"]  # noqa: Y015
     _WhichOneofArgType__source: _TypeAlias = _typing.Literal["_source", b"_source"]  # noqa: Y015
     _WhichOneofReturnType__task_id: _TypeAlias = _typing.Literal["task_id"]  # noqa: Y015
     _WhichOneofArgType__task_id: _TypeAlias = _typing.Literal["_task_id", b"_task_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__adjusts_billing_event_id) -> _WhichOneofReturnType__adjusts_billing_event_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__conversion) -> _WhichOneofReturnType__conversion | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__person_id) -> _WhichOneofReturnType__person_id | None: ...
     @_typing.overload
@@ -329,6 +474,10 @@ class BillingEvent(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__replaces_source_item_id) -> _WhichOneofReturnType__replaces_source_item_id | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rerating_run_id) -> _WhichOneofReturnType__rerating_run_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__retainer_period_id) -> _WhichOneofReturnType__retainer_period_id | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__reverses_billing_event_id) -> _WhichOneofReturnType__reverses_billing_event_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__source) -> _WhichOneofReturnType__source | None: ...
@@ -339,7 +488,7 @@ Global___BillingEvent: _TypeAlias = BillingEvent  # noqa: Y015
 
 @_typing.final
 class Allocation(_message.Message):
-    """What of a billing event one invoice line has claimed."""
+    """What of a billing event was claimed, by an invoice line or otherwise."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -349,13 +498,16 @@ class Allocation(_message.Message):
     INVOICE_LINE_ID_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     allocation_id: _builtins.str
     """UUID."""
     billing_event_id: _builtins.str
     invoice_id: _builtins.str
+    """Document and line; empty for write-offs and retainers."""
     invoice_line_id: _builtins.str
     quantity: _builtins.str
     """Claimed quantity and exact amount; negative when given back by a credit."""
+    kind: Global___AllocationKind.ValueType
     @_builtins.property
     def amount(self) -> _money_pb2.Money: ...
     def __init__(
@@ -367,10 +519,11 @@ class Allocation(_message.Message):
         invoice_line_id: _builtins.str = ...,
         quantity: _builtins.str = ...,
         amount: _money_pb2.Money | None = ...,
+        kind: Global___AllocationKind.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocation_id", b"allocation_id", "amount", b"amount", "billing_event_id", b"billing_event_id", "invoice_id", b"invoice_id", "invoice_line_id", b"invoice_line_id", "quantity", b"quantity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocation_id", b"allocation_id", "amount", b"amount", "billing_event_id", b"billing_event_id", "invoice_id", b"invoice_id", "invoice_line_id", b"invoice_line_id", "kind", b"kind", "quantity", b"quantity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -215,6 +215,7 @@ class PayerShare(_message.Message):
     ROUNDING_PAYER_FIELD_NUMBER: _builtins.int
     NOT_TO_EXCEED_FIELD_NUMBER: _builtins.int
     PURCHASE_ORDER_NUMBER_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """Who pays, UUID."""
     share_percent: _builtins.str
@@ -227,6 +228,12 @@ class PayerShare(_message.Message):
     def not_to_exceed(self) -> _money_pb2.Money:
         """Most this payer pays, before tax; absent = no limit."""
 
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """Pays this much of the contract before tax, in full and before the payers by percent, in the order they are listed; its
+        `share_percent` is `0`. Absent = pays by percent.
+        """
+
     def __init__(
         self,
         *,
@@ -235,13 +242,19 @@ class PayerShare(_message.Message):
         rounding_payer: _builtins.bool = ...,
         not_to_exceed: _money_pb2.Money | None = ...,
         purchase_order_number: _builtins.str = ...,
+        amount: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_not_to_exceed", b"_not_to_exceed", "not_to_exceed", b"not_to_exceed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_amount", b"_amount", "_not_to_exceed", b"_not_to_exceed", "amount", b"amount", "not_to_exceed", b"not_to_exceed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_not_to_exceed", b"_not_to_exceed", "customer_id", b"customer_id", "not_to_exceed", b"not_to_exceed", "purchase_order_number", b"purchase_order_number", "rounding_payer", b"rounding_payer", "share_percent", b"share_percent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amount", b"_amount", "_not_to_exceed", b"_not_to_exceed", "amount", b"amount", "customer_id", b"customer_id", "not_to_exceed", b"not_to_exceed", "purchase_order_number", b"purchase_order_number", "rounding_payer", b"rounding_payer", "share_percent", b"share_percent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__amount: _TypeAlias = _typing.Literal["amount"]  # noqa: Y015
+    _WhichOneofArgType__amount: _TypeAlias = _typing.Literal["_amount", b"_amount"]  # noqa: Y015
     _WhichOneofReturnType__not_to_exceed: _TypeAlias = _typing.Literal["not_to_exceed"]  # noqa: Y015
     _WhichOneofArgType__not_to_exceed: _TypeAlias = _typing.Literal["_not_to_exceed", b"_not_to_exceed"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__amount) -> _WhichOneofReturnType__amount | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__not_to_exceed) -> _WhichOneofReturnType__not_to_exceed | None: ...
 
 Global___PayerShare: _TypeAlias = PayerShare  # noqa: Y015

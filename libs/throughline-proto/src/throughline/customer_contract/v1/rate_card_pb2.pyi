@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from throughline.common.v1 import money_pb2 as _money_pb2
 from throughline.customer_contract.v1 import quote_pb2 as _quote_pb2
 import builtins as _builtins
@@ -20,6 +21,30 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _RateCardPurpose:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RateCardPurposeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RateCardPurpose.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RATE_CARD_PURPOSE_UNSPECIFIED: _RateCardPurpose.ValueType  # 0
+    """A published version from before there were purposes: bill rates."""
+    RATE_CARD_PURPOSE_BILLING: _RateCardPurpose.ValueType  # 1
+    """What customers pay."""
+    RATE_CARD_PURPOSE_TRANSFER: _RateCardPurpose.ValueType  # 2
+    """What one legal entity of the firm pays another for the work of its people."""
+
+class RateCardPurpose(_RateCardPurpose, metaclass=_RateCardPurposeEnumTypeWrapper):
+    """What the rates of a card are for."""
+
+RATE_CARD_PURPOSE_UNSPECIFIED: RateCardPurpose.ValueType  # 0
+"""A published version from before there were purposes: bill rates."""
+RATE_CARD_PURPOSE_BILLING: RateCardPurpose.ValueType  # 1
+"""What customers pay."""
+RATE_CARD_PURPOSE_TRANSFER: RateCardPurpose.ValueType  # 2
+"""What one legal entity of the firm pays another for the work of its people."""
+Global___RateCardPurpose: _TypeAlias = RateCardPurpose  # noqa: Y015
 
 @_typing.final
 class RateCardEntry(_message.Message):
@@ -104,6 +129,8 @@ class RateCard(_message.Message):
     MULTIPLIERS_FIELD_NUMBER: _builtins.int
     PROPOSED_BY_FIELD_NUMBER: _builtins.int
     PUBLISHED_BY_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    BORROWING_LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
     rate_card_id: _builtins.str
     """UUID, the same for all versions."""
     version: _builtins.int
@@ -121,6 +148,10 @@ class RateCard(_message.Message):
     proposed_by: _builtins.str
     """Who proposed and who published this version, as token subjects; two persons."""
     published_by: _builtins.str
+    purpose: Global___RateCardPurpose.ValueType
+    """Unspecified on a request = billing. A transfer card names the lending entity as `legal_entity_id` and no customer."""
+    borrowing_legal_entity_id: _builtins.str
+    """Transfer: the entity that borrows, UUID; absent = any of the firm."""
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateCardEntry]:
         """The rates."""
@@ -148,15 +179,21 @@ class RateCard(_message.Message):
         multipliers: _abc.Iterable[_quote_pb2.ActivityMultiplier] | None = ...,
         proposed_by: _builtins.str = ...,
         published_by: _builtins.str = ...,
+        purpose: Global___RateCardPurpose.ValueType = ...,
+        borrowing_legal_entity_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id", "_legal_entity_id", b"_legal_entity_id", "customer_id", b"customer_id", "legal_entity_id", b"legal_entity_id", "published_at", b"published_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_borrowing_legal_entity_id", b"_borrowing_legal_entity_id", "_customer_id", b"_customer_id", "_legal_entity_id", b"_legal_entity_id", "borrowing_legal_entity_id", b"borrowing_legal_entity_id", "customer_id", b"customer_id", "legal_entity_id", b"legal_entity_id", "published_at", b"published_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id", "_legal_entity_id", b"_legal_entity_id", "code", b"code", "currency", b"currency", "customer_id", b"customer_id", "entries", b"entries", "legal_entity_id", b"legal_entity_id", "multipliers", b"multipliers", "name", b"name", "proposed_by", b"proposed_by", "published_at", b"published_at", "published_by", b"published_by", "rate_card_id", b"rate_card_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_borrowing_legal_entity_id", b"_borrowing_legal_entity_id", "_customer_id", b"_customer_id", "_legal_entity_id", b"_legal_entity_id", "borrowing_legal_entity_id", b"borrowing_legal_entity_id", "code", b"code", "currency", b"currency", "customer_id", b"customer_id", "entries", b"entries", "legal_entity_id", b"legal_entity_id", "multipliers", b"multipliers", "name", b"name", "proposed_by", b"proposed_by", "published_at", b"published_at", "published_by", b"published_by", "purpose", b"purpose", "rate_card_id", b"rate_card_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__borrowing_legal_entity_id: _TypeAlias = _typing.Literal["borrowing_legal_entity_id"]  # noqa: Y015
+    _WhichOneofArgType__borrowing_legal_entity_id: _TypeAlias = _typing.Literal["_borrowing_legal_entity_id", b"_borrowing_legal_entity_id"]  # noqa: Y015
     _WhichOneofReturnType__customer_id: _TypeAlias = _typing.Literal["customer_id"]  # noqa: Y015
     _WhichOneofArgType__customer_id: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id"]  # noqa: Y015
     _WhichOneofReturnType__legal_entity_id: _TypeAlias = _typing.Literal["legal_entity_id"]  # noqa: Y015
     _WhichOneofArgType__legal_entity_id: _TypeAlias = _typing.Literal["_legal_entity_id", b"_legal_entity_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__borrowing_legal_entity_id) -> _WhichOneofReturnType__borrowing_legal_entity_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__customer_id) -> _WhichOneofReturnType__customer_id | None: ...
     @_typing.overload

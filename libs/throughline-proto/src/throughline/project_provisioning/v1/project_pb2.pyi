@@ -284,6 +284,134 @@ class RoleRequirement(_message.Message):
 Global___RoleRequirement: _TypeAlias = RoleRequirement  # noqa: Y015
 
 @_typing.final
+class ProjectCustomer(_message.Message):
+    """What is known of the customer a project is delivered to. It follows the customer while the project is open."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    PARENT_CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    BILL_TO_CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    PAYER_CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    TAX_ID_FIELD_NUMBER: _builtins.int
+    TAX_STATUS_FIELD_NUMBER: _builtins.int
+    ENDED_ON_FIELD_NUMBER: _builtins.int
+    CREDIT_HOLD_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the customer these facts are of."""
+    number: _builtins.str
+    """Number people use: `C-000042`."""
+    name: _builtins.str
+    """Registered name."""
+    parent_customer_id: _builtins.str
+    """The customer it belongs to, UUID; absent = none."""
+    bill_to_customer_id: _builtins.str
+    """Who usually receives its invoices, UUID; absent = the customer itself. A contract may say otherwise."""
+    payer_customer_id: _builtins.str
+    """Who usually pays, UUID; absent = the customer itself."""
+    address: _builtins.str
+    """Address on one line: `Hafenstrasse 12, 20457 Hamburg, DE`."""
+    tax_id: _builtins.str
+    """VAT or sales tax registration, without spaces; empty = none."""
+    tax_status: _builtins.str
+    """Result of its check: `missing`, `valid`, `invalid` or `not_required`."""
+    ended_on: _builtins.str
+    """First day without business, ISO 8601; absent = it goes on."""
+    credit_hold: _builtins.bool
+    """Work may be recorded, but nothing is released for billing."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        number: _builtins.str = ...,
+        name: _builtins.str = ...,
+        parent_customer_id: _builtins.str | None = ...,
+        bill_to_customer_id: _builtins.str | None = ...,
+        payer_customer_id: _builtins.str | None = ...,
+        address: _builtins.str = ...,
+        tax_id: _builtins.str = ...,
+        tax_status: _builtins.str = ...,
+        ended_on: _builtins.str | None = ...,
+        credit_hold: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bill_to_customer_id", b"_bill_to_customer_id", "_ended_on", b"_ended_on", "_parent_customer_id", b"_parent_customer_id", "_payer_customer_id", b"_payer_customer_id", "bill_to_customer_id", b"bill_to_customer_id", "ended_on", b"ended_on", "parent_customer_id", b"parent_customer_id", "payer_customer_id", b"payer_customer_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bill_to_customer_id", b"_bill_to_customer_id", "_ended_on", b"_ended_on", "_parent_customer_id", b"_parent_customer_id", "_payer_customer_id", b"_payer_customer_id", "address", b"address", "bill_to_customer_id", b"bill_to_customer_id", "credit_hold", b"credit_hold", "ended_on", b"ended_on", "name", b"name", "number", b"number", "parent_customer_id", b"parent_customer_id", "payer_customer_id", b"payer_customer_id", "tax_id", b"tax_id", "tax_status", b"tax_status", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__bill_to_customer_id: _TypeAlias = _typing.Literal["bill_to_customer_id"]  # noqa: Y015
+    _WhichOneofArgType__bill_to_customer_id: _TypeAlias = _typing.Literal["_bill_to_customer_id", b"_bill_to_customer_id"]  # noqa: Y015
+    _WhichOneofReturnType__ended_on: _TypeAlias = _typing.Literal["ended_on"]  # noqa: Y015
+    _WhichOneofArgType__ended_on: _TypeAlias = _typing.Literal["_ended_on", b"_ended_on"]  # noqa: Y015
+    _WhichOneofReturnType__parent_customer_id: _TypeAlias = _typing.Literal["parent_customer_id"]  # noqa: Y015
+    _WhichOneofArgType__parent_customer_id: _TypeAlias = _typing.Literal["_parent_customer_id", b"_parent_customer_id"]  # noqa: Y015
+    _WhichOneofReturnType__payer_customer_id: _TypeAlias = _typing.Literal["payer_customer_id"]  # noqa: Y015
+    _WhichOneofArgType__payer_customer_id: _TypeAlias = _typing.Literal["_payer_customer_id", b"_payer_customer_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__bill_to_customer_id) -> _WhichOneofReturnType__bill_to_customer_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ended_on) -> _WhichOneofReturnType__ended_on | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__parent_customer_id) -> _WhichOneofReturnType__parent_customer_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__payer_customer_id) -> _WhichOneofReturnType__payer_customer_id | None: ...
+
+Global___ProjectCustomer: _TypeAlias = ProjectCustomer  # noqa: Y015
+
+@_typing.final
+class ProjectEntity(_message.Message):
+    """What is known of the legal entity that delivers a project. It follows the entity while the project is open."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    COUNTRY_FIELD_NUMBER: _builtins.int
+    HOLIDAY_COUNTRY_FIELD_NUMBER: _builtins.int
+    HOLIDAY_SUBDIVISION_FIELD_NUMBER: _builtins.int
+    WORKING_DAYS_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the legal entity these facts are of."""
+    code: _builtins.str
+    """`DE01`."""
+    name: _builtins.str
+    """Registered name."""
+    currency: _builtins.str
+    """ISO 4217 code of its books."""
+    country: _builtins.str
+    """ISO 3166-1 alpha-2 code of its country, whose rules of working time hold."""
+    holiday_country: _builtins.str
+    """Whose public holidays take capacity: country and subdivision, the latter empty where they do not differ."""
+    holiday_subdivision: _builtins.str
+    @_builtins.property
+    def working_days(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Working days, 1 = Monday to 7 = Sunday."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        code: _builtins.str = ...,
+        name: _builtins.str = ...,
+        currency: _builtins.str = ...,
+        country: _builtins.str = ...,
+        holiday_country: _builtins.str = ...,
+        holiday_subdivision: _builtins.str = ...,
+        working_days: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "country", b"country", "currency", b"currency", "holiday_country", b"holiday_country", "holiday_subdivision", b"holiday_subdivision", "name", b"name", "version", b"version", "working_days", b"working_days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProjectEntity: _TypeAlias = ProjectEntity  # noqa: Y015
+
+@_typing.final
 class Project(_message.Message):
     """What is delivered under one contract by one legal entity."""
 
@@ -315,6 +443,9 @@ class Project(_message.Message):
     CONTRACT_VERSION_FIELD_NUMBER: _builtins.int
     WORK_ENDS_ON_FIELD_NUMBER: _builtins.int
     CLOSED_REASON_FIELD_NUMBER: _builtins.int
+    CUSTOMER_FIELD_NUMBER: _builtins.int
+    LEGAL_ENTITY_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
     """UUID."""
     version: _builtins.int
@@ -347,6 +478,8 @@ class Project(_message.Message):
     """First day no work is taken because the contract ended, ISO 8601; absent while it is in force."""
     closed_reason: _builtins.str
     """Why it was closed: `cancelled`; empty while active."""
+    time_zone: _builtins.str
+    """IANA zone that decides the project's days: the selling entity's."""
     @_builtins.property
     def budget(self) -> _money_pb2.Money:
         """Planned revenue, before tax."""
@@ -364,6 +497,14 @@ class Project(_message.Message):
     @_builtins.property
     def templates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Templates it was made from, as `code@version`."""
+
+    @_builtins.property
+    def customer(self) -> Global___ProjectCustomer:
+        """The customer as it is known; absent = nothing has been told of it yet."""
+
+    @_builtins.property
+    def legal_entity(self) -> Global___ProjectEntity:
+        """The delivering legal entity as it is known; absent = nothing has been told of it yet."""
 
     def __init__(
         self,
@@ -394,17 +535,28 @@ class Project(_message.Message):
         contract_version: _builtins.int = ...,
         work_ends_on: _builtins.str | None = ...,
         closed_reason: _builtins.str = ...,
+        customer: Global___ProjectCustomer | None = ...,
+        legal_entity: Global___ProjectEntity | None = ...,
+        time_zone: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_manager_person_id", b"_manager_person_id", "_master_project_id", b"_master_project_id", "_work_ends_on", b"_work_ends_on", "activated_at", b"activated_at", "budget", b"budget", "manager_person_id", b"manager_person_id", "master_project_id", b"master_project_id", "work_ends_on", b"work_ends_on"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_customer", b"_customer", "_legal_entity", b"_legal_entity", "_manager_person_id", b"_manager_person_id", "_master_project_id", b"_master_project_id", "_work_ends_on", b"_work_ends_on", "activated_at", b"activated_at", "budget", b"budget", "customer", b"customer", "legal_entity", b"legal_entity", "manager_person_id", b"manager_person_id", "master_project_id", b"master_project_id", "work_ends_on", b"work_ends_on"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_manager_person_id", b"_manager_person_id", "_master_project_id", b"_master_project_id", "_work_ends_on", b"_work_ends_on", "activated_at", b"activated_at", "budget", b"budget", "closed_reason", b"closed_reason", "contract_id", b"contract_id", "contract_version", b"contract_version", "correlation_id", b"correlation_id", "currency", b"currency", "customer_id", b"customer_id", "ends_on", b"ends_on", "engagement_id", b"engagement_id", "legal_entity_id", b"legal_entity_id", "manager_person_id", b"manager_person_id", "master_project_id", b"master_project_id", "milestones", b"milestones", "name", b"name", "number", b"number", "project_id", b"project_id", "region", b"region", "role_requirements", b"role_requirements", "selling_legal_entity_id", b"selling_legal_entity_id", "starts_on", b"starts_on", "status", b"status", "tasks", b"tasks", "templates", b"templates", "version", b"version", "work_ends_on", b"work_ends_on"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_customer", b"_customer", "_legal_entity", b"_legal_entity", "_manager_person_id", b"_manager_person_id", "_master_project_id", b"_master_project_id", "_work_ends_on", b"_work_ends_on", "activated_at", b"activated_at", "budget", b"budget", "closed_reason", b"closed_reason", "contract_id", b"contract_id", "contract_version", b"contract_version", "correlation_id", b"correlation_id", "currency", b"currency", "customer", b"customer", "customer_id", b"customer_id", "ends_on", b"ends_on", "engagement_id", b"engagement_id", "legal_entity", b"legal_entity", "legal_entity_id", b"legal_entity_id", "manager_person_id", b"manager_person_id", "master_project_id", b"master_project_id", "milestones", b"milestones", "name", b"name", "number", b"number", "project_id", b"project_id", "region", b"region", "role_requirements", b"role_requirements", "selling_legal_entity_id", b"selling_legal_entity_id", "starts_on", b"starts_on", "status", b"status", "tasks", b"tasks", "templates", b"templates", "time_zone", b"time_zone", "version", b"version", "work_ends_on", b"work_ends_on"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__customer: _TypeAlias = _typing.Literal["customer"]  # noqa: Y015
+    _WhichOneofArgType__customer: _TypeAlias = _typing.Literal["_customer", b"_customer"]  # noqa: Y015
+    _WhichOneofReturnType__legal_entity: _TypeAlias = _typing.Literal["legal_entity"]  # noqa: Y015
+    _WhichOneofArgType__legal_entity: _TypeAlias = _typing.Literal["_legal_entity", b"_legal_entity"]  # noqa: Y015
     _WhichOneofReturnType__manager_person_id: _TypeAlias = _typing.Literal["manager_person_id"]  # noqa: Y015
     _WhichOneofArgType__manager_person_id: _TypeAlias = _typing.Literal["_manager_person_id", b"_manager_person_id"]  # noqa: Y015
     _WhichOneofReturnType__master_project_id: _TypeAlias = _typing.Literal["master_project_id"]  # noqa: Y015
     _WhichOneofArgType__master_project_id: _TypeAlias = _typing.Literal["_master_project_id", b"_master_project_id"]  # noqa: Y015
     _WhichOneofReturnType__work_ends_on: _TypeAlias = _typing.Literal["work_ends_on"]  # noqa: Y015
     _WhichOneofArgType__work_ends_on: _TypeAlias = _typing.Literal["_work_ends_on", b"_work_ends_on"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__customer) -> _WhichOneofReturnType__customer | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__legal_entity) -> _WhichOneofReturnType__legal_entity | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__manager_person_id) -> _WhichOneofReturnType__manager_person_id | None: ...
     @_typing.overload

@@ -24,10 +24,13 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from throughline.billing_event.v1 import billing_event_pb2 as throughline_dot_billing__event_dot_v1_dot_billing__event__pb2
+from throughline.billing_event.v1 import intercompany_pb2 as throughline_dot_billing__event_dot_v1_dot_intercompany__pb2
+from throughline.billing_event.v1 import retainer_pb2 as throughline_dot_billing__event_dot_v1_dot_retainer__pb2
+from throughline.common.v1 import money_pb2 as throughline_dot_common_dot_v1_dot_money__pb2
 from throughline.options.v1 import options_pb2 as throughline_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n>throughline/billing_event/events/v1/billing_event_events.proto\x12#throughline.billing_event.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x30throughline/billing_event/v1/billing_event.proto\x1a$throughline/options/v1/options.proto\"\xd7\x01\n\x12\x42illingEventsRated\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x42\n\x0e\x62illing_events\x18\x03 \x03(\x0b\x32*.throughline.billing_event.v1.BillingEvent\x12,\n\x08rated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:,\x92\x88\'(\n\x1c\x62illing_event.batch.rated.v1\x12\x08\x62\x61tch_id\"\xdd\x01\n\x14\x42illingEventsChanged\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x42\n\x0e\x62illing_events\x18\x03 \x03(\x0b\x32*.throughline.billing_event.v1.BillingEvent\x12.\n\nchanged_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:.\x92\x88\'*\n\x1e\x62illing_event.batch.changed.v1\x12\x08\x62\x61tch_id\"\xf5\x01\n\x15\x42illingEventsReleased\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x42\n\x0e\x62illing_events\x18\x03 \x03(\x0b\x32*.throughline.billing_event.v1.BillingEvent\x12\x13\n\x0breleased_by\x18\x04 \x01(\t\x12/\n\x0breleased_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:/\x92\x88\'+\n\x1f\x62illing_event.batch.released.v1\x12\x08\x62\x61tch_idb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n>throughline/billing_event/events/v1/billing_event_events.proto\x12#throughline.billing_event.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x30throughline/billing_event/v1/billing_event.proto\x1a/throughline/billing_event/v1/intercompany.proto\x1a+throughline/billing_event/v1/retainer.proto\x1a!throughline/common/v1/money.proto\x1a$throughline/options/v1/options.proto\"\xd7\x01\n\x12\x42illingEventsRated\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x42\n\x0e\x62illing_events\x18\x03 \x03(\x0b\x32*.throughline.billing_event.v1.BillingEvent\x12,\n\x08rated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:,\x92\x88\'(\n\x1c\x62illing_event.batch.rated.v1\x12\x08\x62\x61tch_id\"\xdd\x01\n\x14\x42illingEventsChanged\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x42\n\x0e\x62illing_events\x18\x03 \x03(\x0b\x32*.throughline.billing_event.v1.BillingEvent\x12.\n\nchanged_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:.\x92\x88\'*\n\x1e\x62illing_event.batch.changed.v1\x12\x08\x62\x61tch_id\"\xf5\x01\n\x15\x42illingEventsReleased\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x42\n\x0e\x62illing_events\x18\x03 \x03(\x0b\x32*.throughline.billing_event.v1.BillingEvent\x12\x13\n\x0breleased_by\x18\x04 \x01(\t\x12/\n\x0breleased_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:/\x92\x88\'+\n\x1f\x62illing_event.batch.released.v1\x12\x08\x62\x61tch_id\"\xe7\x02\n\x17\x42illingEventsWrittenOff\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x42\n\x0e\x62illing_events\x18\x03 \x03(\x0b\x32*.throughline.billing_event.v1.BillingEvent\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x13\n\x0breason_code\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x0e\n\x06undone\x18\x07 \x01(\x08\x12\x14\n\x0cwas_released\x18\x08 \x01(\x08\x12\x13\n\x0bproposed_by\x18\t \x01(\t\x12\x13\n\x0b\x61pproved_by\x18\n \x01(\t\x12.\n\ndecided_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp:2\x92\x88\'.\n\"billing_event.batch.written_off.v1\x12\x08\x62\x61tch_id\"\xe3\x01\n\x18IntercompanyChargesRated\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x41\n\x07\x63harges\x18\x03 \x03(\x0b\x32\x30.throughline.billing_event.v1.IntercompanyCharge\x12,\n\x08rated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:3\x92\x88\'/\n#billing_event.intercompany.rated.v1\x12\x08\x62\x61tch_id\"\xad\x02\n\x15RetainerPeriodChanged\x12\x45\n\x0fretainer_period\x18\x01 \x01(\x0b\x32,.throughline.billing_event.v1.RetainerPeriod\x12\x38\n\rlapsed_amount\x18\x02 \x01(\x0b\x32\x1c.throughline.common.v1.MoneyH\x00\x88\x01\x01\x12\x15\n\rengagement_id\x18\x03 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x04 \x01(\t:R\x92\x88\'N\n(billing_event.retainer_period.changed.v1\x12\"retainer_period.retainer_period_idB\x10\n\x0e_lapsed_amount\"\xac\x03\n\x15LimitThresholdReached\x12\x18\n\x10limit_account_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x18\n\x0b\x63ontract_id\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x1d\n\x10\x63ontract_line_id\x18\x04 \x01(\tH\x01\x88\x01\x01\x12\x17\n\x0flegal_entity_id\x18\x05 \x01(\t\x12\x19\n\x11threshold_percent\x18\x06 \x01(\t\x12\x0f\n\x07reached\x18\x07 \x01(\x08\x12.\n\x08\x65nforced\x18\x08 \x01(\x0b\x32\x1c.throughline.common.v1.Money\x12+\n\x05taken\x18\t \x01(\x0b\x32\x1c.throughline.common.v1.Money\x12&\n\x02\x61t\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp:@\x92\x88\'<\n(billing_event.limit.threshold_reached.v1\x12\x10limit_account_idB\x0e\n\x0c_contract_idB\x13\n\x11_contract_line_idb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,10 +43,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BILLINGEVENTSCHANGED']._serialized_options = b'\222\210\'*\n\036billing_event.batch.changed.v1\022\010batch_id'
   _globals['_BILLINGEVENTSRELEASED']._loaded_options = None
   _globals['_BILLINGEVENTSRELEASED']._serialized_options = b'\222\210\'+\n\037billing_event.batch.released.v1\022\010batch_id'
-  _globals['_BILLINGEVENTSRATED']._serialized_start=225
-  _globals['_BILLINGEVENTSRATED']._serialized_end=440
-  _globals['_BILLINGEVENTSCHANGED']._serialized_start=443
-  _globals['_BILLINGEVENTSCHANGED']._serialized_end=664
-  _globals['_BILLINGEVENTSRELEASED']._serialized_start=667
-  _globals['_BILLINGEVENTSRELEASED']._serialized_end=912
+  _globals['_BILLINGEVENTSWRITTENOFF']._loaded_options = None
+  _globals['_BILLINGEVENTSWRITTENOFF']._serialized_options = b'\222\210\'.\n\"billing_event.batch.written_off.v1\022\010batch_id'
+  _globals['_INTERCOMPANYCHARGESRATED']._loaded_options = None
+  _globals['_INTERCOMPANYCHARGESRATED']._serialized_options = b'\222\210\'/\n#billing_event.intercompany.rated.v1\022\010batch_id'
+  _globals['_RETAINERPERIODCHANGED']._loaded_options = None
+  _globals['_RETAINERPERIODCHANGED']._serialized_options = b'\222\210\'N\n(billing_event.retainer_period.changed.v1\022\"retainer_period.retainer_period_id'
+  _globals['_LIMITTHRESHOLDREACHED']._loaded_options = None
+  _globals['_LIMITTHRESHOLDREACHED']._serialized_options = b'\222\210\'<\n(billing_event.limit.threshold_reached.v1\022\020limit_account_id'
+  _globals['_BILLINGEVENTSRATED']._serialized_start=354
+  _globals['_BILLINGEVENTSRATED']._serialized_end=569
+  _globals['_BILLINGEVENTSCHANGED']._serialized_start=572
+  _globals['_BILLINGEVENTSCHANGED']._serialized_end=793
+  _globals['_BILLINGEVENTSRELEASED']._serialized_start=796
+  _globals['_BILLINGEVENTSRELEASED']._serialized_end=1041
+  _globals['_BILLINGEVENTSWRITTENOFF']._serialized_start=1044
+  _globals['_BILLINGEVENTSWRITTENOFF']._serialized_end=1403
+  _globals['_INTERCOMPANYCHARGESRATED']._serialized_start=1406
+  _globals['_INTERCOMPANYCHARGESRATED']._serialized_end=1633
+  _globals['_RETAINERPERIODCHANGED']._serialized_start=1636
+  _globals['_RETAINERPERIODCHANGED']._serialized_end=1937
+  _globals['_LIMITTHRESHOLDREACHED']._serialized_start=1940
+  _globals['_LIMITTHRESHOLDREACHED']._serialized_end=2368
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,9 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from throughline.billing_event.v1 import billing_event_pb2 as _billing_event_pb2
+from throughline.billing_event.v1 import intercompany_pb2 as _intercompany_pb2
+from throughline.billing_event.v1 import retainer_pb2 as _retainer_pb2
+from throughline.common.v1 import money_pb2 as _money_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -121,3 +124,194 @@ class BillingEventsReleased(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BillingEventsReleased: _TypeAlias = BillingEventsReleased  # noqa: Y015
+
+@_typing.final
+class BillingEventsWrittenOff(_message.Message):
+    """Rows were written off or excluded, or that was undone. Holds the rows as they are now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BATCH_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    BILLING_EVENTS_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    REASON_CODE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    UNDONE_FIELD_NUMBER: _builtins.int
+    WAS_RELEASED_FIELD_NUMBER: _builtins.int
+    PROPOSED_BY_FIELD_NUMBER: _builtins.int
+    APPROVED_BY_FIELD_NUMBER: _builtins.int
+    DECIDED_AT_FIELD_NUMBER: _builtins.int
+    batch_id: _builtins.str
+    version: _builtins.int
+    kind: _builtins.str
+    """`write_off` or `exclusion`: given up, or never meant to be billed."""
+    reason_code: _builtins.str
+    """`goodwill`, `quality`, `commercial` …: as configured."""
+    reason: _builtins.str
+    undone: _builtins.bool
+    """The rows count again."""
+    was_released: _builtins.bool
+    """The rows had been released before: their revenue was recognised."""
+    proposed_by: _builtins.str
+    """Token subjects; two persons."""
+    approved_by: _builtins.str
+    @_builtins.property
+    def billing_events(self) -> _containers.RepeatedCompositeFieldContainer[_billing_event_pb2.BillingEvent]: ...
+    @_builtins.property
+    def decided_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        batch_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        billing_events: _abc.Iterable[_billing_event_pb2.BillingEvent] | None = ...,
+        kind: _builtins.str = ...,
+        reason_code: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        undone: _builtins.bool = ...,
+        was_released: _builtins.bool = ...,
+        proposed_by: _builtins.str = ...,
+        approved_by: _builtins.str = ...,
+        decided_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decided_at", b"decided_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_by", b"approved_by", "batch_id", b"batch_id", "billing_events", b"billing_events", "decided_at", b"decided_at", "kind", b"kind", "proposed_by", b"proposed_by", "reason", b"reason", "reason_code", b"reason_code", "undone", b"undone", "version", b"version", "was_released", b"was_released"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BillingEventsWrittenOff: _TypeAlias = BillingEventsWrittenOff  # noqa: Y015
+
+@_typing.final
+class IntercompanyChargesRated(_message.Message):
+    """Work of one entity's people for another entity's contract was priced between the two: at most 500 pairs an event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BATCH_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    CHARGES_FIELD_NUMBER: _builtins.int
+    RATED_AT_FIELD_NUMBER: _builtins.int
+    batch_id: _builtins.str
+    version: _builtins.int
+    @_builtins.property
+    def charges(self) -> _containers.RepeatedCompositeFieldContainer[_intercompany_pb2.IntercompanyCharge]: ...
+    @_builtins.property
+    def rated_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        batch_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        charges: _abc.Iterable[_intercompany_pb2.IntercompanyCharge] | None = ...,
+        rated_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rated_at", b"rated_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "charges", b"charges", "rated_at", b"rated_at", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IntercompanyChargesRated: _TypeAlias = IntercompanyChargesRated  # noqa: Y015
+
+@_typing.final
+class RetainerPeriodChanged(_message.Message):
+    """The balance of a retainer's period moved: granted, carried on, lapsed, topped up or closed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RETAINER_PERIOD_FIELD_NUMBER: _builtins.int
+    LAPSED_AMOUNT_FIELD_NUMBER: _builtins.int
+    ENGAGEMENT_ID_FIELD_NUMBER: _builtins.int
+    CORRELATION_ID_FIELD_NUMBER: _builtins.int
+    engagement_id: _builtins.str
+    correlation_id: _builtins.str
+    @_builtins.property
+    def retainer_period(self) -> _retainer_pb2.RetainerPeriod: ...
+    @_builtins.property
+    def lapsed_amount(self) -> _money_pb2.Money:
+        """What lapsed now and is earned without work, before tax; absent when nothing did."""
+
+    def __init__(
+        self,
+        *,
+        retainer_period: _retainer_pb2.RetainerPeriod | None = ...,
+        lapsed_amount: _money_pb2.Money | None = ...,
+        engagement_id: _builtins.str = ...,
+        correlation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_lapsed_amount", b"_lapsed_amount", "lapsed_amount", b"lapsed_amount", "retainer_period", b"retainer_period"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_lapsed_amount", b"_lapsed_amount", "correlation_id", b"correlation_id", "engagement_id", b"engagement_id", "lapsed_amount", b"lapsed_amount", "retainer_period", b"retainer_period"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__lapsed_amount: _TypeAlias = _typing.Literal["lapsed_amount"]  # noqa: Y015
+    _WhichOneofArgType__lapsed_amount: _TypeAlias = _typing.Literal["_lapsed_amount", b"_lapsed_amount"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lapsed_amount) -> _WhichOneofReturnType__lapsed_amount | None: ...
+
+Global___RetainerPeriodChanged: _TypeAlias = RetainerPeriodChanged  # noqa: Y015
+
+@_typing.final
+class LimitThresholdReached(_message.Message):
+    """A limit was used up to one of its thresholds, or fell below it again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIMIT_ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    CONTRACT_ID_FIELD_NUMBER: _builtins.int
+    CONTRACT_LINE_ID_FIELD_NUMBER: _builtins.int
+    LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
+    THRESHOLD_PERCENT_FIELD_NUMBER: _builtins.int
+    REACHED_FIELD_NUMBER: _builtins.int
+    ENFORCED_FIELD_NUMBER: _builtins.int
+    TAKEN_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    limit_account_id: _builtins.str
+    """UUID."""
+    version: _builtins.int
+    """Rises by one with every crossing of this account."""
+    contract_id: _builtins.str
+    """Absent for the limit of a customer."""
+    contract_line_id: _builtins.str
+    legal_entity_id: _builtins.str
+    threshold_percent: _builtins.str
+    """Percent of the limit: `80`."""
+    reached: _builtins.bool
+    """False when it fell below the threshold again."""
+    @_builtins.property
+    def enforced(self) -> _money_pb2.Money: ...
+    @_builtins.property
+    def taken(self) -> _money_pb2.Money:
+        """Reserved and committed."""
+
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        limit_account_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        contract_id: _builtins.str | None = ...,
+        contract_line_id: _builtins.str | None = ...,
+        legal_entity_id: _builtins.str = ...,
+        threshold_percent: _builtins.str = ...,
+        reached: _builtins.bool = ...,
+        enforced: _money_pb2.Money | None = ...,
+        taken: _money_pb2.Money | None = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_contract_line_id", b"_contract_line_id", "at", b"at", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "enforced", b"enforced", "taken", b"taken"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_contract_line_id", b"_contract_line_id", "at", b"at", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "enforced", b"enforced", "legal_entity_id", b"legal_entity_id", "limit_account_id", b"limit_account_id", "reached", b"reached", "taken", b"taken", "threshold_percent", b"threshold_percent", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__contract_id: _TypeAlias = _typing.Literal["contract_id"]  # noqa: Y015
+    _WhichOneofArgType__contract_id: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id"]  # noqa: Y015
+    _WhichOneofReturnType__contract_line_id: _TypeAlias = _typing.Literal["contract_line_id"]  # noqa: Y015
+    _WhichOneofArgType__contract_line_id: _TypeAlias = _typing.Literal["_contract_line_id", b"_contract_line_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_id) -> _WhichOneofReturnType__contract_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_line_id) -> _WhichOneofReturnType__contract_line_id | None: ...
+
+Global___LimitThresholdReached: _TypeAlias = LimitThresholdReached  # noqa: Y015

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from throughline.project_provisioning.v1 import exchange_rate_service_pb2 as _exchange_rate_service_pb2
 from throughline.project_provisioning.v1 import project_pb2 as _project_pb2
 from throughline.project_provisioning.v1 import work_pb2 as _work_pb2
 import builtins as _builtins
@@ -563,3 +564,37 @@ class PersonRecorded(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PersonRecorded: _TypeAlias = PersonRecorded  # noqa: Y015
+
+@_typing.final
+class ExchangeRatesRecorded(_message.Message):
+    """Exchange rates of days were recorded: at most 1,000, each once."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BATCH_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    RATES_FIELD_NUMBER: _builtins.int
+    RECORDED_AT_FIELD_NUMBER: _builtins.int
+    batch_id: _builtins.str
+    """UUID."""
+    version: _builtins.int
+    """Always 1."""
+    @_builtins.property
+    def rates(self) -> _containers.RepeatedCompositeFieldContainer[_exchange_rate_service_pb2.ExchangeRate]: ...
+    @_builtins.property
+    def recorded_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        batch_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        rates: _abc.Iterable[_exchange_rate_service_pb2.ExchangeRate] | None = ...,
+        recorded_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recorded_at", b"recorded_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "rates", b"rates", "recorded_at", b"recorded_at", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExchangeRatesRecorded: _TypeAlias = ExchangeRatesRecorded  # noqa: Y015
