@@ -21,6 +21,7 @@ from throughline_cli.stack.secrets import Subject
 from throughline_cli.story import firm
 
 WAIT_SECONDS: Final = 90.0
+CHANGE_SIGNATURE: Final = {"signatory": "M. Roth", "document_sha256": "5" * 64}
 _PAUSE_SECONDS: Final = 0.1
 
 # Beside those of the drills: sales' second pair of eyes.
@@ -49,6 +50,11 @@ class Practice:
             return self._apis[name]
         except KeyError:
             raise AttributeError(name) from None
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """The stack the firm works on."""
+        return self._sandbox
 
     @property
     def folder(self) -> Path:
@@ -229,6 +235,25 @@ class Practice:
         contract_id = self.approve(self.offer(entity_id, customer_id, lines, **terms))
         self.put_in_force(contract_id)
         return self.contract(contract_id)
+
+    def draft_change(self, contract_id: str, on: str, content: Document) -> Document:
+        """Return a new change order that takes effect on a day, ISO 8601."""
+        made = self.sales.post(
+            f"/v1/contracts/{contract_id}/change-orders",
+            {"reason": "Agreed in the steering committee", "effective_on": on, "content": content},
+        )
+        order: Document = made["change_order"]
+        return order
+
+    def agree_change(self, contract_id: str, on: str, content: Document) -> Document:
+        """Draft, propose and approve a change order; return it as it stands then."""
+        drafted = self.draft_change(contract_id, on, content)
+        path = f"/v1/change-orders/{drafted['change_order_id']}"
+        self.sales.post(f"{path}:propose", {})
+        signature = CHANGE_SIGNATURE | {"signed_on": self.day(0)}
+        self.deal_desk.post(f"{path}:approve", {"signature": signature})
+        order: Document = self.sales.get(path)["change_order"]
+        return order
 
     def contract(self, contract_id: str, **point: str) -> Document:
         found: Document = self.sales.get(f"/v1/contracts/{contract_id}", **point)["contract"]

@@ -1,10 +1,8 @@
 """A deal is amended twice; the second change reaches back. What was signed and billed stays."""
 
-from e2e_practice import Practice, at_a_fixed_fee, by_the_hour, money
+from e2e_practice import CHANGE_SIGNATURE, Practice, at_a_fixed_fee, by_the_hour, money
 
 from throughline_cli.api import Document
-
-_SIGNATURE = {"signatory": "M. Roth", "document_sha256": "5" * 64}
 
 
 def test_two_change_orders_the_second_of_them_retroactive(practice: Practice) -> None:
@@ -18,8 +16,7 @@ def test_two_change_orders_the_second_of_them_retroactive(practice: Practice) ->
     began = practice.today
 
     # The first change lies ahead: a dearer hour and a second phase from the tenth day on.
-    first = agree(
-        practice,
+    first = practice.agree_change(
         contract_id,
         practice.day(10),
         {
@@ -41,7 +38,8 @@ def test_two_change_orders_the_second_of_them_retroactive(practice: Practice) ->
 
     # The second reaches back to the fifth day.
     reach = practice.day(-5)
-    second = agree(practice, contract_id, reach, {"altered_lines": [rate_of(line, "145.00")]})
+    changes = {"altered_lines": [rate_of(line, "145.00")]}
+    second = practice.agree_change(contract_id, reach, changes)
     assert second["status"] == "applied"
     changes = practice.sales.get(f"/v1/change-orders/{second['change_order_id']}:compare")[
         "changes"
@@ -74,39 +72,19 @@ def test_two_change_orders_the_second_of_them_retroactive(practice: Practice) ->
 def test_a_change_is_agreed_by_two_people_and_signed(practice: Practice) -> None:
     entity = practice.found_entity()
     contract = practice.deal(entity, practice.customer(), [by_the_hour()])
-    drafted = draft(
-        practice,
+    drafted = practice.draft_change(
         contract["contract_id"],
         practice.day(0),
         {"altered_lines": [rate_of(contract["lines"][0], "160.00")]},
     )
     path = f"/v1/change-orders/{drafted['change_order_id']}"
     practice.sales.post(f"{path}:propose", {})
-    signature = {"signature": _SIGNATURE | {"signed_on": practice.day(0)}}
+    signature = {"signature": CHANGE_SIGNATURE | {"signed_on": practice.day(0)}}
 
     refused = practice.refusal(lambda: practice.sales.post(f"{path}:approve", signature))
 
     assert refused.code == "change_order.approved_by_proposer"
     assert practice.contract(contract["contract_id"])["contract_version"] == 1
-
-
-def draft(practice: Practice, contract_id: str, on: str, content: Document) -> Document:
-    made = practice.sales.post(
-        f"/v1/contracts/{contract_id}/change-orders",
-        {"reason": "Agreed in the steering committee", "effective_on": on, "content": content},
-    )
-    order: Document = made["change_order"]
-    return order
-
-
-def agree(practice: Practice, contract_id: str, on: str, content: Document) -> Document:
-    """Draft, propose and approve a change order; return it as it stands then."""
-    path = f"/v1/change-orders/{draft(practice, contract_id, on, content)['change_order_id']}"
-    practice.sales.post(f"{path}:propose", {})
-    signature = _SIGNATURE | {"signed_on": practice.day(0)}
-    practice.deal_desk.post(f"{path}:approve", {"signature": signature})
-    order: Document = practice.sales.get(path)["change_order"]
-    return order
 
 
 def rate_of(line: Document, rate: str) -> Document:

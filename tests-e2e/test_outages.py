@@ -1,18 +1,15 @@
 """A part is away for a while, or a message cannot be taken: the rest goes on, and all heals."""
 
 import asyncio
-import os
-import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import uuid4
 
 import httpx
-import psutil
 import pytest
 from e2e_deals import (
     Deal,
@@ -25,6 +22,7 @@ from e2e_deals import (
     stock_catalogue,
     the_customer,
 )
+from e2e_outages import down
 from e2e_probe import broker, database
 from e2e_refusals import readable
 from e2e_rest import Rest, read
@@ -110,22 +108,6 @@ async def office(proving_ground: Sandbox) -> AsyncIterator[Office]:
         deal = await running_deal(rest, await put_in_force(rest, quote))
         [person_id] = await hire(rest, entity_id, ["Otto Pause"])
         yield Office(rest, deal, person_id)
-
-
-@contextmanager
-def down(sandbox: Sandbox, part: str) -> Iterator[None]:
-    """Keep a part of the stack dead: whoever would start it again is asleep meanwhile."""
-    program = sandbox.programs()[part]
-    assert program.pid is not None
-    dying = [psutil.Process(program.pid), *psutil.Process(program.pid).children(recursive=True)]
-    os.kill(sandbox.state.pid, signal.SIGSTOP)
-    try:
-        os.kill(program.pid, signal.SIGKILL)
-        # Its children go by themselves; the process is a zombie until its parent wakes up.
-        psutil.wait_procs(dying[1:], timeout=10)
-        yield
-    finally:
-        os.kill(sandbox.state.pid, signal.SIGCONT)
 
 
 async def until(what: str, ask: Callable[[], Awaitable[T]]) -> T:

@@ -1,263 +1,126 @@
 """Every check a project waits for: it pauses with an owner and advice, and goes on once mended."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
 
 import pytest
-from e2e_practice import Practice, at_a_fixed_fee, by_the_hour, money
+from e2e_pause_acts import Start, agreed_rate
+from e2e_pauses import CASES, CREDIT_HOLD, GIVEN_UP, UNREACHABLE, Case, Unreachable
+from e2e_practice import Practice, at_a_fixed_fee, by_the_hour, each_month, money
 
 from throughline_cli.api import Document
-from throughline_cli.story import firm
 
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """A deal about to be put in force."""
-
-    practice: Practice
-    entity_id: str
-    customer_id: str
-    template_code: str
-    """A delivery template that only this deal uses; its service has the same code, in capitals."""
-
-    @property
-    def service_code(self) -> str:
-        return self.template_code.upper()
-
-    def patch_customer(self, **changes: object) -> None:
-        path = f"/v1/customers/{self.customer_id}"
-        customer = self.practice.sales.get(path)["customer"]
-        kept = ("version", "name", "address", "tax_id", "currency", "billing_email")
-        body = {name: customer[name] for name in (*kept, "payment_terms_days")}
-        self.practice.sales.patch(path, body | changes)
-
-    def post_customer(self, role: str, verb: str, body: Document) -> None:
-        api = getattr(self.practice, role)
-        api.post(f"/v1/customers/{self.customer_id}:{verb}", body)
-
-    def put_service(self, *, retired: bool = False) -> None:
-        service = firm.SERVICES["DELIVERY-TM"]
-        changes = {"template_code": self.template_code, "retired": retired}
-        self.practice.offer_service(self.service_code, service | changes)
-
-    def publish_template(self, template: Document) -> None:
-        self.practice.publish_template(self.template_code, template)
-
-
-Act = Callable[[Start], object]
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """What is wrong when the contract comes into force, what is said of it, and what mends it."""
-
-    reason: str
-    owner: str
-    harm: Act
-    mend: Act
-    template: Document | None
-    rates: Sequence[Document] | None
-    """Rates agreed on the line; None takes the usual ones."""
-
-
-def case(
-    reason: str,
-    owner: str,
-    harm: Act,
-    mend: Act,
-    *,
-    template: Document | None = firm.TEMPLATES["delivery"],
-    rates: Sequence[Document] | None = None,
-) -> Case:
-    return Case(reason, owner, harm, mend, template, rates)
-
-
-def nothing(start: Start) -> None:
-    """The harm lies in the deal itself."""
-
-
-def put_erp_policy(start: Start) -> None:
-    start.practice.integration.put(
-        f"/v1/erp-policies/{start.entity_id}", {"system": "netsuite", "account_required": True}
-    )
-
-
-def put_erp_account(start: Start) -> None:
-    start.practice.integration.put(
-        f"/v1/erp-accounts/{start.entity_id}/{start.customer_id}", {"account": "C-77120"}
-    )
-
-
-def expire_certificate(start: Start) -> None:
-    start.patch_customer(details=certified(start, days=0))
-
-
-def renew_certificate(start: Start) -> None:
-    start.patch_customer(details=certified(start, days=365))
-
-
-def certified(start: Start, *, days: int) -> Document:
-    """Return the details of a customer who is free of tax until this day."""
-    certificate = {
-        "country": "DE",
-        "number": "EX-1",
-        "valid_from": "2025-01-01",
-        "valid_to": start.practice.day(days),
-    }
-    return {"exemption_certificates": [certificate]}
-
-
-def owe_more_than_allowed(start: Start) -> None:
-    """Work for the customer under another deal, above a limit that is set then."""
-    practice = start.practice
-    contract = practice.deal(start.entity_id, start.customer_id, [by_the_hour()])
-    [project] = practice.projects(contract["contract_id"])
-    task = next(task for task in project["tasks"] if task["billable"])
-    day = {
-        "person_id": practice.hire(start.entity_id),
-        "task_id": task["task_id"],
-        "work_date": practice.day(0),
-        "minutes": 480,
-    }
-    practice.record([day])
-    limit_credit(start, "1000.00")
-    path = f"/v1/customers/{start.customer_id}/credit-status"
-    practice.until("the work is owed", lambda: practice.finance.get(path)["exceeded"])
-
-
-def allow_more(start: Start) -> None:
-    limit_credit(start, "9000.00")
-
-
-def limit_credit(start: Start, amount: str) -> None:
-    body = {"credit_limit": money(amount), "reason": "Reviewed"}
-    start.post_customer("finance", "set-credit-limit", body)
-
-
-def ask_for_contact(start: Start) -> None:
-    """Rule that a customer of this entity has a contact for its invoices."""
-    rule = {
-        "object": "customer",
-        "field": "contacts.billing",
-        "condition": "required",
-        "legal_entity_id": start.entity_id,
-        "severity": "stop",
-        "owner": "sales_operations",
-        "advice": "ask whom invoices are discussed with",
-    }
-    path = f"/v1/data-quality-rules/{start.template_code}"
-    version = start.practice.sales.post(f"{path}:put", rule)["rule"]["rule_version"]
-    start.practice.finance.post(f"{path}:activate", {"rule_version": version})
-
-
-def name_contact(start: Start) -> None:
-    contact = {"name": "M. Roth", "purpose": "billing", "email": "m.roth@roth.example"}
-    start.patch_customer(details={"contacts": [contact]})
-
-
-CASES = (
-    case(
-        "customer.credit_hold",
-        "finance",
-        lambda start: start.post_customer("finance", "place-credit-hold", {"reason": "Overdue"}),
-        lambda start: start.post_customer("finance", "release-credit-hold", {"reason": "Paid"}),
-    ),
-    case(
-        "customer.tax_id_invalid",
-        "sales_operations",
-        lambda start: start.patch_customer(tax_id="DE123456780"),
-        lambda start: start.patch_customer(tax_id=start.practice.tax_id()),
-    ),
-    case(
-        "customer.tax_id_missing",
-        "sales_operations",
-        lambda start: start.patch_customer(tax_id=None),
-        lambda start: start.patch_customer(tax_id=start.practice.tax_id()),
-    ),
-    case(
-        "customer.ended",
-        "sales_operations",
-        lambda start: start.post_customer(
-            "sales", "end", {"end_on": start.practice.day(0), "reason": "Moved away"}
-        ),
-        lambda start: start.post_customer("sales", "reopen", {"reason": "Came back"}),
-    ),
-    case(
-        "catalogue.service_unknown",
-        "sales_operations",
-        lambda start: start.put_service(retired=True),
-        lambda start: start.put_service(),
-    ),
-    case(
-        "rate_card.no_rate",
-        "sales_operations",
-        nothing,
-        lambda start: start.practice.publish_rate_card(start.entity_id),
-        rates=(),
-    ),
-    case(
-        "template.missing",
-        "pmo",
-        nothing,
-        lambda start: start.publish_template(firm.TEMPLATES["delivery"]),
-        template=None,
-    ),
-    case(
-        "template.billing_model_unsupported",
-        "pmo",
-        nothing,
-        lambda start: start.publish_template(firm.TEMPLATES["delivery"]),
-        template=firm.TEMPLATES["discovery"],
-    ),
-    case("erp.account_missing", "integration", put_erp_policy, put_erp_account),
-    case("customer.exemption_expired", "finance", expire_certificate, renew_certificate),
-    case("customer.credit_limit_exceeded", "finance", owe_more_than_allowed, allow_more),
-    case("data_quality.sales_operations", "sales_operations", ask_for_contact, name_contact),
-)
+GUIDE: Final = Path(__file__).parent.parent / "docs" / "guides" / "pmo.md"
+TOLD: Final = {
+    *(one.reason for one in CASES),
+    *(one.reason for one in UNREACHABLE),
+    *GIVEN_UP,
+}
 
 
 @pytest.mark.parametrize("one", CASES, ids=lambda one: one.reason)
 def test_a_project_waits_for_its_check_and_goes_on(practice: Practice, one: Case) -> None:
-    start = begin(practice, one)
-    line = by_the_hour(service_code=start.service_code)
-    if one.rates is not None:
-        line |= {"rates": list(one.rates)}
-    quote = practice.offer(start.entity_id, start.customer_id, [line])
-    contract_id = practice.approve(quote)
-    one.harm(start)
-    practice.put_in_force(contract_id)
+    with beginning(practice, one) as start:
+        start.contract_id = one.sell(start)
+        one.harm(start)
+        practice.put_in_force(start.contract_id)
+        one.harm_in_force(start)
 
-    paused = practice.run_of(contract_id)
-    assert (paused["state"], paused["reason"], paused["owner"]) == (
-        "paused",
-        one.reason,
-        one.owner,
-    )
-    assert paused["advice"]
-    assert list(practice.pmo.pages("/v1/projects", "projects", contract_id=contract_id)) == []
+        paused = practice.run_of(start.contract_id)
+        assert (paused["state"], paused["reason"], paused["owner"]) == (
+            "paused",
+            one.reason,
+            one.owner,
+        )
+        assert_is_told(start, paused)
+        assert projects_of(start) == []
 
-    one.mend(start)
-    practice.pmo.post(f"/v1/provisioning-runs/{paused['run_id']}:resume", {})
+        one.mend(start)
+        start.resume()
 
-    [project] = practice.projects(contract_id)
-    assert practice.run_of(contract_id)["project_ids"] == [project["project_id"]]
+        [project] = practice.projects(start.contract_id)
+        assert practice.run_of(start.contract_id)["project_ids"] == [project["project_id"]]
+        assert exceptions_of(start, paused) == []
+
+
+@pytest.mark.parametrize("one", UNREACHABLE, ids=lambda one: one.reason)
+def test_what_no_run_can_meet_is_refused_before(practice: Practice, one: Unreachable) -> None:
+    with beginning(practice, CREDIT_HOLD) as start:
+        refused = practice.refusal(lambda: one.attempt(start))
+
+    assert refused.code == one.refused_as
+    assert refused.problem["advice"]
+
+
+def test_no_check_is_without_its_story(practice: Practice) -> None:
+    entity, customer = practice.found_entity(), practice.customer()
+    at_cost = {"service_code": "EXPENSES", "quantity": "1", "unit_price": money("5000.00")}
+    lines = [at_a_fixed_fee(), by_the_hour(), each_month(), at_cost]
+    contract = practice.deal(entity, customer, lines)
+    practice.projects(contract["contract_id"])
+
+    made = {check["code"] for check in practice.run_of(contract["contract_id"])["checks"]}
+
+    # It stands alone: of a contract that is not there nothing else can be said.
+    assert TOLD - {"contract.not_found"} == made
+
+
+def test_the_guide_says_of_every_reason_what_to_do() -> None:
+    rows = re.findall(r"^\| `([a-z_.]+)` \| (\w+) \|", GUIDE.read_text(), re.MULTILINE)
+
+    assert {code for code, _ in rows} >= TOLD
+    assert {(one.reason, one.owner) for one in CASES} <= {*rows}
+
+
+def test_a_deal_in_another_currency_than_the_sellers_books_is_agreed_anew(
+    practice: Practice,
+) -> None:
+    with beginning(practice, CREDIT_HOLD) as start:
+        price = money("140.00", "USD")
+        rates = agreed_rate(hourly_rate=price)
+        line = by_the_hour(service_code=start.service_code, unit_price=price, rates=rates)
+        offer = practice.offer(start.entity_id, start.customer_id, [line], currency="USD")
+        start.contract_id = practice.approve(offer)
+        practice.put_in_force(start.contract_id)
+        paused = practice.run_of(start.contract_id)
+        assert (paused["reason"], paused["owner"]) == ("contract.currency_mixed", "finance")
+        assert_is_told(start, paused)
+
+        terminate(start)
+        line = by_the_hour(service_code=start.service_code)
+        instead = practice.deal(start.entity_id, start.customer_id, [line])
+
+        assert practice.projects(instead["contract_id"])
+        assert_is_given_up(start, paused, "the contract ended")
+
+
+def test_a_run_whose_contract_ends_asks_nobody_any_more(practice: Practice) -> None:
+    with beginning(practice, CREDIT_HOLD) as start:
+        paused = held(start)
+
+        terminate(start)
+
+        assert_is_given_up(start, paused, "the contract ended")
+        checks = practice.sales.get(f"{start.contract_path}/readiness")["checks"]
+        assert "contract.not_active" in {each["code"] for each in checks if not each["passed"]}
 
 
 def test_a_run_that_is_given_up_leaves_nothing(practice: Practice) -> None:
-    start = begin(practice, CASES[0])
-    quote = practice.offer(start.entity_id, start.customer_id, [at_a_fixed_fee()])
-    contract_id = practice.approve(quote)
-    CASES[0].harm(start)
-    practice.put_in_force(contract_id)
-    run = practice.run_of(contract_id)
+    with beginning(practice, CREDIT_HOLD) as start:
+        paused = held(start)
 
-    practice.pmo.post(f"/v1/provisioning-runs/{run['run_id']}:cancel", {"reason": "Deal is off"})
+        path = f"/v1/provisioning-runs/{paused['run_id']}:cancel"
+        practice.pmo.post(path, {"reason": "Deal is off"})
 
-    assert list(practice.pmo.pages("/v1/projects", "projects", contract_id=contract_id)) == []
-    assert practice.broken_invariants() == []
+        assert_is_given_up(start, paused, "Deal is off")
+        assert practice.broken_invariants() == []
 
 
-def begin(practice: Practice, one: Case) -> Start:
+@contextmanager
+def beginning(practice: Practice, one: Case) -> Iterator[Start]:
     """Return an entity, a customer, a service and a template of the deal's own."""
     template_code = practice.name("pause").replace(" ", "-")
     entity = practice.found_entity()
@@ -266,4 +129,66 @@ def begin(practice: Practice, one: Case) -> Start:
     start.put_service()
     if one.template is not None:
         start.publish_template(one.template)
-    return start
+    with start.undoing:
+        yield start
+
+
+def held(start: Start) -> Document:
+    """Sell to a customer on hold, and return the run that waits for that."""
+    start.contract_id = CREDIT_HOLD.sell(start)
+    CREDIT_HOLD.harm(start)
+    start.practice.put_in_force(start.contract_id)
+    return start.practice.run_of(start.contract_id)
+
+
+def terminate(start: Start) -> None:
+    end = {"terminate_on": start.practice.day(0), "reason": "Agreed anew"}
+    start.practice.sales.post(f"{start.contract_path}:terminate", end)
+
+
+def assert_is_told(start: Start, paused: Document) -> None:
+    """Both the run and the exceptions queue say why, who mends it, how, and what then."""
+    run = start.practice.pmo.get(f"/v1/provisioning-runs/{paused['run_id']}")["run"]
+    [failed, *_] = run["checks"]
+    assert (failed["code"], failed["owner"], failed["advice"]) == (
+        run["reason"],
+        run["owner"],
+        run["advice"],
+    )
+    assert run["advice"]
+    assert not failed["passed"]
+    assert run["next_check_at"] is not None
+    [told] = exceptions_of(start, run)
+    assert (told["kind"], told["reason"], told["owner"]) == (
+        "provisioning_run",
+        run["reason"],
+        run["owner"],
+    )
+    assert told["advice"].startswith(run["advice"])
+    assert f"POST /v1/provisioning-runs/{run['run_id']}:resume" in told["advice"]
+
+
+def assert_is_given_up(start: Start, paused: Document, reason: str) -> None:
+    """Nothing was made, and nobody is asked to mend anything."""
+    path = f"/v1/provisioning-runs/{paused['run_id']}"
+
+    def look() -> Document | None:
+        run: Document = start.practice.pmo.get(path)["run"]
+        return run if run["state"] == "cancelled" else None
+
+    run = start.practice.until("the run is given up", look)
+    assert run["cancellation_reason"] == reason
+    assert projects_of(start) == []
+    assert exceptions_of(start, paused) == []
+
+
+def projects_of(start: Start) -> list[Document]:
+    path, filters = "/v1/projects", {"contract_id": start.contract_id}
+    return list(start.practice.pmo.pages(path, "projects", **filters))
+
+
+def exceptions_of(start: Start, run: Document) -> list[Document]:
+    """Return what the exceptions queue holds about a run."""
+    path, filters = "/v1/operations/exceptions", {"service": "project-provisioning"}
+    found = start.practice.pmo.pages(path, "exceptions", **filters)
+    return [each for each in found if each["subject_id"] == run["run_id"]]

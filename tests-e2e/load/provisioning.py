@@ -5,9 +5,10 @@ active: approval, signature, contract in force, every readiness check, project.
 """
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from e2e_deals import FIRST_DAY, by_the_hour, import_quote
@@ -17,6 +18,7 @@ from e2e_sandbox import Sandbox
 from nats.aio.msg import Msg
 
 from load.figures import Figure, drive, milliseconds
+from load.wire import Wire
 from load.world import CLIENTS, World
 from throughline.project_provisioning.events.v1.project_provisioning_events_pb2 import (
     ProjectActivated,
@@ -25,12 +27,15 @@ from throughline_cli.api import Document
 from throughline_runtime.events import subject_of
 
 _WAIT_SECONDS: Final = 120.0
-_SIGNED: Final = {
-    "document_sha256": "0" * 64,
-    "signatory": "M. Roth",
-    "signed_on": FIRST_DAY,
-    "activate": True,
-}
+_APPROVED: Final = json.dumps({"quote_version": 1}).encode()
+_SIGNED: Final = json.dumps(
+    {
+        "document_sha256": "0" * 64,
+        "signatory": "M. Roth",
+        "signed_on": FIRST_DAY,
+        "activate": True,
+    }
+).encode()
 
 
 class Listener:
@@ -59,9 +64,9 @@ async def provision(sandbox: Sandbox, rest: Rest, world: World, *, count: int) -
     """Measure one quote after the other, then many from `CLIENTS` clients."""
     alone = await _quotes(rest, world, "ALONE", max(3, count // 10))
     together = await _quotes(rest, world, "TOGETHER", count)
-    async with _listening(sandbox) as listener:
-        waits = [await _one(rest, listener, quote) for quote in alone]
-        seconds = await _all(rest, listener, together)
+    async with _listening(sandbox) as listener, _calling(sandbox) as wires:
+        waits = [await _one(wires[0], listener, quote) for quote in alone]
+        seconds = await _all(wires, listener, together)
     return [
         Figure(
             f"quote to active project, {CLIENTS} clients",
@@ -100,34 +105,46 @@ async def _quotes(rest: Rest, world: World, name: str, count: int) -> list[Docum
     return made
 
 
-async def _enforce(rest: Rest, quote: Document) -> str:
+async def _enforce(wire: Wire, quote: Document) -> str:
     """Approve a quote, sign its contract into force, and return the contract's id."""
-    path = f"/v1/quotes/{quote['quote_id']}:approve"
-    approved = await rest.post("sales", path, {"quote_version": 1})
+    approved = json.loads(await wire.post(_APPROVED, f"/quotes/{quote['quote_id']}:approve"))
     contract_id: str = approved["contract"]["contract_id"]
-    await rest.post("sales", f"/v1/contracts/{contract_id}:sign", _SIGNED)
+    await wire.post(_SIGNED, f"/contracts/{contract_id}:sign")
     return contract_id
 
 
-async def _one(rest: Rest, listener: Listener, quote: Document) -> float:
+async def _one(wire: Wire, listener: Listener, quote: Document) -> float:
     """Return the seconds from a quote's approval to its project."""
     started = time.perf_counter()
-    contract_id = await _enforce(rest, quote)
+    contract_id = await _enforce(wire, quote)
     await listener.wait_for([contract_id])
     return listener.heard_at[contract_id] - started
 
 
-async def _all(rest: Rest, listener: Listener, quotes: Sequence[Document]) -> float:
-    """Return the seconds from the first approval to the last project."""
+async def _all(wires: Sequence[Wire], listener: Listener, quotes: Sequence[Document]) -> float:
+    """Return the seconds from the first approval to the last project, one client on each wire."""
     contract_ids: list[str] = []
+    idle = list(wires)
 
     async def enforce(quote: Document) -> None:
-        contract_ids.append(await _enforce(rest, quote))
+        wire = idle.pop()
+        contract_ids.append(await _enforce(wire, quote))
+        idle.append(wire)
 
     started = time.perf_counter()
-    await drive(quotes, enforce, clients=CLIENTS)
+    await drive(quotes, enforce, clients=len(wires))
     await listener.wait_for(contract_ids)
     return max(listener.heard_at[contract_id] for contract_id in contract_ids) - started
+
+
+@asynccontextmanager
+async def _calling(sandbox: Sandbox) -> AsyncIterator[Sequence[Wire]]:
+    bearer = sandbox.bearers()["sales"]
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(Wire(sandbox.url, "/v1", bearer))
+            for _ in range(CLIENTS)
+        ]
 
 
 @asynccontextmanager

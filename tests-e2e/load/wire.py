@@ -15,12 +15,13 @@ _OK: Final = 200
 
 
 class Wire:
-    """One keep-alive connection that posts JSON, one request at a time."""
+    """One keep-alive connection that posts JSON to `path`, one request at a time."""
 
     def __init__(self, url: str, path: str, bearer: str) -> None:
         self._address = urlsplit(url)
+        self._path = path
         self._head = (
-            f"POST {path} HTTP/1.1\r\n"
+            " HTTP/1.1\r\n"
             f"Host: {self._address.netloc}\r\n"
             f"Authorization: Bearer {bearer}\r\n"
             "Content-Type: application/json\r\n"
@@ -43,13 +44,20 @@ class Wire:
     ) -> None:
         self._transport.close()
 
-    async def post(self, body: bytes) -> None:
-        """Send a command under a key of its own; it has to succeed."""
-        head = f"{self._head}Idempotency-Key: {uuid4()}\r\nContent-Length: {len(body)}\r\n\r\n"
+    async def post(self, body: bytes, below: str = "") -> bytes:
+        """Send a command under a key of its own and return its answer; it has to succeed.
+
+        `below` goes on after the path of the connection.
+        """
+        head = (
+            f"POST {self._path}{below}{self._head}"
+            f"Idempotency-Key: {uuid4()}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
         answered = self._reply.expect()
         self._transport.write(head.encode() + body)
         status, content = await answered
         assert status == _OK, (status, content)
+        return content
 
 
 class _Reply(asyncio.Protocol):

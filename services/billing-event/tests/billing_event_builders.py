@@ -9,7 +9,7 @@ from uuid import UUID
 
 from billing_event.domain.agreement import Agreement, Ending, Facts
 from billing_event.domain.decision import Judge
-from billing_event.domain.limit import Account, LimitBook, account_id
+from billing_event.domain.limit import Account, LimitBook, LimitScope, account_id
 from billing_event.domain.release import ReleasePolicy
 from billing_event.domain.source import (
     ContractId,
@@ -26,6 +26,7 @@ from billing_event.domain.terms import (
     ContractTerms,
     CustomerState,
     LineTerms,
+    Payer,
     RateCard,
     TaxStatus,
 )
@@ -102,6 +103,26 @@ def some_terms(*lines: LineTerms, **different: Any) -> ContractTerms:
         lines={line.contract_line_id: line for line in lines or (a_line(),)},
     )
     return replace(terms, **different)
+
+
+def a_payer(
+    customer_id: CustomerId,
+    share_percent: str,
+    *,
+    is_rounding: bool = False,
+    amount: str | None = None,
+    not_to_exceed: str | None = None,
+    purchase_order_number: str = "",
+) -> Payer:
+    """Return a payer by percent, or by amount if one is given."""
+    return Payer(
+        customer_id,
+        Decimal(share_percent),
+        is_rounding,
+        None if not_to_exceed is None else eur(not_to_exceed),
+        None if amount is None else eur(amount),
+        purchase_order_number,
+    )
 
 
 def a_customer(**different: Any) -> CustomerState:
@@ -208,7 +229,11 @@ def an_entry(rate: str, **different: Any) -> CardEntry:
 def a_book(*rooms: tuple[ContractLineId | None, str]) -> LimitBook:
     """Return the limits of the contract (None) and of lines, with what is left of each."""
     return LimitBook(
-        Account(account_id(CONTRACT, line_id), CONTRACT, line_id, Decimal(room))
+        Account(
+            account_id(CONTRACT, line_id),
+            LimitScope.CONTRACT if line_id is None else LimitScope.CONTRACT_LINE,
+            Decimal(room),
+        )
         for line_id, room in rooms
     )
 
@@ -317,6 +342,26 @@ def approved(
         approval_id=str(an_id(f"16{number:06x}")), version=1, entries=entries, approved_by=by
     )
     event.approved_at.FromDatetime(NOW - timedelta(minutes=30))
+    return event
+
+
+def credited(
+    *items: tuple[str, str, str],
+    note: str = "1a2",
+    disposition: invoice_pb2.CreditDisposition.ValueType = (
+        invoice_pb2.CREDIT_DISPOSITION_RETURN_TO_UNBILLED
+    ),
+) -> invoices.InvoiceItemsCredited:
+    """Return what a credit note gave back: billing event id, quantity, amount of each item."""
+    event = sample(invoices.InvoiceItemsCredited)
+    event.credit_note_id = str(an_id(note))
+    template = event.items[0]
+    del event.items[:]
+    for row_id, quantity, amount in items:
+        item = event.items.add()
+        item.CopyFrom(template)
+        item.billing_event_id, item.quantity = row_id, quantity
+        item.amount.amount, item.disposition = amount, disposition
     return event
 
 

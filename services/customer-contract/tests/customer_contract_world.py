@@ -363,6 +363,8 @@ class World:
             customer_id=request.customer_id or None,
             entries=request.entries,
             multipliers=request.multipliers,
+            purpose=request.purpose,
+            borrowing_legal_entity_id=request.borrowing_legal_entity_id or None,
         )
 
     async def put_into_force(self, proposal: proposal_pb.Proposal) -> proposal_pb.Proposal:

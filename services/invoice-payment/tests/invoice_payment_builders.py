@@ -18,7 +18,8 @@ from invoice_payment.domain.draft import (
     Terms,
     draft_invoice,
 )
-from invoice_payment.domain.invoice import Invoice, approve, issue
+from invoice_payment.domain.invoice import Invoice, approve
+from invoice_payment.domain.issue import issue
 from invoice_payment.domain.item import ItemType
 from invoice_payment.domain.party import Address, Party
 from invoice_payment.domain.payment import Payment, PaymentStatus

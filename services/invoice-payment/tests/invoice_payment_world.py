@@ -13,18 +13,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from invoice_payment import consumers, schedules
 from invoice_payment.commands import invoice as invoices
+from invoice_payment.commands import payment as payments
 from invoice_payment.commands import run as runs
 from invoice_payment.commands import setup
+from invoice_payment.commands.payment import Told
+from invoice_payment.domain.payment import PaymentStatus
 from invoice_payment.domain.run import WORKING, InvoiceRun
 from invoice_payment.domain.tax import TaxRule
 from invoice_payment.queries.totals import control_totals
 from invoice_payment.repository import run as repository
 from throughline.billing_event.events.v1.billing_event_events_pb2 import BillingEventsReleased
+from throughline.billing_event.v1 import billing_event_pb2
 from throughline.customer_contract.events.v1.customer_contract_events_pb2 import (
     ContractActivated,
     CustomerRecorded,
     LegalEntityRecorded,
 )
+from throughline_core.money import Money
 from throughline_runtime.context import Context
 from throughline_runtime.database import read, write
 from throughline_runtime.identity import Caller, acting_as
@@ -128,6 +133,33 @@ class World:
         """Draft, approve and issue all there is."""
         return await self.issue(await self.approve(await self.draft(**values)))
 
+    async def customer(self, **values: Any) -> UUID:
+        """Tell of another customer like the sample's, and return its id."""
+        event = sample(CustomerRecorded)
+        event.customer.customer_id = str(new_id())
+        for name, value in values.items():
+            setattr(event.customer, name, value)
+        await self.told(consumers.keep_customers, event)
+        return UUID(event.customer.customer_id)
+
+    async def pay(self, invoice_id: UUID, amount: Money) -> None:
+        """Let money arrive that settles an invoice."""
+        number = await self.value(
+            "SELECT number FROM invoice WHERE invoice_id = :id", id=invoice_id
+        )
+        told = Told(
+            provider="bank",
+            provider_payment_id=str(new_id()),
+            status=PaymentStatus.RECEIVED,
+            amount=amount,
+            received_on=CUT_OFF,
+            legal_entity_id=DE01,
+            legal_entity_code="",
+            customer_id=None,
+            reference=number,
+        )
+        await self.do(lambda tx: payments.record_payment(tx, told, at=DRAFTED_AT))
+
     async def void(self, invoice_id: UUID) -> None:
         await self.do(lambda tx: invoices.void_invoice(tx, invoice_id, reason="a mistake"))
 
@@ -152,6 +184,20 @@ class World:
             schema=message_type.DESCRIPTOR.full_name,
         )
         return [message_type.FromString(payload) for [payload] in payloads]
+
+
+def taking_back(event: BillingEventsReleased) -> BillingEventsReleased:
+    """Return the release of the rows that take every row of `event` back."""
+    mirror = BillingEventsReleased()
+    mirror.CopyFrom(event)
+    mirror.batch_id = str(new_id())
+    for row in mirror.billing_events:
+        row.reverses_billing_event_id, row.billing_event_id = row.billing_event_id, str(new_id())
+        row.source_item_id = str(new_id())
+        row.kind = billing_event_pb2.BILLING_EVENT_KIND_REVERSAL
+        row.quantity, row.amount.amount = f"-{row.quantity}", f"-{row.amount.amount}"
+        row.minutes = -row.minutes
+    return mirror
 
 
 def a_batch(

@@ -180,10 +180,16 @@ async def fetch(tx: AsyncConnection, statement: str, *values: object) -> Sequenc
 async def driver_of(tx: AsyncConnection) -> asyncpg.Connection:
     """Return the driver's connection under `tx`, its transaction begun."""
     assert tx.sync_connection is not None, "the connection was opened by this module"
-    driver: asyncpg.Connection = tx.sync_connection.connection.driver_connection
+    adapted: Any = tx.sync_connection.connection.dbapi_connection
+    driver: asyncpg.Connection = adapted.driver_connection
     if not driver.is_in_transaction():
-        # SQLAlchemy begins with its own first statement.
-        await tx.exec_driver_sql("SELECT")
+        # SQLAlchemy begins with its own first statement, this way. A statement of its own that does
+        # nothing would cost a round trip in every transaction.
+        try:
+            await adapted._start_transaction()
+        except adapted.dbapi.Error as error:
+            # Made for SQLAlchemy to wrap; the driver's own is the one that is read here.
+            raise error.__cause__ or error from None
     return driver
 
 

@@ -26,11 +26,21 @@ class MalformedEventId(InvalidArgument):
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """An event to publish: the message, and the version of the aggregate it tells of."""
+    """An event to publish: the message, and the version of the aggregate it tells of.
+
+    `written` are fields of the message that are in wire format already, such as rows which stand
+    in two events; they end its payload.
+    """
 
     message: Message
     aggregate_id: UUID
     aggregate_version: int
+    written: bytes = b""
+
+    @property
+    def payload(self) -> bytes:
+        """The whole message in wire format."""
+        return self.message.SerializeToString() + self.written
 
     @property
     def subject(self) -> str:

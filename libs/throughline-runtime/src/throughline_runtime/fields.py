@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from uuid import UUID
 
+from asyncpg.pgproto import pgproto
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from throughline.common.v1 import money_pb2
@@ -37,19 +38,20 @@ class MalformedField(InvalidArgument):
 
 
 def read_uuid(field: str, value: str) -> UUID:
-    """Return the id.
+    """Return the id, of the driver's kind: equal to any other, and read and written far faster.
 
     Raises:
         MalformedField: it is absent or no UUID.
     """
     try:
-        return UUID(_required(field, value))
+        found: UUID = pgproto.UUID(_required(field, value))
     except ValueError as error:
         raise MalformedField(
             f"{field} is not a UUID",
             field=field,
             advice="send 36 characters such as 01890a5d-ac96-774b-bcce-b302099a8057",
         ) from error
+    return found
 
 
 def read_optional_uuid(field: str, value: str) -> UUID | None:

@@ -10,12 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from throughline_runtime import database
 from throughline_runtime.schema import RETENTION_DAYS
 
-_TAKE: Final = text("""
+_TAKE: Final = """
     INSERT INTO inbox (durable, event_id)
-    SELECT :durable, unnest(CAST(:event_ids AS uuid[]))
+    SELECT $1, unnest($2::uuid[])
     ON CONFLICT DO NOTHING
     RETURNING event_id
-""")
+"""
 
 _FORGET: Final = text("""
     DELETE FROM inbox WHERE (durable, event_id) IN (
@@ -33,8 +33,8 @@ async def take(tx: AsyncConnection, durable: str, event_ids: Iterable[UUID]) -> 
     instead of deadlocking. A worker that meets an event another one is working on waits for its
     outcome.
     """
-    taken = await tx.execute(_TAKE, {"durable": durable, "event_ids": sorted(set(event_ids))})
-    return set(taken.scalars())
+    taken = await database.fetch(tx, _TAKE, durable, sorted(set(event_ids)))
+    return {row["event_id"] for row in taken}
 
 
 async def forget(engine: AsyncEngine) -> None:

@@ -28,6 +28,7 @@ _CLAIM: Final = """
     INSERT INTO once_request (caller, method, request_id, digest)
     VALUES ($1, $2, $3, $4)
     ON CONFLICT DO NOTHING
+    RETURNING request_id
 """
 
 _RECALL: Final = """
@@ -131,8 +132,7 @@ async def _attempt(
     handle: Callable[[AsyncConnection], Awaitable[Reply]],
 ) -> Reply:
     async with database.write(engine) as tx:
-        claimed = await tx.exec_driver_sql(_CLAIM, (*command.key, command.digest))
-        if claimed.rowcount == 0:
+        if not await database.fetch(tx, _CLAIM, *command.key, command.digest):
             return reply_type.FromString(await _recall(tx, command))
         reply = await handle(tx)
         await _remember(tx, command, reply.SerializeToString())

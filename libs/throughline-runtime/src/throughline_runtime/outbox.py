@@ -129,7 +129,7 @@ async def forget(engine: AsyncEngine) -> None:
 
 
 def _payload(event: Outgoing) -> bytes:
-    payload = event.message.SerializeToString()
+    payload = event.payload
     if len(payload) > PAYLOAD_BYTES_MAX:
         raise ValueError(f"{event.subject} of {len(payload)} bytes has to be published in chunks")
     return payload

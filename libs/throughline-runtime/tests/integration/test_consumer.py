@@ -35,6 +35,7 @@ from throughline_runtime.parked import AlreadySettled, Parked, ParkedMessageNotF
 from throughline_runtime.relay import headers_of
 from throughline_runtime.schema import outbox as outbox_table
 from throughline_runtime.streams import Sizing, apply, durable_of
+from throughline_testing.statements import Statements
 
 DURABLE = f"{SERVICE}-record"
 RECORD = Subscription(DURABLE, QuoteApproved, record)
@@ -116,20 +117,60 @@ async def test_events_arrive_in_order_and_are_acknowledged(
 
 
 async def test_a_batch_costs_the_same_statements_whatever_its_size(
-    engine: AsyncEngine, connection: Broker, jetstream: JetStreamContext
+    engine: AsyncEngine,
+    connection: Broker,
+    jetstream: JetStreamContext,
+    statements: Statements,
 ) -> None:
-    statements: Counter[str] = Counter()
+    await publish(engine, jetstream, *(an_event(f"{number}") for number in range(250)))
+    written: Counter[str] = Counter()
 
     def count(*args: object) -> None:
-        statements[str(args[2]).split()[2]] += 1
+        written[str(args[2]).split()[2]] += 1
 
-    await publish(engine, jetstream, *(an_event(f"{number}") for number in range(250)))
     event.listen(engine.sync_engine, "before_cursor_execute", count)
+    statements.clear()
     async with looping(a_consumer(engine, connection)):
         await settled(jetstream)
 
+    marked = [text for text in statements.texts if "INTO inbox" in text]
     # The first batch is smaller, until the size of the messages is known.
-    assert (statements["inbox"], statements["effect"]) == (2, 2)
+    assert (len(marked), written["effect"]) == (2, 2)
+
+
+async def test_what_follows_several_messages_is_taken_together(
+    engine: AsyncEngine,
+    connection: Broker,
+    jetstream: JetStreamContext,
+    statements: Statements,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(consumer, "_GATHER_SECONDS", 2.0)
+    await publish(engine, jetstream, an_event("1"), an_event("2"))
+    statements.clear()
+    async with looping(a_consumer(engine, connection)):
+        await settled(jetstream)
+        for number in range(3, 9):
+            await publish(engine, jetstream, an_event(f"{number}"))
+        await settled(jetstream)
+
+    assert await effects(engine) == [f"{number}" for number in range(1, 9)]
+    assert sum("INTO inbox" in text for text in statements.texts) == 2
+
+
+async def test_after_a_message_that_comes_alone_the_next_is_not_kept_waiting(
+    engine: AsyncEngine,
+    connection: Broker,
+    jetstream: JetStreamContext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(consumer, "_GATHER_SECONDS", 3600.0)
+    async with looping(a_consumer(engine, connection)):
+        for number in range(3):
+            await publish(engine, jetstream, an_event(f"{number}"))
+            await settled(jetstream)
+
+    assert await effects(engine) == ["0", "1", "2"]
 
 
 async def test_redelivery_to_two_replicas_changes_nothing(

@@ -9,7 +9,7 @@ import pytest
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from runtime_probe.support import Wire, an_event, append, end_sessions, looping, settings_for, until
-from sqlalchemy import event, func, select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from throughline.customer_contract.events.v1.customer_contract_events_pb2 import QuoteApproved
@@ -21,6 +21,7 @@ from throughline_runtime.relay import Relay
 from throughline_runtime.schema import outbox as table
 from throughline_runtime.telemetry.metrics import OUTBOX_PENDING
 from throughline_testing.broker import TestBroker
+from throughline_testing.statements import Statements
 
 STREAM = "CUSTOMER_CONTRACT"
 
@@ -84,12 +85,9 @@ async def test_an_event_carries_what_its_consumers_need(
     }
 
 
-async def test_any_number_of_events_is_one_statement(engine: AsyncEngine) -> None:
-    statements: list[str] = []
-    event.listen(
-        engine.sync_engine, "before_cursor_execute", lambda *args: statements.append(args[2])
-    )
-
+async def test_any_number_of_events_is_one_statement(
+    engine: AsyncEngine, statements: Statements
+) -> None:
     await append(engine, *(an_event(f"{number}", aggregate=number) for number in range(500)))
 
     assert len(statements) == 1

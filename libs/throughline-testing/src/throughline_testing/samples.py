@@ -64,9 +64,10 @@ def assert_matches_sample(outgoing: Outgoing, message_type: type[Message]) -> No
     if outgoing.subject != subject:
         raise ContractBroken(f"published under {outgoing.subject} instead of {subject}")
     agreed = sample(message_type)
-    if outgoing.message != agreed:
+    published = type(outgoing.message).FromString(outgoing.payload)
+    if published != agreed:
         difference = difflib.unified_diff(
-            _lines(agreed), _lines(outgoing.message), "agreed sample", "published", lineterm=""
+            _lines(agreed), _lines(published), "agreed sample", "published", lineterm=""
         )
         raise ContractBroken("\n".join([*difference, parties(subject)]))
 

@@ -7,8 +7,10 @@ from asyncpg.connection import LoggedQuery
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-# What the driver sends by itself: the frame of a transaction, and what it asks once about types.
+# What is sent by itself: the frame of a transaction, what the driver asks once about types, and the
+# question whether a connection that has idled is still there.
 _FRAMES: Final = (
+    ";",
     "BEGIN",
     "COMMIT",
     "ROLLBACK",

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 from google.protobuf.message import Message
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing_event.commands import rate, record, report_changes
+from billing_event.commands import credit, exchange, rate, record, report_changes
 from billing_event.repository.fact import Told
 from billing_event.wire import facts, received
 from throughline.customer_contract.events.v1 import customer_contract_events_pb2 as contracts
@@ -88,6 +88,14 @@ async def record_cards(
     await record.record_cards(tx, [event.rate_card for event in events], at=clock.now())
 
 
+async def record_exchange_rates(
+    clock: Clock, tx: AsyncConnection, events: Sequence[projects.ExchangeRatesRecorded]
+) -> None:
+    """Rates of exchange price what waited for one; what was converted before keeps its own."""
+    quotations = [each for event in events for each in received.read_rates(event)]
+    await exchange.record_rates(tx, quotations, at=clock.now())
+
+
 async def record_customers(
     clock: Clock, tx: AsyncConnection, events: Sequence[contracts.CustomerRecorded]
 ) -> None:
@@ -102,6 +110,14 @@ async def allocate_billed(
     """What an issued invoice billed is no longer open, and is committed to its limits."""
     claims = [claim for event in events for claim in received.read_claims(event)]
     await record.allocate(tx, claims, at=clock.now())
+
+
+async def credit_items(
+    clock: Clock, tx: AsyncConnection, events: Sequence[invoices.InvoiceItemsCredited]
+) -> None:
+    """What a credit note gave back is open again, and billed by a later invoice, or given up."""
+    claims = [claim for event in events for claim in received.read_credits(event)]
+    await credit.credit(tx, claims, at=clock.now())
 
 
 def subscriptions(clock: Clock) -> tuple[Subscription[Any], ...]:
@@ -121,6 +137,7 @@ def subscriptions(clock: Clock) -> tuple[Subscription[Any], ...]:
         on(projects.MilestoneRejected, "hold-refused-milestones", follow_milestones),
         on(projects.MilestoneAccepted, "accept-milestones", follow_milestones),
         on(projects.MilestoneAcceptanceWithdrawn, "withdraw-acceptances", follow_milestones),
+        on(projects.ExchangeRatesRecorded, "record-exchange-rates", record_exchange_rates),
         on(contracts.ContractActivated, "record-terms", record_first_terms),
         on(contracts.ContractLimitChanged, "record-limits", record_terms),
         on(contracts.ContractAmended, "record-amended-terms", record_amended_terms),
@@ -129,4 +146,5 @@ def subscriptions(clock: Clock) -> tuple[Subscription[Any], ...]:
         on(contracts.RateCardPublished, "record-cards", record_cards),
         on(contracts.CustomerRecorded, "record-customers", record_customers),
         on(invoices.InvoiceItemsBilled, "allocate-billed", allocate_billed),
+        on(invoices.InvoiceItemsCredited, "credit-items", credit_items),
     )

@@ -140,3 +140,15 @@ async def test_a_withdrawn_acceptance_is_the_last_word(engine: AsyncEngine, samp
     [step] = await fetch(engine, "SELECT state, version, reason FROM source_step")
     assert (step.state, step.version) == ("withdrawn", withdrawn.milestone.version)
     assert [row[1:] for row in await rows(engine)] == [("held", "awaiting_acceptance")]
+
+
+async def test_recorded_rates_of_exchange_convert_what_waits_for_them(
+    engine: AsyncEngine, sample: Sample
+) -> None:
+    await take(engine, sample(projects.ExchangeRatesRecorded))
+    found = await fetch(engine, "SELECT base, quote, rate_on, source, rate FROM exchange_rate")
+    assert sorted((row.base, row.quote, row.source, str(row.rate)) for row in found) == [
+        ("EUR", "GBP", "ecb", "0.8"),
+        ("EUR", "USD", "ecb", "1.25"),
+    ]
+    assert {row.rate_on.isoformat() for row in found} == {"2026-09-04"}

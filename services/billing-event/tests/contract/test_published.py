@@ -5,16 +5,24 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from billing_event_builders import ENTITY, NOW, an_id, eur
-from google.protobuf.message import Message
 
 from billing_event.domain.agreement import Agreement, Facts
 from billing_event.domain.decision import Judge
+from billing_event.domain.giving_up import give_up
 from billing_event.domain.hold import HoldId
 from billing_event.domain.limit import LimitBook
-from billing_event.domain.position import BillingEventId, Row
+from billing_event.domain.position import BillingEventId, EventStatus, Row
 from billing_event.domain.release import ReleasePolicy
 from billing_event.domain.source import SourceItem
 from billing_event.domain.standing import Standing
+from billing_event.domain.write_off import (
+    ProposedRow,
+    WriteOff,
+    WriteOffId,
+    WriteOffKind,
+    WriteOffReason,
+    WriteOffStatus,
+)
 from billing_event.wire import facts as facts_wire
 from billing_event.wire import published, received
 from throughline.billing_event.events.v1 import billing_event_events_pb2 as own
@@ -67,8 +75,8 @@ def accepted(milestone: Row) -> Row:
     return changed
 
 
-def written(rows: Iterable[Row]) -> list[pb.BillingEvent]:
-    return list(map(published.RowWriter().write, rows))
+def written(rows: Iterable[Row]) -> list[bytes]:
+    return list(map(published.RowWriter().encode, rows))
 
 
 def the_only(outgoing: Iterable[Outgoing]) -> Outgoing:
@@ -99,20 +107,46 @@ def test_released_rows_are_published_as_agreed() -> None:
     assert_matches_sample(the_only(event), own.BillingEventsReleased)
 
 
+def test_rows_written_off_are_published_as_agreed() -> None:
+    at, by = datetime(2026, 9, 28, 9, 0, tzinfo=UTC), "user:finance-lead"
+    hour = replace(rated()[0], status=EventStatus.RELEASED, released_by="policy", holds=())
+    judge = a_judge(at)
+    gone = give_up(judge, hour)
+    approved = WriteOff(
+        write_off_id=WriteOffId(an_id("1c5")),
+        version=2,
+        kind=WriteOffKind.WRITE_OFF,
+        status=WriteOffStatus.APPROVED,
+        reason_code=WriteOffReason.GOODWILL,
+        reason="the workshop was too long",
+        rows=(ProposedRow(hour.billing_event_id, hour.amount, gone.billing_event_id),),
+        quantity=None,
+        legal_entity_id=ENTITY,
+        proposed_by="user:paula.pmo",
+        proposed_at=NOW,
+        decided_by=by,
+        decided_at=at,
+    )
+    event = published.written_off([gone], approved, at=at, new_id=lambda: an_id("194"))
+    assert_matches_sample(the_only(event), own.BillingEventsWrittenOff)
+
+
 def test_many_rows_travel_in_events_that_fit() -> None:
     [row, _] = rated()
     long = replace(row, item=replace(row.item, description="x" * 500))
     rows = written([long] * 1_200)
-    sent: list[Message] = [
-        event.message for event in published.rated(rows, at=NOW, new_id=lambda: an_id("191"))
-    ]
-    counts = [len(message.billing_events) for message in sent]  # type: ignore[attr-defined]
-    assert sum(counts) == 1_200
-    assert max(counts) <= 500
-    assert max(message.ByteSize() for message in sent) <= PAYLOAD_BYTES_MAX
+    sent = list(published.rated(rows, at=NOW, new_id=lambda: an_id("191")))
+    assert max(len(event.payload) for event in sent) <= PAYLOAD_BYTES_MAX
+    told = [own.BillingEventsRated.FromString(event.payload) for event in sent]
+    assert max(len(message.billing_events) for message in told) <= 500
+    assert {message.batch_id for message in told} == {str(an_id("191"))}
+    assert [each.SerializeToString() for message in told for each in message.billing_events] == rows
 
 
 def test_no_event_holds_more_than_500_rows() -> None:
-    small = [pb.BillingEvent(billing_event_id=str(an_id("181")))] * 1_001
+    small = [pb.BillingEvent(billing_event_id=str(an_id("181"))).SerializeToString()] * 1_001
     sent = published.rated(small, at=NOW, new_id=lambda: an_id("191"))
-    assert [len(event.message.billing_events) for event in sent] == [500, 500, 1]  # type: ignore[attr-defined]
+    counts = [
+        len(own.BillingEventsRated.FromString(event.payload).billing_events) for event in sent
+    ]
+    assert counts == [500, 500, 1]

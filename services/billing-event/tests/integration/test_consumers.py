@@ -410,8 +410,12 @@ async def test_what_an_invoice_billed_is_claimed_once_and_committed(
         "held.EUR": 0,
         "eligible.EUR": 0,
         "released.EUR": 1440,
+        "written_off.EUR": 0,
         "allocated.EUR": 1440,
         "open_released.EUR": 0,
+        "invoiced.EUR": 1440,
+        "credited.EUR": 0,
+        "drawn.EUR": 0,
     }
     assert await limit(engine) == ("2000.00", "0.00", "1440.00")
     await assert_sound(engine)

@@ -38,7 +38,7 @@ from throughline.billing_event.events.v1 import billing_event_events_pb2 as own
 from throughline.project_provisioning.events.v1 import (
     project_provisioning_events_pb2 as projects,
 )
-from throughline.project_provisioning.v1 import work_pb2
+from throughline.project_provisioning.v1 import project_pb2, work_pb2
 from throughline_runtime import database
 from throughline_runtime.context import Context
 from throughline_testing.samples import sample
@@ -289,6 +289,52 @@ async def test_what_was_not_accepted_is_held_as_a_thing_of_its_own(engine: Async
         ("4000.00", "released", ""),
         ("5600.00", "held", "awaiting_acceptance"),
     ]
+
+
+def a_return() -> projects.MilestoneAcceptanceWithdrawn:
+    """Return the withdrawal of the part of `a_split`: the rest goes back into the milestone."""
+    completed, accepted, *_ = a_split()
+    event = a_withdrawal()
+    event.milestone.CopyFrom(completed.milestone)
+    event.milestone.version = 5
+    assert isinstance(accepted, projects.MilestoneAccepted)
+    event.rest.CopyFrom(accepted.rest)
+    event.rest.version, event.rest.amount.amount = 2, "0.00"
+    event.rest.status = project_pb2.MILESTONE_STATUS_CANCELLED
+    return event
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+async def test_a_rest_that_went_back_is_billed_with_its_milestone_in_any_order(
+    engine: AsyncEngine, order: Sequence[int]
+) -> None:
+    completed, accepted, *_ = a_split()
+    again = sample(projects.MilestoneAccepted)
+    again.milestone.version = 6
+    events = (completed, accepted, a_return(), again)
+    await take(engine, *KNOWN)
+    for index in (*order, *order):
+        await take(engine, events[index])
+
+    positions = (await totals(engine))["positions"]
+    assert (positions["rated.EUR"], positions["held.EUR"]) == (9600, 0)
+    assert (await totals(engine))["source_milestones"] == {
+        "accepted": 1,
+        "accepted_amount.EUR": 9600,
+    }
+    await assert_sound(engine)
+
+
+async def test_what_went_back_waits_as_one_amount(engine: AsyncEngine) -> None:
+    completed, accepted, *_ = a_split()
+    await take(engine, *KNOWN, completed)
+    await take(engine, accepted)
+    await take(engine, a_return())
+
+    positions = (await totals(engine))["positions"]
+    assert (positions["rated.EUR"], positions["held.EUR"]) == (9600, 9600)
+    [hold] = await fetch(engine, "SELECT reason FROM hold WHERE cleared_at IS NULL")
+    assert hold.reason == "awaiting_acceptance"
 
 
 def a_withdrawal() -> projects.MilestoneAcceptanceWithdrawn:

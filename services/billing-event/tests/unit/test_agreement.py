@@ -20,7 +20,7 @@ from billing_event_builders import (
 
 from billing_event.domain.agreement import Agreement, Ending
 from billing_event.domain.rate import resolve_rate
-from billing_event.domain.recurring import ChargedPeriod, corrections, periods_of, plan
+from billing_event.domain.recurring import ChargedPeriod, chain, corrections, plan
 from billing_event.domain.source import SourceItemId
 from billing_event.domain.terms import BillingModel, ContractTerms, LineTerms, Proration
 from throughline_core.money import Money
@@ -128,7 +128,7 @@ def support(**different: object) -> LineTerms:
 
 def test_a_quarter_begins_on_the_anchor_day_and_covers_three_months() -> None:
     term = Period(date(2026, 9, 10), date(2027, 1, 1))
-    assert list(periods_of(term, 3, anchor_day=1)) == [
+    assert list(chain(term, lambda _: (3, 1))) == [
         (Period(date(2026, 9, 10), date(2026, 12, 1)), Period(date(2026, 9, 1), date(2026, 12, 1))),
         (Period(date(2026, 12, 1), date(2027, 1, 1)), Period(date(2026, 12, 1), date(2027, 3, 1))),
     ]

@@ -21,7 +21,8 @@ from billing_event_builders import (
 
 from billing_event.domain.decision import Judge
 from billing_event.domain.hold import HoldId, HoldReason
-from billing_event.domain.limit import LimitBook, limits_of
+from billing_event.domain.limit import LimitBook
+from billing_event.domain.limit_terms import limits_of
 from billing_event.domain.position import EventKind, EventStatus, Row
 from billing_event.domain.source import SourceItem, SourceItemId
 from billing_event.domain.standing import Standing

@@ -1,23 +1,28 @@
 """Small rows pass by policy, large ones by a second person."""
 
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
-from billing_event_builders import ENTITY, NOW, a_judge, an_item, eur
+from billing_event_builders import CONTRACT, ENTITY, NOW, a_judge, an_id, an_item, eur
 
-from billing_event.domain.position import EventStatus, Row
+from billing_event.domain.position import EventStatus, EventType, Row
 from billing_event.domain.release import (
     NegativeThreshold,
     NotEligible,
     ReleasePolicy,
+    ReleaseRule,
     SecondPersonRequired,
     passes,
     replaced,
     require_releasable,
 )
+from billing_event.domain.source import ContractId
 from throughline_core.money import Money
 
+TODAY = date(2026, 9, 14)
 POLICY = ReleasePolicy(ENTITY, 3, eur("1000.00"), "user:finance", NOW)
 
 
@@ -38,18 +43,56 @@ POLICY = ReleasePolicy(ENTITY, 3, eur("1000.00"), "user:finance", NOW)
 def test_a_row_passes_by_policy_up_to_the_threshold(
     policy: ReleasePolicy | None, amount: Money, is_free: bool
 ) -> None:
-    assert passes(policy, amount) is is_free
+    assert passes(policy, an_eligible_row().rating, an_item(), amount, on=TODAY) is is_free
+
+
+def a_rule(**different: Any) -> ReleaseRule:
+    rule = ReleaseRule("exception", frozenset(), None, 0, eur("10.00"))
+    return replace(rule, **different)
+
+
+@pytest.mark.parametrize(
+    ("rule", "is_for"),
+    [
+        (a_rule(), True),
+        (a_rule(types=frozenset({EventType.TIME, EventType.EXPENSE})), True),
+        (a_rule(types=frozenset({EventType.EXPENSE})), False),
+        (a_rule(contract_id=CONTRACT), True),
+        (a_rule(contract_id=ContractId(an_id("b2"))), False),
+        # The work was on 7 September, the row is judged on the 14th.
+        (a_rule(min_age_days=7), True),
+        (a_rule(min_age_days=8), False),
+    ],
+)
+def test_a_rule_is_for_rows_that_meet_all_of_it(rule: ReleaseRule, is_for: bool) -> None:
+    item = an_item(service_from=date(2026, 9, 7), service_to=date(2026, 9, 8))
+    rating = an_eligible_row().rating
+    assert rule.is_for(rating, item, on=TODAY) is is_for
+    policy = replace(POLICY, rules=(rule,))
+    assert passes(policy, rating, item, eur("100.00"), on=TODAY) is not is_for
+
+
+def test_of_several_rules_the_first_that_fits_decides() -> None:
+    strict, lenient = a_rule(threshold=eur(0)), a_rule(threshold=eur("9000.00"))
+    row = an_eligible_row()
+    for rules, is_free in (((strict, lenient), False), ((lenient, strict), True)):
+        policy = replace(POLICY, rules=rules)
+        assert passes(policy, row.rating, row.item, eur("100.00"), on=TODAY) is is_free
 
 
 def test_a_new_threshold_is_the_next_version_of_the_policy() -> None:
-    changed = replaced(POLICY, ENTITY, eur("2000"), by="user:cfo", at=NOW)
+    changed = replaced(POLICY, ENTITY, eur("2000"), (), by="user:cfo", at=NOW)
     assert changed == ReleasePolicy(ENTITY, 4, eur("2000.00"), "user:cfo", NOW)
-    assert replaced(None, ENTITY, eur(0), by="user:cfo", at=NOW).version == 1
+    assert replaced(None, ENTITY, eur(0), (), by="user:cfo", at=NOW).version == 1
 
 
 def test_a_threshold_is_not_negative() -> None:
     with pytest.raises(NegativeThreshold):
-        replaced(None, ENTITY, eur("-0.01"), by="user:cfo", at=NOW)
+        replaced(None, ENTITY, eur("-0.01"), (), by="user:cfo", at=NOW)
+    rules = (a_rule(), a_rule(threshold=eur("-1")))
+    with pytest.raises(NegativeThreshold) as refused:
+        replaced(None, ENTITY, eur("1"), rules, by="user:cfo", at=NOW)
+    assert refused.value.field == "rules[1].threshold.amount"
 
 
 def an_eligible_row() -> Row:

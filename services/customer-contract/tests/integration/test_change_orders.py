@@ -17,7 +17,7 @@ from throughline.customer_contract.v1 import contract_pb2, quote_pb2
 from throughline.customer_contract.v1 import contract_service_pb2 as contract_pb
 from throughline.customer_contract.v1 import legal_entity_service_pb2 as entity_pb
 from throughline.customer_contract.v1 import quote_service_pb2 as quote_pb
-from throughline_core.errors import Aborted, PermissionDenied, Refusal
+from throughline_core.errors import Aborted, NotFound, PermissionDenied, Refusal
 from throughline_runtime import exceptions
 from throughline_runtime.context import Context
 from throughline_runtime.database import read
@@ -71,6 +71,26 @@ async def approved(
 async def by_the_clock(context: Context, job: Callable[[Context], Any]) -> None:
     with acting_as(Caller.service("customer-contract")):
         await job(context)
+
+
+async def test_a_change_order_moves_the_bill_to_and_earlier_terms_keep_theirs(world: World) -> None:
+    active = await world.an_active()
+    holding = await world.customers().CreateCustomer(customer_request(name="Holding", tax_id=None))
+    moved = holding.customer.customer_id
+
+    applied = await approved(world, active, "2026-10-01", bill_to_customer_id=moved)
+
+    assert applied.content.bill_to_customer_id == moved
+    amended = await world.contract(active.contract_id)
+    assert (amended.bill_to_customer_id, amended.customer_id) == (moved, active.customer_id)
+    first = await world.contract(active.contract_id, contract_version=1)
+    assert first.bill_to_customer_id == active.bill_to_customer_id
+    nobody = world.change_request(
+        active, "2026-11-01", bill_to_customer_id="01980000-0000-7000-8000-00000000ffff"
+    )
+    with pytest.raises(NotFound) as refused:
+        await world.change_orders(subject="olga").CreateChangeOrder(nobody)
+    assert refused.value.field == "content.bill_to_customer_id"
 
 
 async def test_a_change_order_adds_alters_and_ends_lines_and_moves_the_profile(

@@ -7,7 +7,7 @@ import pytest
 from customer_contract_world import World, a_request_id, customer_request, eur, service_request
 
 from throughline.customer_contract.v1 import change_order_service_pb2 as change_order_pb
-from throughline.customer_contract.v1 import contract_pb2, quote_pb2
+from throughline.customer_contract.v1 import contract_pb2, quote_pb2, rate_card_pb2
 from throughline.customer_contract.v1 import contract_service_pb2 as pb
 from throughline.customer_contract.v1 import customer_service_pb2 as customer_pb
 from throughline.customer_contract.v1 import quote_service_pb2 as quote_pb
@@ -197,6 +197,9 @@ async def test_how_a_contract_is_paid_is_agreed_on_the_draft_and_signed(world: W
     payer = (
         await world.customers().CreateCustomer(customer_request(name="Payer", tax_id=None))
     ).customer
+    third = (
+        await world.customers().CreateCustomer(customer_request(name="Fund", tax_id=None))
+    ).customer
     orders = [
         contract_pb2.PurchaseOrder(
             number="PO-1",
@@ -208,6 +211,9 @@ async def test_how_a_contract_is_paid_is_agreed_on_the_draft_and_signed(world: W
         contract_pb2.PurchaseOrder(number="PO-2", valid_from="2027-01-01"),
     ]
     payers = [
+        contract_pb2.PayerShare(
+            customer_id=third.customer_id, share_percent="0", amount=eur("2500.00")
+        ),
         contract_pb2.PayerShare(
             customer_id=draft.customer_id, share_percent="66.6667", rounding_payer=True
         ),
@@ -316,3 +322,15 @@ async def test_an_auditor_reads_a_contract_without_what_the_firm_plans_to_spend(
     assert await budget_for("auditor") is None
     assert await budget_for("integration") is None
     assert await budget_for("auditor", scopes=("contracts.read", "costs.read")) == "7000.00"
+
+
+async def test_a_contract_does_not_name_a_transfer_card(world: World) -> None:
+    draft = await world.a_draft()
+    card = (
+        await world.publish_card(
+            world.card_request(purpose=rate_card_pb2.RATE_CARD_PURPOSE_TRANSFER)
+        )
+    ).rate_card
+    with pytest.raises(Refusal) as refused:
+        await world.contracts().UpdateDraftContract(edit_of(draft, rate_card_id=card.rate_card_id))
+    assert refused.value.stable_code == "rate_card.not_for_billing"

@@ -1,10 +1,11 @@
 """Control totals, and how much the database is asked."""
 
-from customer_contract_world import World, sampled_lines
+from customer_contract_world import World, a_request_id, sampled_lines
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from customer_contract.queries.contracts import control_totals
 from throughline.customer_contract.v1 import contract_service_pb2 as pb
+from throughline.customer_contract.v1 import quote_service_pb2 as quote_pb
 from throughline.customer_contract.v1.change_order_service_pb2 import EndedLine
 from throughline_runtime.database import read
 from throughline_testing.statements import Statements
@@ -54,7 +55,31 @@ async def test_a_quote_becomes_a_contract_in_as_many_statements_whatever_its_lin
         await world.imports().ImportQuote(world.import_request(source, lines=lines))
         counts.append(len(statements))
     assert counts[0] == counts[1]
-    assert counts[0] == 11
+    assert counts[0] == 10
+
+
+async def test_an_approval_and_a_signature_take_as_many_statements_whatever_the_lines(
+    world: World, statements: Statements
+) -> None:
+    counts = []
+    for lines in (sampled_lines()[:1], sampled_lines()):
+        quote = await world.created_quote(lines=lines)
+        statements.clear()
+        approved = await world.quotes(subject="paul").ApproveQuote(
+            quote_pb.ApproveQuoteRequest(
+                request_id=a_request_id(), quote_id=quote.quote_id, quote_version=1
+            )
+        )
+        approval = len(statements)
+        statements.clear()
+        signature = world.signature_of(approved.contract.contract_id)
+        signature.activate = True
+        await world.contracts().SignContract(signature)
+        counts.append((approval, len(statements)))
+
+    # Claim, quote, its lines, parties, step, event, contract there is, rules, contract, memory.
+    # Claim, contract, its lines, quote, its lines, acceptance, signature, events, memory.
+    assert counts == [(10, 9), (10, 9)]
 
 
 async def test_a_list_asks_as_often_for_many_contracts_as_for_one(

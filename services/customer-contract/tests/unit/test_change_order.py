@@ -52,6 +52,7 @@ from customer_contract.domain.contract_amendment import (
 from customer_contract.domain.contract_limit import LimitNotPositive, LineNotFound
 from customer_contract.domain.contract_profile import (
     HoldbackInvalid,
+    PayerAmount,
     PayerRepeated,
     PayerShares,
     PurchaseOrderRepeated,
@@ -288,6 +289,25 @@ def test_an_added_line_is_no_older_than_the_change_and_named_once() -> None:
         ),
         ({"payers": (a_payer("c1", "50", rounds=True), a_payer("c1", "50"))}, PayerRepeated),
         ({"payers": (a_payer("c1", "100", rounds=True, not_to_exceed=USD),)}, MixedCurrencies),
+        (
+            {"payers": (a_payer("c1", "99", rounds=True), a_payer("c2", "1", amount=eur("9")))},
+            PayerAmount,
+        ),
+        (
+            {"payers": (a_payer("c1", "0", amount=eur("9"), not_to_exceed=eur("9")),)},
+            PayerAmount,
+        ),
+        (
+            {"payers": (a_payer("c1", "99", rounds=True), a_payer("c2", "0", amount=eur("9")))},
+            PayerShares,
+        ),
+        (
+            {"payers": (a_payer("c1", "100"), a_payer("c2", "0", amount=eur("9"), rounds=True))},
+            RoundingPayer,
+        ),
+        ({"payers": (a_payer("c1", "0", amount=eur("9")),)}, RoundingPayer),
+        ({"payers": (a_payer("c1", "0", amount=eur("0"), rounds=True),)}, LimitNotPositive),
+        ({"payers": (a_payer("c1", "0", amount=USD, rounds=True),)}, MixedCurrencies),
         ({"holdback": HoldbackChange(Holdback(Decimal(0), None))}, HoldbackInvalid),
         ({"holdback": HoldbackChange(Holdback(Decimal(100), None))}, HoldbackInvalid),
         ({"holdback": HoldbackChange(Holdback(Decimal(5), START))}, HoldbackInvalid),
@@ -298,6 +318,14 @@ def test_the_contract_can_be_paid_after_the_change(
 ) -> None:
     with pytest.raises(refusal):
         after(saying(**content))
+
+
+def test_payers_by_amount_pay_beside_those_by_percent_or_all_of_it() -> None:
+    by_amount = a_payer("c3", "0", amount=eur("5000"))
+    beside = (by_amount, a_payer("c1", "60", rounds=True), a_payer("c2", "40"))
+    alone = (replace(by_amount, is_rounding_payer=True),)
+    for payers in (beside, alone):
+        assert after(saying(payers=payers)).billing.payers == payers
 
 
 # What the difference is.
@@ -312,15 +340,16 @@ def test_the_difference_names_every_term_as_the_api_does() -> None:
         altered=(AlteredLine(TIME, rates=rates, limit=LimitMove(None)),),
         ended=(EndedLine(EXPENSES),),
         limit=LimitMove(eur("90000")),
-        payers=(PayerShare(CUSTOMER_ID, Decimal(100), True, None, "PO-9"),),
+        payers=(PayerShare(CUSTOMER_ID, Decimal(0), True, None, "PO-9", eur("250")),),
     )
     altered, added, ended = TermChangeKind.ALTERED, TermChangeKind.ADDED, TermChangeKind.ENDED
     payer = f"payers[{CUSTOMER_ID}]"
 
     assert domain.compare(change, [an_active_contract()]).changes == (
         TermChange(added, None, "not_to_exceed", "", "90000.00"),
-        TermChange(added, None, f"{payer}.share_percent", "", "100"),
+        TermChange(added, None, f"{payer}.share_percent", "", "0"),
         TermChange(added, None, f"{payer}.rounding_payer", "", "true"),
+        TermChange(added, None, f"{payer}.amount", "", "250.00"),
         TermChange(added, None, f"{payer}.purchase_order_number", "", "PO-9"),
         TermChange(altered, TIME, "rates[senior_consultant].hourly_rate", "180.00", "190.00"),
         TermChange(ended, TIME, "rates[analyst].hourly_rate", "110.00", ""),

@@ -22,19 +22,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from customer_contract.domain.rate_card import (
+    CardPurpose,
     CardScope,
     CardUnchanged,
     Deal,
     EmptyPeriod,
     MultiplierRepeated,
+    NotForBilling,
     OverlappingEntries,
     RateCard,
     RateEntry,
     RateKey,
     RateNotPositive,
     ScopeChanged,
+    TransferParties,
     draft,
     publish,
+    require_billing,
 )
 from customer_contract.domain.rate_resolution import Hour, NoRate, resolve
 from customer_contract.domain.service_line import ActivityMultiplier, LineRate, ModelTerms
@@ -49,7 +53,10 @@ OPEN_LINE = a_line(2, terms=ModelTerms())
 FIRM = CardScope("EUR", None, None)
 ENTITY = CardScope("EUR", ENTITY_ID, None)
 CUSTOMER = CardScope("EUR", None, CUSTOMER_ID)
+BORROWER = LegalEntityId(an_id("e2"))
+TRANSFER = CardScope("EUR", ENTITY_ID, None, CardPurpose.TRANSFER, BORROWER)
 OTHERS = (
+    TRANSFER,
     CardScope("USD", None, None),
     CardScope("EUR", LegalEntityId(an_id("e2")), None),
     CardScope("EUR", None, CustomerId(an_id("c9"))),
@@ -87,11 +94,49 @@ def test_an_activity_has_one_factor() -> None:
         published(None, multipliers=twice)
 
 
-@pytest.mark.parametrize("scope", [CardScope("USD", ENTITY_ID, None), FIRM, CUSTOMER])
+@pytest.mark.parametrize("scope", [CardScope("USD", ENTITY_ID, None), FIRM, CUSTOMER, TRANSFER])
 def test_a_card_keeps_its_currency_and_owner(scope: CardScope) -> None:
     rate = replace(a_rate("consultant", "1"), hourly_rate=Money(Decimal(1), scope.currency))
     with pytest.raises(ScopeChanged):
         published(a_card(), rate, scope=scope)
+
+
+@pytest.mark.parametrize("borrower", [BORROWER, None])
+def test_a_transfer_card_is_the_lenders_for_one_borrower_or_any(
+    borrower: LegalEntityId | None,
+) -> None:
+    card = published(None, scope=replace(TRANSFER, borrowing_legal_entity_id=borrower))
+    assert card.scope.borrowing_legal_entity_id is borrower
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"legal_entity_id": None}, "legal_entity_id"),
+        ({"customer_id": CUSTOMER_ID}, "customer_id"),
+        ({"borrowing_legal_entity_id": ENTITY_ID}, "borrowing_legal_entity_id"),
+        ({"purpose": CardPurpose.BILLING}, "borrowing_legal_entity_id"),
+    ],
+)
+def test_who_lends_and_who_borrows_are_two_entities_and_no_customer(
+    changes: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(TransferParties) as refused:
+        published(None, scope=replace(TRANSFER, **changes))
+    assert refused.value.field == field
+
+
+def test_a_contract_names_no_transfer_card_as_its_own() -> None:
+    require_billing(ENTITY)
+    with pytest.raises(NotForBilling):
+        require_billing(TRANSFER)
+
+
+def test_a_transfer_card_has_no_say_even_where_a_contract_names_it() -> None:
+    deal = replace(DEAL, rate_card_id=CARD_ID)
+    card = a_card(a_rate("consultant", "1"), scope=TRANSFER, rate_card_id=CARD_ID)
+    with pytest.raises(NoRate):
+        resolve(HOUR, OPEN_LINE, deal, [card])
 
 
 @pytest.mark.parametrize(

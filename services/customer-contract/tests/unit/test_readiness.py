@@ -182,6 +182,19 @@ def test_a_line_outside_the_term_is_told() -> None:
     assert check.contract_line_ids == (first.contract_line_id,)
 
 
+def test_a_line_ended_together_with_the_rest_of_the_term_is_not_outside_it() -> None:
+    contract = an_active_contract()
+    first = contract.lines[0]
+    ended = replace(
+        first,
+        terms=replace(first.terms, end_on=contract.end_on),
+        ended_on=date(2027, 1, 1),
+    )
+    shorter = replace(contract, end_on=date(2027, 3, 1), lines=(ended, *contract.lines[1:]))
+
+    assert failed(shorter) == []
+
+
 def _with_open_rates(contract: Contract) -> Contract:
     open_line = replace(contract.lines[1], terms=a_line(2, terms=ModelTerms()))
     return replace(contract, lines=(open_line,))

@@ -1,18 +1,33 @@
 """What the service does about other services' events, and which it listens to."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, TypeAlias
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID
 
+from google.protobuf.message import Message
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from invoice_payment.bulk import items, netting
-from invoice_payment.domain.item import BillableItem
+from invoice_payment.bulk import items, netting, retraction
+from invoice_payment.commands.book import book, book_waiting
+from invoice_payment.commands.item import take_off_drafts
+from invoice_payment.domain.booking import (
+    WrittenOff,
+    book_charges,
+    book_lapses,
+    book_write_offs,
+)
+from invoice_payment.domain.item import BillableItem, Portion
 from invoice_payment.domain.journal import Recognised, post_release
 from invoice_payment.repository import journal, master
 from invoice_payment.wire import incoming
-from throughline.billing_event.events.v1.billing_event_events_pb2 import BillingEventsReleased
+from throughline.billing_event.events.v1.billing_event_events_pb2 import (
+    BillingEventsReleased,
+    BillingEventsWrittenOff,
+    IntercompanyChargesRated,
+    RetainerPeriodChanged,
+)
 from throughline.customer_contract.events.v1.customer_contract_events_pb2 import (
     ContractActivated,
     ContractAmended,
@@ -23,7 +38,14 @@ from throughline.customer_contract.events.v1.customer_contract_events_pb2 import
     LegalEntityRecorded,
 )
 from throughline_core.money import Money
+from throughline_runtime import exceptions
+from throughline_runtime.clock import Clock
 from throughline_runtime.subscription import Subscription
+
+M = TypeVar("M", bound=Message)
+
+WRITTEN_OFF_LATE: Final = "billable_item.written_off_late"
+"""Kind of the exception of an item that was written off when an invoice had billed it."""
 
 
 async def keep_entities(tx: AsyncConnection, events: Sequence[LegalEntityRecorded]) -> None:
@@ -36,6 +58,7 @@ async def keep_entities(tx: AsyncConnection, events: Sequence[LegalEntityRecorde
     if new:
         await journal.seed_accounts(tx, new)
         await _recognise(tx, await items.unrecognised(tx, new))
+        await book_waiting(tx, new)
 
 
 async def keep_customers(tx: AsyncConnection, events: Sequence[CustomerRecorded]) -> None:
@@ -69,11 +92,97 @@ async def take_released(tx: AsyncConnection, events: Sequence[BillingEventsRelea
         await netting.net_arrived(tx, [item.billing_event_id for item in fresh], at=at)
 
 
+async def take_written_off(tx: AsyncConnection, events: Sequence[BillingEventsWrittenOff]) -> None:
+    """Work given up after its release is not billed any more; undone, it is, or once released.
+
+    It leaves the draft it is on. What an invoice has issued in the meantime is shown to people.
+    """
+    told = incoming.read_written_off(events)
+    given_up = _versions(row for row in told if not row.undone)
+    await netting.lock_contracts(tx, sorted({row.item.contract_id for row in told}))
+    found = [
+        portion
+        for portion in await retraction.portions(tx, given_up)
+        if portion.row_version <= given_up[portion.billing_event_id]
+    ]
+    free = [portion for portion in found if not (portion.is_billed or portion.is_netted)]
+    await take_off_drafts(tx, free, reason="what was on it is written off")
+    await exceptions.open_all(
+        tx, [_written_off_late(portion) for portion in found if portion.is_billed]
+    )
+    await retraction.write_off(tx, given_up)
+    await retraction.undo(tx, _versions(r for r in told if r.undone and not r.is_released))
+    await _keep_written_off(tx, told)
+    await book(tx, book_write_offs(_distinct(told)))
+
+
+async def _keep_written_off(tx: AsyncConnection, told: Sequence[WrittenOff]) -> None:
+    """Keep rows that are heard of for the first time, and those that are released again at once.
+
+    The first word of a released row recognises it, whichever it is.
+    """
+    kept = [row.item for row in told if row.is_released or not row.undone]
+    known = await items.known(tx, [item.billing_event_id for item in kept])
+    released = {row.item.billing_event_id for row in told if row.is_released}
+    fresh = await items.add_items(
+        tx,
+        [
+            item
+            for item in kept
+            if item.billing_event_id in released or item.billing_event_id not in known
+        ],
+    )
+    await _recognise(tx, _sums(item for item in fresh if item.billing_event_id not in known))
+
+
+def _versions(rows: Iterable[WrittenOff]) -> dict[UUID, int]:
+    """Return the latest version of each row."""
+    versions: dict[UUID, int] = {}
+    for row in rows:
+        item_id = row.item.billing_event_id
+        versions[item_id] = max(row.item.version, versions.get(item_id, 0))
+    return versions
+
+
+async def take_charges(tx: AsyncConnection, events: Sequence[IntercompanyChargesRated]) -> None:
+    """What one entity owes another for work of its people stands in the books of both."""
+    await book(tx, book_charges(incoming.read_charges(events)))
+
+
+async def take_lapsed(
+    clock: Clock, tx: AsyncConnection, events: Sequence[RetainerPeriodChanged]
+) -> None:
+    """What lapsed of a retainer is earned without work."""
+    await book(tx, book_lapses(incoming.read_lapses(events, at=clock.now())))
+
+
+def _distinct(told: Iterable[WrittenOff]) -> list[WrittenOff]:
+    return list({(row.batch_id, row.item.billing_event_id): row for row in told}.values())
+
+
+def _written_off_late(portion: Portion) -> exceptions.Halt:
+    return exceptions.Halt(
+        kind=WRITTEN_OFF_LATE,
+        subject_id=portion.billing_event_id,
+        reason=f"written off after invoice {portion.number} had billed it",
+        owner="finance",
+        advice=f"credit it on invoice {portion.number}, or undo the write-off",
+        legal_entity_id=portion.legal_entity_id,
+        engagement_id=portion.engagement_id,
+    )
+
+
 def _sums(fresh: Iterable[BillableItem]) -> Mapping[UUID, Sequence[Recognised]]:
     """Return what the items recognise, summed for each batch, contract line and currency."""
     parts: dict[tuple[object, ...], list[BillableItem]] = defaultdict(list)
     for item in fresh:
-        key = (item.legal_entity_id, item.batch_id, item.amount.currency, item.contract_line_id)
+        key = (
+            item.legal_entity_id,
+            item.batch_id,
+            item.amount.currency,
+            item.contract_line_id,
+            item.treatment,
+        )
         parts[key].append(item)
     sums: dict[UUID, list[Recognised]] = defaultdict(list)
     for part in parts.values():
@@ -87,6 +196,7 @@ def _sums(fresh: Iterable[BillableItem]) -> Mapping[UUID, Sequence[Recognised]]:
                 engagement_id=first.engagement_id,
                 correlation_id=first.correlation_id,
                 amount=Money.total((item.recognised for item in part), first.amount.currency),
+                treatment=first.treatment,
             )
         )
     return sums
@@ -106,13 +216,26 @@ async def _recognise(tx: AsyncConnection, recognised: Mapping[UUID, Sequence[Rec
     await journal.post(tx, entries)
 
 
-SUBSCRIPTIONS: Final = (
-    Subscription("invoice-payment-keep-entities", LegalEntityRecorded, keep_entities),
-    Subscription("invoice-payment-keep-customers", CustomerRecorded, keep_customers),
-    Subscription("invoice-payment-keep-activated-terms", ContractActivated, keep_activated_terms),
-    Subscription("invoice-payment-keep-changed-terms", ContractLimitChanged, keep_changed_terms),
-    Subscription("invoice-payment-keep-amended-terms", ContractAmended, keep_changed_terms),
-    Subscription("invoice-payment-keep-terminated-terms", ContractTerminated, keep_changed_terms),
-    Subscription("invoice-payment-keep-completed-terms", ContractCompleted, keep_changed_terms),
-    Subscription("invoice-payment-take-released", BillingEventsReleased, take_released),
-)
+def subscriptions(clock: Clock) -> tuple[Subscription[Any], ...]:
+    """Return what invoice-payment listens to, dated by `clock`."""
+
+    def on(
+        name: str,
+        message: type[M],
+        function: Callable[[AsyncConnection, Sequence[M]], Awaitable[None]],
+    ) -> Subscription[M]:
+        return Subscription(f"invoice-payment-{name}", message, function)
+
+    return (
+        on("keep-entities", LegalEntityRecorded, keep_entities),
+        on("keep-customers", CustomerRecorded, keep_customers),
+        on("keep-activated-terms", ContractActivated, keep_activated_terms),
+        on("keep-changed-terms", ContractLimitChanged, keep_changed_terms),
+        on("keep-amended-terms", ContractAmended, keep_changed_terms),
+        on("keep-terminated-terms", ContractTerminated, keep_changed_terms),
+        on("keep-completed-terms", ContractCompleted, keep_changed_terms),
+        on("take-released", BillingEventsReleased, take_released),
+        on("take-written-off", BillingEventsWrittenOff, take_written_off),
+        on("take-charges", IntercompanyChargesRated, take_charges),
+        on("take-lapsed", RetainerPeriodChanged, partial(take_lapsed, clock)),
+    )

@@ -18,7 +18,8 @@ from babel.dates import format_date, format_interval
 from babel.numbers import format_decimal
 
 from invoice_payment.domain.amounts import TaxGroup
-from invoice_payment.domain.invoice import Invoice
+from invoice_payment.domain.invoice import Credits, Invoice
+from invoice_payment.domain.issue import printed
 from invoice_payment.domain.item import ItemType
 from invoice_payment.domain.line import HOUR, Line
 from invoice_payment.domain.party import Party
@@ -77,16 +78,18 @@ def render(invoice: Invoice, work: Mapping[UUID, Sequence[Work]]) -> Document:
     return Document(content, sha256(content).hexdigest())
 
 
-def data_of(invoice: Invoice, work: Mapping[UUID, Sequence[Work]]) -> dict[str, object]:
+def data_of(document: Invoice, work: Mapping[UUID, Sequence[Work]]) -> dict[str, object]:
     """Return what the template prints: text only, formatted for the seller's country."""
+    invoice = printed(document)
+    kind = "Credit note" if invoice.is_credit_note else "Invoice"
     seller, number = invoice.seller, invoice.number
     assert number is not None, "drafts have no document"
     assert invoice.issued_on is not None
     style = _Style.of(invoice)
     is_long = sum(map(len, work.values())) > _ANNEX_ROWS_MAX
     return {
-        "title": f"Invoice {number.text}",
-        "kind": "Invoice",
+        "title": f"{kind} {number.text}",
+        "kind": kind,
         "paper": "us-letter" if style.country in _LETTER_COUNTRIES else "a4",
         "region": style.country,
         "currency": invoice.currency,
@@ -108,6 +111,8 @@ def data_of(invoice: Invoice, work: Mapping[UUID, Sequence[Work]]) -> dict[str, 
         "net_total": style.money(invoice.totals.net),
         "tax_total": style.money(invoice.totals.tax),
         "gross_total": style.money(invoice.totals.gross),
+        "total_label": "Total credited" if invoice.is_credit_note else "Total due",
+        "annex_verb": "credited" if invoice.is_credit_note else "billed",
         "notes": [
             group.exemption_reason for group in invoice.totals.groups if group.exemption_reason
         ],
@@ -178,10 +183,21 @@ class _Style:
 def _facts(invoice: Invoice, style: _Style, number: str) -> list[tuple[str, str]]:
     assert invoice.issued_on is not None
     assert invoice.due_on is not None
+    if invoice.credits is not None:
+        own = [
+            ("Credit note number", number),
+            ("Credit note date", style.day(invoice.issued_on)),
+            ("Credits invoice", invoice.credits.number),
+            ("Invoice date", style.day(invoice.credits.issued_on)),
+        ]
+    else:
+        own = [
+            ("Invoice number", number),
+            ("Invoice date", style.day(invoice.issued_on)),
+            ("Due date", style.day(invoice.due_on)),
+        ]
     facts = [
-        ("Invoice number", number),
-        ("Invoice date", style.day(invoice.issued_on)),
-        ("Due date", style.day(invoice.due_on)),
+        *own,
         ("Service period", style.period(invoice.service)),
         ("Contract", invoice.contract_number),
         ("Purchase order", invoice.purchase_order_number),
@@ -194,6 +210,8 @@ def _line(line: Line, invoice: Invoice, style: _Style) -> dict[str, str]:
     detail = [style.period(line.service)]
     if line.item_count > 1:
         detail.append(f"{line.item_count} entries")
+    if line.purchase_order_number:
+        detail.append(f"Purchase order {line.purchase_order_number}")
     return {
         "position": str(line.position),
         "description": line.description,
@@ -218,13 +236,25 @@ def _tax(group: TaxGroup, style: _Style) -> dict[str, str]:
 
 def _payment(invoice: Invoice, style: _Style, number: str) -> dict[str, object]:
     assert invoice.due_on is not None
+    if invoice.credits is not None:
+        return _refund(invoice.credits, invoice.seller)
     days = invoice.payment_terms_days
     due = style.day(invoice.due_on)
     terms = f"Payable without deduction by {due} ({days} days from the invoice date)."
     if days == 0:
         terms = f"Payable without deduction on receipt, {due}."
     rows = [*_account(invoice.seller), ("Reference", number), ("Questions", invoice.seller.email)]
-    return {"terms": terms, "account": [(name, value) for name, value in rows if value]}
+    account = [(name, value) for name, value in rows if value]
+    return {"label": "Payment", "terms": terms, "account": account}
+
+
+def _refund(credits: Credits, seller: Party) -> dict[str, object]:
+    terms = (
+        f"Reason: {credits.reason}. The amount is set off against invoice {credits.number}; what"
+        " exceeds its open amount is kept to your credit."
+    )
+    account = [("Questions", seller.email)] if seller.email else []
+    return {"label": "Credit", "terms": terms, "account": account}
 
 
 def _annex(

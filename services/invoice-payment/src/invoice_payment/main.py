@@ -1,9 +1,12 @@
-"""The composition root: what the service serves, listens to and does by itself."""
+"""The composition of invoice-payment; the only module that reads the environment."""
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
-from invoice_payment.consumers import SUBSCRIPTIONS
+from invoice_payment.consumers import subscriptions
+from invoice_payment.grpc_api.credits import CreditServicer
 from invoice_payment.grpc_api.invoices import InvoiceServicer, TaxServicer
 from invoice_payment.grpc_api.ledger import (
     AccountServicer,
@@ -17,6 +20,7 @@ from invoice_payment.queries.totals import control_totals
 from invoice_payment.schedules import SCHEDULES
 from throughline.invoice_payment.v1 import (
     billable_item_service_pb2_grpc,
+    credit_service_pb2_grpc,
     invoice_run_service_pb2_grpc,
     invoice_service_pb2_grpc,
     journal_service_pb2_grpc,
@@ -25,9 +29,12 @@ from throughline.invoice_payment.v1 import (
     receivable_service_pb2_grpc,
     tax_service_pb2_grpc,
 )
+from throughline_runtime.clock import Clock
 from throughline_runtime.context import Context
 from throughline_runtime.rpc.server import Mount
 from throughline_runtime.service import Service, run
+
+_CLOCK_FILE: Final = os.environ.get("THROUGHLINE_CLOCK_FILE")
 
 
 def _servicers(context: Context) -> Sequence[Mount]:
@@ -53,6 +60,7 @@ def _servicers(context: Context) -> Sequence[Mount]:
             billable_item_service_pb2_grpc.add_BillableItemServiceServicer_to_server,
             BillableItemServicer(context),
         ),
+        (credit_service_pb2_grpc.add_CreditServiceServicer_to_server, CreditServicer(context)),
     ]
 
 
@@ -60,7 +68,7 @@ SERVICE: Final = Service(
     name="invoice-payment",
     package="invoice_payment",
     servicers=_servicers,
-    subscriptions=SUBSCRIPTIONS,
+    subscriptions=subscriptions(Clock(Path(_CLOCK_FILE) if _CLOCK_FILE else None)),
     schedules=SCHEDULES,
     control_totals=control_totals,
     hands_out_documents=True,

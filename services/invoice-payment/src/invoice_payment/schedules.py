@@ -18,6 +18,7 @@ from invoice_payment import tables
 from invoice_payment.bulk import claims
 from invoice_payment.bulk.claims import OpenContract, Scope
 from invoice_payment.commands import invoice as invoices
+from invoice_payment.commands import open_items
 from invoice_payment.commands import run as runs
 from invoice_payment.commands.run import RunInvoice
 from invoice_payment.document import render
@@ -33,10 +34,12 @@ from throughline_runtime.schedule import Schedule
 RUNS: Final = "invoice-runs"
 TAX: Final = "invoice-tax"
 DOCUMENTS: Final = "invoice-documents"
+CREDITS: Final = "invoice-credits"
 
 CONTRACTS_PER_CHUNK: Final = 100
 ITEMS_PER_CHUNK: Final = 10_000
 INVOICES_PER_CHUNK: Final = 200
+CREDITS_PER_CHUNK: Final = 5_000
 
 # A job ends after this long and is woken again, so that the process can stop in good order.
 _WORK_SECONDS: Final = 5.0
@@ -106,6 +109,17 @@ async def retry_tax(context: Context) -> None:
         async with write(context.engine) as tx:
             await invoices.retry_tax(tx, waiting)
         after = waiting[-1]
+
+
+async def credit_rebilled(context: Context) -> None:
+    """Draft credit notes over what re-rating took back of issued invoices, contract by contract."""
+    async with read(context.engine) as tx:
+        contract_ids = await open_items.rebilled(tx, limit=CREDITS_PER_CHUNK)
+    for contract_id in contract_ids:
+        async with write(context.engine) as tx:
+            await tx.execute(_PATIENCE)
+            at = context.clock.now()
+            await open_items.credit_rebilled(tx, contract_id, at=at, limit=CREDITS_PER_CHUNK)
 
 
 async def make_documents(context: Context) -> None:
@@ -242,4 +256,5 @@ SCHEDULES: Final = (
     Schedule(RUNS, 1, drive_runs),
     Schedule(TAX, 5, retry_tax),
     Schedule(DOCUMENTS, 2, make_documents),
+    Schedule(CREDITS, 5, credit_rebilled),
 )

@@ -20,6 +20,7 @@ from throughline.customer_contract.events.v1.customer_contract_events_pb2 import
     LegalEntityRecorded,
 )
 from throughline.invoice_payment.events.v1.invoice_payment_events_pb2 import JournalPosted
+from throughline_runtime.clock import Clock
 from throughline_testing.samples import sample
 
 
@@ -29,7 +30,7 @@ async def test_a_recorded_entity_can_invoice_and_has_its_accounts(bare_world: Wo
     assert await bare_world.rows("SELECT legal_entity_id, code, time_zone FROM legal_entity") == [
         (DE01, "DE01", "Europe/Berlin")
     ]
-    assert await bare_world.value("SELECT count(*) FROM account_mapping") == 7
+    assert await bare_world.value("SELECT count(*) FROM account_mapping") == 13
 
 
 async def test_a_recorded_customer_can_be_billed(bare_world: World) -> None:
@@ -95,6 +96,8 @@ async def test_released_work_is_billable_and_recognised(world: World) -> None:
     assert [line.debit.amount for line in posted.journal_entry.lines[::2]] == ["1440.00", "9600.00"]
 
 
-@pytest.mark.parametrize("subscription", consumers.SUBSCRIPTIONS, ids=lambda each: each.durable)
+@pytest.mark.parametrize(
+    "subscription", consumers.subscriptions(Clock()), ids=lambda each: each.durable
+)
 def test_each_durable_is_named_for_the_service(subscription: object) -> None:
     assert getattr(subscription, "durable", "").startswith("invoice-payment-")

@@ -326,7 +326,7 @@ async def test_configuration_is_put_and_listed(world: World, running: Running) -
     listed = await accounts.ListAccountMappings(
         journal_pb.ListAccountMappingsRequest(legal_entity_id=str(DE01))
     )
-    assert (mapping.mapping.version, len(listed.mappings)) == (2, 7)
+    assert (mapping.mapping.version, len(listed.mappings)) == (2, 13)
     page = await taxes.ListTaxRules(tax_pb.ListTaxRulesRequest(page_size=1))
     rest = await taxes.ListTaxRules(
         tax_pb.ListTaxRulesRequest(page_size=5, page_token=page.next_page_token)

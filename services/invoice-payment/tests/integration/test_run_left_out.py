@@ -10,8 +10,8 @@ from invoice_payment_world import World, a_batch
 from invoice_payment.bulk import claims
 from invoice_payment.bulk.claims import Scope
 from invoice_payment.commands import run as runs
-from invoice_payment.domain import invoice as domain
 from invoice_payment.domain.invoice import Invoice, InvoiceChange
+from invoice_payment.domain.issue import issue_in_order
 from invoice_payment.domain.run import InvoiceRun, NothingLeftOut, RunStatus
 from invoice_payment.domain.series import Taken
 from throughline.billing_event.events.v1.billing_event_events_pb2 import BillingEventsReleased
@@ -139,7 +139,7 @@ async def test_an_invoice_that_could_not_be_issued_is_issued_when_the_run_resume
         await world.release(a_batch(1, contract_id=contract_id))
     approved = await world.approve(await world.draft())
     [left], [_] = await world.rows("SELECT invoice_id FROM invoice ORDER BY invoice_id")
-    whole = domain.issue_in_order
+    whole = issue_in_order
 
     def fails(found: Sequence[Invoice], taken: Taken, *, on: date) -> list[InvoiceChange]:
         if left in {invoice.invoice_id for invoice in found}:
@@ -147,7 +147,7 @@ async def test_an_invoice_that_could_not_be_issued_is_issued_when_the_run_resume
         return whole(found, taken, on=on)
 
     with monkeypatch.context() as patched:
-        patched.setattr(domain, "issue_in_order", fails)
+        patched.setattr("invoice_payment.commands.invoice.issue_in_order", fails)
         run = await world.issue(approved)
     assert run.status_text == "issued, 1 left out"
 

@@ -4,11 +4,9 @@ from decimal import Decimal
 
 import pytest
 from invoice_payment_builders import CONTRACT
-from invoice_payment_world import World, a_batch
+from invoice_payment_world import World, a_batch, taking_back
 
 from invoice_payment.commands.item import ItemClaimed, set_items_aside
-from throughline.billing_event.events.v1.billing_event_events_pb2 import BillingEventsReleased
-from throughline.billing_event.v1 import billing_event_pb2
 from throughline.invoice_payment.v1 import billable_item_service_pb2 as items_pb
 from throughline.invoice_payment.v1 import receivable_service_pb2 as receivables_pb
 from throughline.invoice_payment.v1.billable_item_service_pb2_grpc import BillableItemServiceStub
@@ -20,20 +18,6 @@ from throughline_testing.serving import Running, a_caller
 
 FINANCE = a_caller("finance", subject="user:clerk")
 ABROAD = a_caller("finance", subject="user:abroad", entities=[new_id()])
-
-
-def taking_back(event: BillingEventsReleased) -> BillingEventsReleased:
-    """Return the release of the rows that take every row of `event` back."""
-    mirror = BillingEventsReleased()
-    mirror.CopyFrom(event)
-    mirror.batch_id = str(new_id())
-    for row in mirror.billing_events:
-        row.reverses_billing_event_id, row.billing_event_id = row.billing_event_id, str(new_id())
-        row.source_item_id = str(new_id())
-        row.kind = billing_event_pb2.BILLING_EVENT_KIND_REVERSAL
-        row.quantity, row.amount.amount = f"-{row.quantity}", f"-{row.amount.amount}"
-        row.minutes = -row.minutes
-    return mirror
 
 
 async def statuses(running: Running) -> list[tuple[str, int]]:

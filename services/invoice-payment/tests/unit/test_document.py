@@ -25,7 +25,8 @@ from invoice_payment_builders import (
 from pypdf import PdfReader
 
 from invoice_payment.document import data_of, render
-from invoice_payment.domain.invoice import Invoice, approve, issue
+from invoice_payment.domain.invoice import Invoice, approve
+from invoice_payment.domain.issue import issue
 from invoice_payment.domain.party import Address
 from invoice_payment.repository.document import Work
 

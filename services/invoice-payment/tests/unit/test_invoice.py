@@ -38,13 +38,12 @@ from invoice_payment.domain.invoice import (
     TotalNegative,
     approve,
     determine_tax,
-    issue,
-    issue_in_order,
     retry_document,
-    settled,
     void,
 )
+from invoice_payment.domain.issue import issue, issue_in_order
 from invoice_payment.domain.series import Series, SeriesKey, Taken
+from invoice_payment.domain.settlement import settled
 from throughline_core.errors import IllegalTransition
 
 

@@ -21,7 +21,7 @@ from invoice_payment_builders import (
     milestone,
 )
 
-from invoice_payment.domain.invoice import InvoiceSettled, settled
+from invoice_payment.domain.invoice import InvoiceSettled
 from invoice_payment.domain.journal import (
     Entry,
     Recognised,
@@ -31,6 +31,7 @@ from invoice_payment.domain.journal import (
     post_release,
     posting_day,
 )
+from invoice_payment.domain.settlement import settled
 
 
 def recognised(amount: str, *, batch: str = "193", line: str = "b102") -> Recognised:

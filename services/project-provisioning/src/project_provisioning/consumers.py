@@ -6,22 +6,24 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from project_provisioning.commands import following
 from project_provisioning.commands import provisioning as commands
 from project_provisioning.commands.provisioning import Amendment, End
 from project_provisioning.repository import cost as cost_repository
 from project_provisioning.repository import expense_terms as terms_repository
-from project_provisioning.repository import legal_entity as entity_repository
 from project_provisioning.schedules import ADVANCE_RUNS
-from project_provisioning.upkeep import COST_WAITING_TIME
+from project_provisioning.upkeep import COST_WAITING_TIME, FOLLOW_PARTIES
 from project_provisioning.wire.cost import read_card
 from project_provisioning.wire.expense_terms import read_line_terms
 from project_provisioning.wire.legal_entity import read_legal_entity
+from project_provisioning.wire.party import read_customer
 from throughline.customer_contract.events.v1.customer_contract_events_pb2 import (
     ContractActivated,
     ContractAmended,
     ContractCompleted,
     ContractTerminated,
     CostRateCardPublished,
+    CustomerRecorded,
     LegalEntityRecorded,
 )
 from throughline_runtime.fields import read_date, read_optional_uuid, read_uuid
@@ -75,9 +77,16 @@ async def complete_work(tx: AsyncConnection, events: Sequence[ContractCompleted]
 
 
 async def keep_companies(tx: AsyncConnection, events: Sequence[LegalEntityRecorded]) -> None:
-    """Currency, country and calendar of each company are known here, the newest version of them."""
+    """Currency, zone and calendar of companies are known here, and open projects follow them."""
     newest = {event.legal_entity.legal_entity_id: event.legal_entity for event in _by_age(events)}
-    await entity_repository.keep(tx, list(map(read_legal_entity, newest.values())))
+    await following.keep_companies(tx, list(map(read_legal_entity, newest.values())))
+
+
+async def keep_customers(tx: AsyncConnection, events: Sequence[CustomerRecorded]) -> None:
+    """Open projects know their customer by the newest version of it."""
+    by_age = sorted(events, key=lambda event: event.customer.version)
+    newest = {event.customer.customer_id: event.customer for event in by_age}
+    await following.keep_customers(tx, list(map(read_customer, newest.values())))
 
 
 async def keep_cost_rates(tx: AsyncConnection, events: Sequence[CostRateCardPublished]) -> None:
@@ -113,7 +122,18 @@ SUBSCRIPTIONS: Final = (
     ),
     Subscription("project-provisioning-end-work", ContractTerminated, end_work),
     Subscription("project-provisioning-complete-work", ContractCompleted, complete_work),
-    Subscription("project-provisioning-keep-companies", LegalEntityRecorded, keep_companies),
+    Subscription(
+        "project-provisioning-keep-companies",
+        LegalEntityRecorded,
+        keep_companies,
+        wakes=FOLLOW_PARTIES,
+    ),
+    Subscription(
+        "project-provisioning-keep-customers",
+        CustomerRecorded,
+        keep_customers,
+        wakes=FOLLOW_PARTIES,
+    ),
     Subscription(
         "project-provisioning-keep-cost-rates",
         CostRateCardPublished,

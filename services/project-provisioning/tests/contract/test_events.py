@@ -40,6 +40,7 @@ from project_provisioning.domain import milestone as milestones
 from project_provisioning.domain.assignment import AssignmentChanged
 from project_provisioning.domain.check import Check
 from project_provisioning.domain.employment import Employee, Employment, PersonRecorded
+from project_provisioning.domain.exchange_rate import ExchangeRate
 from project_provisioning.domain.expense import (
     ExpenseReport,
     ExpenseReportApproved,
@@ -59,6 +60,7 @@ from project_provisioning.domain.run import RunCancelled, RunPaused, RunResumed,
 from project_provisioning.domain.time_entry import judge
 from project_provisioning.wire import assignment as assignment_wire
 from project_provisioning.wire import employment as employment_wire
+from project_provisioning.wire import exchange_rate as exchange_rate_wire
 from project_provisioning.wire import expense as expense_wire
 from project_provisioning.wire import milestone as milestone_wire
 from project_provisioning.wire import project as project_wire
@@ -288,6 +290,23 @@ def test_the_rest_of_a_milestone_comes_with_its_acceptance() -> None:
     assert message.rest.milestone_id == str(an_id("1303"))
 
 
+def test_the_rest_that_goes_back_into_a_milestone_comes_with_the_withdrawal() -> None:
+    withdrawn = the_milestone(MilestoneStatus.COMPLETED, completed_on=COMPLETED_ON)
+    rest = the_milestone(
+        MilestoneStatus.CANCELLED,
+        milestone_id=an_id("1303"),
+        split_from_milestone_id=KICKOFF,
+        amount=eur("0.00"),
+    )
+
+    event = milestones.AcceptanceWithdrawn(withdrawn, "why", rest)
+    message = milestone_wire.write_event(event).message
+
+    assert isinstance(message, events_pb.MilestoneAcceptanceWithdrawn)
+    assert message.rest.status == pb.MILESTONE_STATUS_CANCELLED
+    assert (message.rest.milestone_id, message.rest.amount.amount) == (str(an_id("1303")), "0.00")
+
+
 def test_an_assignment_is_published_as_agreed() -> None:
     weeks = tuple((MONDAY + timedelta(days=7 * number), Decimal(30)) for number in range(4))
     assignment = an_assignment(
@@ -312,3 +331,13 @@ def test_the_milestone_of_the_samples_is_the_projects(
     message_type: type[events_pb.MilestoneCompleted],
 ) -> None:
     assert sample(message_type).milestone.milestone_id == str(KICKOFF)
+
+
+def test_recorded_exchange_rates_are_published_as_agreed() -> None:
+    rates = [
+        ExchangeRate("EUR", quote, date(2026, 9, 4), "ecb", rate)
+        for quote, rate in (("USD", Decimal("1.2500")), ("GBP", Decimal("0.8")))
+    ]
+    at = datetime(2026, 9, 4, 15, tzinfo=UTC)
+    event = exchange_rate_wire.write_recorded(rates, batch_id=an_id("195"), at=at)
+    assert_matches_sample(event, events_pb.ExchangeRatesRecorded)

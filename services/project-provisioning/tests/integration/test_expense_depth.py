@@ -20,6 +20,7 @@ from throughline.common.v1.money_pb2 import Money
 from throughline.common.v1.source_pb2 import SourceRef
 from throughline.customer_contract.v1 import quote_pb2
 from throughline.project_provisioning.events.v1.project_provisioning_events_pb2 import (
+    ExchangeRatesRecorded,
     ExpenseReportApproved,
 )
 from throughline.project_provisioning.v1 import exchange_rate_service_pb2 as rate_pb
@@ -75,9 +76,11 @@ async def test_a_receipt_in_dollars_is_a_cost_in_euro_at_the_rate_of_its_day(
     assert said.exchange_rate == "0.9222539887"
 
 
-async def test_a_published_rate_does_not_change(people: People) -> None:
+async def test_a_published_rate_does_not_change(world: World, people: People) -> None:
     await people.put_rates(("EUR", "USD", "2026-09-07", "1.0843"))
     await people.put_rates(("EUR", "USD", "2026-09-07", "1.0843"))
+    [told] = await world.published(ExchangeRatesRecorded)
+    assert [(each.quote, each.rate) for each in told.rates] == [("USD", "1.0843")]
 
     with pytest.raises(AlreadyExists) as refused:
         await people.put_rates(("EUR", "USD", "2026-09-07", "1.0844"))

@@ -219,6 +219,45 @@ async def test_an_acceptance_is_taken_back_once_billing_has_forgotten_it(
     assert (await world.accept(kickoff.milestone_id)).version == 5
 
 
+async def test_the_rest_of_an_acceptance_goes_back_with_it(
+    world: World, kickoff: project_pb2.Milestone
+) -> None:
+    await world.complete(kickoff.milestone_id)
+    await world.accept(kickoff.milestone_id, share_percent="40")
+
+    reply = await world.milestones().WithdrawAcceptance(withdrawing(kickoff))
+
+    assert (reply.milestone.amount.amount, reply.milestone.version) == ("9600.00", 5)
+    assert reply.rest.status == project_pb2.MILESTONE_STATUS_CANCELLED
+    assert (reply.rest.key, reply.rest.amount.amount) == ("kickoff_rest", "0.00")
+    [event] = await world.published(events_pb.MilestoneAcceptanceWithdrawn)
+    assert (event.milestone, event.rest) == (reply.milestone, reply.rest)
+    steps = pb.ListMilestoneStepsRequest(milestone_id=reply.rest.milestone_id)
+    assert [each.kind for each in (await world.milestones().ListMilestoneSteps(steps)).steps] == [
+        pb.MILESTONE_STEP_KIND_SPLIT_OFF,
+        pb.MILESTONE_STEP_KIND_CANCELLED,
+    ]
+    with pytest.raises(IllegalTransition):
+        await world.accept(reply.rest.milestone_id)
+    again = await world.accept(kickoff.milestone_id, share_percent="50")
+    assert (again.amount.amount, again.version) == ("4800.00", 6)
+    assert await world.scalar("SELECT sum(amount) FROM milestone WHERE key LIKE 'kickoff%'") == 9600
+
+
+async def test_a_rest_the_client_has_accepted_stays_accepted(
+    world: World, kickoff: project_pb2.Milestone
+) -> None:
+    await world.complete(kickoff.milestone_id)
+    await world.accept(kickoff.milestone_id, share_percent="40")
+    [event] = await world.published(events_pb.MilestoneAccepted)
+    await world.accept(event.rest.milestone_id)
+
+    reply = await world.milestones().WithdrawAcceptance(withdrawing(kickoff))
+
+    assert (reply.milestone.amount.amount, reply.HasField("rest")) == ("3840.00", False)
+    assert await world.scalar("SELECT sum(amount) FROM milestone WHERE status = 'accepted'") == 5760
+
+
 async def test_what_is_billed_stays_accepted(
     world: World, kickoff: project_pb2.Milestone, billing: Billing
 ) -> None:

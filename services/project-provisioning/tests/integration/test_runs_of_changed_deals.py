@@ -113,6 +113,31 @@ async def test_a_change_order_is_followed_with_the_same_checks(
     assert list(activated.project_ids) == [after.project_id]
 
 
+async def test_a_planned_milestone_that_is_dropped_is_cancelled_and_planned_again_if_agreed_anew(
+    world: World,
+) -> None:
+    [before, _] = (await world.the_project()).milestones
+    dropping, agreeing = amended(2), amended(3)
+    del dropping.contract.lines[0].terms.milestones[1]
+    dropping.contract.lines[0].terms.milestones[0].amount.amount = "24000.00"
+    await world.consume(amend_projects, dropping)
+    await world.advance()
+
+    [project] = await projects(world)
+    assert [(each.status, each.amount.amount) for each in project.milestones] == [
+        (project_pb2.MILESTONE_STATUS_PLANNED, "24000.00"),
+        (project_pb2.MILESTONE_STATUS_CANCELLED, "0.00"),
+    ]
+
+    await world.consume(amend_projects, agreeing)
+    await world.advance()
+
+    [project] = await projects(world)
+    assert {each.status for each in project.milestones} == {project_pb2.MILESTONE_STATUS_PLANNED}
+    assert project.milestones[0].amount == before.amount
+    assert project.milestones[1].amount.amount == "14400.00"
+
+
 async def test_each_version_is_followed_once_and_an_older_one_never_after_a_newer(
     world: World,
 ) -> None:

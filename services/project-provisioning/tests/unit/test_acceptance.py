@@ -17,11 +17,13 @@ from project_provisioning.domain.acceptance import (
     ShareOutOfRange,
     WithoutEvidence,
     accept,
+    rest_id_of,
     withdraw,
 )
 from project_provisioning.domain.milestone import (
     AcceptanceWithdrawn,
     DayInFuture,
+    Milestone,
     MilestoneAccepted,
     MilestoneStatus,
     StepKind,
@@ -141,14 +143,68 @@ def test_whatever_is_accepted_bit_by_bit_sums_to_what_there_was(
     assert accepted + left.amount == Money(Decimal(cents) / 100, "EUR")
 
 
+def in_part() -> tuple[Milestone, Milestone]:
+    """Return a milestone of which 40 % are accepted, and the rest."""
+    change = accept(COMPLETED, replace(SIGNED, share_percent=Decimal(40)), today=TODAY)
+    assert change.rest is not None
+    return change.state, change.rest
+
+
 def test_an_acceptance_is_taken_back_and_leaves_nothing_of_it() -> None:
-    accepted = accept(COMPLETED, replace(SIGNED, share_percent=Decimal(40)), today=TODAY).state
+    accepted = accept(COMPLETED, SIGNED, today=TODAY).state
 
     change = withdraw(accepted, "signed for the wrong thing", today=TODAY)
 
-    assert change.state == replace(COMPLETED, version=4, amount=eur("3840.00"))
+    assert change.state == replace(COMPLETED, version=4)
     assert change.events == (AcceptanceWithdrawn(change.state, "signed for the wrong thing"),)
-    assert change.steps[0].kind is StepKind.WITHDRAWN
+    assert [step.kind for step in change.steps] == [StepKind.WITHDRAWN]
+
+
+def test_what_was_left_by_an_acceptance_in_part_goes_back_with_it() -> None:
+    accepted, rest = in_part()
+    asked = replace(rest, version=2, acceptance_requested_on=TODAY)
+
+    change = withdraw(accepted, "the wrong thing", today=TODAY, rest=asked)
+
+    assert rest.milestone_id == rest_id_of(accepted)
+    assert change.state == replace(COMPLETED, version=5)
+    assert change.rest is not None
+    assert (change.rest.status, change.rest.version) == (MilestoneStatus.CANCELLED, 3)
+    assert change.rest.amount == eur("0.00")
+    assert change.events == (AcceptanceWithdrawn(change.state, "the wrong thing", change.rest),)
+    assert [(step.kind, step.milestone.amount) for step in change.steps] == [
+        (StepKind.WITHDRAWN, eur("3840.00")),
+        (StepKind.MERGED, eur("9600.00")),
+        (StepKind.CANCELLED, eur("0.00")),
+    ]
+
+
+@pytest.mark.parametrize(
+    "status", [MilestoneStatus.ACCEPTED, MilestoneStatus.REJECTED, MilestoneStatus.CANCELLED]
+)
+def test_a_rest_the_client_has_answered_for_stays_what_it_is(status: MilestoneStatus) -> None:
+    accepted, rest = in_part()
+
+    change = withdraw(accepted, "why", today=TODAY, rest=replace(rest, status=status, version=2))
+
+    assert (change.state.amount, change.state.version, change.rest) == (eur("3840.00"), 4, None)
+
+
+def test_what_went_back_may_be_accepted_in_part_anew() -> None:
+    accepted, rest = in_part()
+    merged = withdraw(accepted, "why", today=TODAY, rest=rest).state
+
+    again = accept(
+        merged,
+        replace(SIGNED, share_percent=Decimal(75)),
+        today=TODAY,
+        taken_keys={merged.key, rest.key},
+    )
+
+    assert again.rest is not None
+    assert (again.state.amount, again.rest.amount) == (eur("7200.00"), eur("2400.00"))
+    assert again.rest.milestone_id != rest.milestone_id
+    assert again.rest.key == "kickoff_rest2"
 
 
 def test_only_what_is_accepted_is_taken_back() -> None:

@@ -182,15 +182,47 @@ def test_planned_milestones_follow_and_completed_ones_stay() -> None:
     assert (added.key, added.version) == ("handover", 1)
 
 
-def test_a_planned_milestone_that_is_no_longer_agreed_bills_nothing() -> None:
-    one = replace(FEE, milestones=(replace(FEE.milestones[0], amount=eur("24000.00")),))
+ONE = replace(FEE, milestones=(replace(FEE.milestones[0], amount=eur("24000.00")),))
 
-    after = amended(the_project(), one, TIME, RECURRING, COSTS)
 
-    assert {each.key: each.amount for each in after.milestones} == {
-        "kickoff": eur("24000.00"),
-        "target_architecture": eur("0.00"),
+def test_a_planned_milestone_that_is_no_longer_agreed_is_cancelled() -> None:
+    after = amended(the_project(), ONE, TIME, RECURRING, COSTS)
+
+    assert {each.key: (each.status, each.amount) for each in after.milestones} == {
+        "kickoff": (MilestoneStatus.PLANNED, eur("24000.00")),
+        "target_architecture": (MilestoneStatus.CANCELLED, eur("0.00")),
     }
+    again = amended(after, ONE, TIME, RECURRING, COSTS, version=3)
+    assert again.milestones == after.milestones
+
+
+def test_a_cancelled_milestone_that_is_agreed_again_is_planned_again() -> None:
+    before = the_project()
+    dropped = amended(before, ONE, TIME, RECURRING, COSTS)
+
+    after = amended(dropped, *the_lines(), version=3)
+
+    assert [replace(each, version=1) for each in after.milestones] == list(before.milestones)
+    assert [each.version for each in after.milestones] == [3, 3]
+
+
+def test_a_rest_that_went_back_stays_cancelled() -> None:
+    before = the_project()
+    kickoff = before.milestones[0]
+    rest = replace(
+        kickoff,
+        milestone_id=an_id("1303"),
+        key="kickoff_rest",
+        status=MilestoneStatus.CANCELLED,
+        amount=eur("0.00"),
+        split_from_milestone_id=kickoff.milestone_id,
+    )
+    before = replace(before, milestones=(*before.milestones, rest))
+
+    after = amended(before, *the_lines())
+
+    assert rest in after.milestones
+    assert len(after.milestones) == 3
 
 
 def test_a_closed_project_follows_nothing() -> None:

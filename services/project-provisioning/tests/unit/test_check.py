@@ -127,7 +127,7 @@ def test_people_with_an_agreed_rate_are_known() -> None:
     roles = (SoldRole("architect", Decimal(8), ADA),)
     line = a_line(BillingModel.TIME_AND_MATERIALS, roles=roles)
 
-    assert codes(line) == [("contract_line.person_unknown", "pmo")]
+    assert codes(line) == [("contract_line.person_unknown", "sales_operations")]
     assert codes(line, known_persons={ADA}) == []
 
 

@@ -7,6 +7,7 @@ from project_provisioning_builders import the_milestone
 
 from project_provisioning.domain.milestone import (
     AlreadyAccepted,
+    Cancelled,
     DayInFuture,
     Milestone,
     MilestoneCompleted,
@@ -15,6 +16,7 @@ from project_provisioning.domain.milestone import (
     NotCompleted,
     RequestedBeforeCompletion,
     StepKind,
+    cancel,
     complete,
     reject,
     request_acceptance,
@@ -35,7 +37,9 @@ def test_a_planned_or_rejected_milestone_is_completed(status: MilestoneStatus) -
     assert change.events == (MilestoneCompleted(change.state),)
 
 
-@pytest.mark.parametrize("status", [MilestoneStatus.COMPLETED, MilestoneStatus.ACCEPTED])
+@pytest.mark.parametrize(
+    "status", [MilestoneStatus.COMPLETED, MilestoneStatus.ACCEPTED, MilestoneStatus.CANCELLED]
+)
 def test_no_other_milestone_is_completed(status: MilestoneStatus) -> None:
     with pytest.raises(IllegalTransition):
         complete(the_milestone(status), on=TODAY, today=TODAY)
@@ -96,6 +100,22 @@ def test_a_rejection_says_why() -> None:
 def test_only_a_completed_milestone_is_rejected(status: MilestoneStatus) -> None:
     with pytest.raises(IllegalTransition):
         reject(the_milestone(status), "not there", today=TODAY)
+
+
+@pytest.mark.parametrize("status", set(MilestoneStatus) - {MilestoneStatus.PLANNED})
+def test_what_was_begun_is_not_cancelled_unless_it_awaits_the_client(
+    status: MilestoneStatus,
+) -> None:
+    if status is MilestoneStatus.COMPLETED:
+        assert cancel(the_milestone(status)).amount.is_zero
+        return
+    with pytest.raises(IllegalTransition):
+        cancel(the_milestone(status))
+
+
+def test_what_is_cancelled_is_not_moved() -> None:
+    with pytest.raises(Cancelled):
+        reschedule(the_milestone(MilestoneStatus.CANCELLED), date(2026, 10, 1), "no more")
 
 
 def test_a_milestone_is_moved_until_it_is_accepted() -> None:

@@ -11,20 +11,20 @@ from reporting.domain import Rows
 # A later version replaces an earlier one, whatever the order in which they arrive.
 _NODES: Final = text("""
     INSERT INTO node (kind, object_id, version, label, state, quantity, amount, currency,
-                      happened_on, contract_line_id, legal_entity_id, personal_label)
+                      happened_on, contract_line_id, legal_entity_id, personal_label, treatment)
     SELECT * FROM unnest(
         CAST(:kind AS text[]), CAST(:object_id AS uuid[]), CAST(:version AS bigint[]),
         CAST(:label AS text[]), CAST(:state AS text[]), CAST(:quantity AS numeric[]),
         CAST(:amount AS numeric[]), CAST(:currency AS text[]), CAST(:happened_on AS date[]),
         CAST(:contract_line_id AS uuid[]), CAST(:legal_entity_id AS uuid[]),
-        CAST(:personal_label AS text[])
+        CAST(:personal_label AS text[]), CAST(:treatment AS text[])
     )
     ON CONFLICT (kind, object_id) DO UPDATE SET
         version = EXCLUDED.version, label = EXCLUDED.label, state = EXCLUDED.state,
         quantity = EXCLUDED.quantity, amount = EXCLUDED.amount, currency = EXCLUDED.currency,
         happened_on = EXCLUDED.happened_on,
         contract_line_id = EXCLUDED.contract_line_id,
-        personal_label = EXCLUDED.personal_label,
+        personal_label = EXCLUDED.personal_label, treatment = EXCLUDED.treatment,
         legal_entity_id = coalesce(EXCLUDED.legal_entity_id, node.legal_entity_id)
     WHERE node.version < EXCLUDED.version
 """)
@@ -75,6 +75,7 @@ _NODE_COLUMNS: Final = (
     "contract_line_id",
     "legal_entity_id",
     "personal_label",
+    "treatment",
 )
 _LINK_COLUMNS: Final = (
     "parent_kind",

@@ -78,7 +78,7 @@ SUBSCRIPTIONS: Final[Sequence[Subscription[Any]]] = (
     _subscription(
         "take-withdrawn-acceptances",
         projects.MilestoneAcceptanceWithdrawn,
-        lambda rows, event: folds.fold_milestone(rows, event.milestone),
+        folds.fold_acceptance,
     ),
     _subscription(
         "take-completed-milestones",
@@ -120,6 +120,28 @@ SUBSCRIPTIONS: Final[Sequence[Subscription[Any]]] = (
         billing.BillingEventsReleased,
         lambda rows, event: folds.fold_billing_events(rows, event.billing_events),
     ),
+    _subscription(
+        "take-written-off",
+        billing.BillingEventsWrittenOff,
+        lambda rows, event: folds.fold_billing_events(rows, event.billing_events),
+    ),
+    _subscription(
+        "take-charges",
+        billing.IntercompanyChargesRated,
+        lambda rows, event: folds.fold_charges(rows, event.charges),
+    ),
+    _subscription(
+        "take-retainers",
+        billing.RetainerPeriodChanged,
+        lambda rows, event: folds.fold_retainer_period(rows, event.retainer_period),
+    ),
+    _subscription("take-credits", invoices.InvoiceCredited, folds.fold_credit_note),
+    _subscription(
+        "take-credited-items",
+        invoices.InvoiceItemsCredited,
+        lambda rows, event: folds.fold_credited_items(rows, event.items),
+    ),
+    _subscription("take-applied-credits", invoices.CreditApplied, folds.fold_applied_credit),
     _subscription(
         "take-invoices",
         invoices.InvoiceIssued,

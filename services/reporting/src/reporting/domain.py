@@ -24,9 +24,17 @@ class Kind(StrEnum):
     TIME_ENTRY = "time_entry"
     EXPENSE_LINE = "expense_line"
     SERVICE_PERIOD = "service_period"
+    PROGRESS_STEP = "progress_step"
+    USAGE_PERIOD = "usage_period"
+    ADJUSTMENT = "adjustment"
+    RETAINER_PERIOD = "retainer_period"
+    INTERCOMPANY_CHARGE = "intercompany_charge"
     BILLING_EVENT = "billing_event"
     INVOICE_LINE = "invoice_line"
     INVOICE = "invoice"
+    CREDIT_LINE = "credit_line"
+    CREDIT_NOTE = "credit_note"
+    CREDIT_APPLICATION = "credit_application"
     PAYMENT_ALLOCATION = "payment_allocation"
     PAYMENT = "payment"
     JOURNAL_ENTRY = "journal_entry"
@@ -48,6 +56,7 @@ class LineageNotFound(NotFound):
 class Node:
     """One thing on the chain. `quantity` is minutes for time and the billed quantity elsewhere.
 
+    `treatment` is what becomes of a rated row: `invoiced`, `prepayment`, `drawn`; else empty.
     `personal_label` says who did it and what they wrote, for those who may see it; None where the
     label holds nothing personal.
     """
@@ -64,6 +73,7 @@ class Node:
     contract_line_id: str | None = None
     legal_entity_id: str | None = None
     personal_label: str | None = None
+    treatment: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ def _positions(books: _Books) -> Iterator[Comparison]:
         parts = sum(
             (
                 books.value(_BILLING, "positions", f"{state}.{currency}")
-                for state in ("held", "eligible", "released")
+                for state in ("held", "eligible", "released", "written_off")
             ),
             _ZERO,
         )
@@ -144,21 +144,49 @@ def _positions(books: _Books) -> Iterator[Comparison]:
             figure=f"rated.{currency}",
             left_name=f"{_BILLING} positions rated",
             left=books.value(_BILLING, "positions", f"rated.{currency}"),
-            right_name="held + eligible + released",
+            right_name="held + eligible + released + written off",
             right=parts,
         )
+        yield _settled(books, currency)
         yield books.compare(
             (_BILLING, "positions", f"released.{currency}"),
             (_INVOICES, "billable_items", f"amount.{currency}"),
         )
         yield books.compare(
-            (_BILLING, "positions", f"allocated.{currency}"),
+            (_BILLING, "positions", f"invoiced.{currency}"),
             (_INVOICES, "billable_items", f"invoiced_amount.{currency}"),
         )
+        for figure in ("credited", "drawn"):
+            yield books.compare(
+                (_BILLING, "positions", f"{figure}.{currency}"),
+                (_INVOICES, "billable_items", f"{figure}.{currency}"),
+            )
         yield books.compare(
             (_BILLING, "positions", f"open_released.{currency}"),
             (_INVOICES, "billable_items", f"open_amount.{currency}"),
         )
+
+
+def _settled(books: _Books, currency: str) -> Comparison:
+    """Rated = unbilled + invoiced − credited + written off + drawn, over both ledgers."""
+
+    def billing(figure: str) -> Decimal:
+        return books.value(_BILLING, "positions", f"{figure}.{currency}")
+
+    unbilled = billing("held") + billing("eligible") + billing("open_released")
+    given_up = books.value(_INVOICES, "billable_items", f"credited_given_up.{currency}")
+    return Comparison(
+        figure=f"settled.{currency}",
+        left_name=f"{_BILLING} positions rated",
+        left=billing("rated"),
+        right_name="unbilled + invoiced - credited + written off + drawn",
+        right=unbilled
+        + billing("invoiced")
+        - billing("credited")
+        + billing("written_off")
+        + given_up
+        + billing("drawn"),
+    )
 
 
 def _claims(books: _Books) -> Iterator[Comparison]:
@@ -181,6 +209,15 @@ def _ledger(books: _Books) -> Iterator[Comparison]:
             (_INVOICES, "journal", f"contract_asset.{currency}"),
             (_INVOICES, "recognised_open", f"amount.{currency}"),
         )
+        yield books.compare(
+            (_INVOICES, "credit_notes", f"applied.{currency}"),
+            (_INVOICES, "invoices", f"credited.{currency}"),
+        )
+        for left, right in (("receivable", "payable"), ("revenue", "cost")):
+            yield books.compare(
+                (_INVOICES, "journal", f"intercompany_{left}.{currency}"),
+                (_INVOICES, "journal", f"intercompany_{right}.{currency}"),
+            )
 
 
 def _numbers(books: _Books) -> Iterator[Comparison]:
@@ -232,9 +269,20 @@ def _reports(books: _Books) -> Iterator[Comparison]:
         yield books.compare(
             (_PROJECTS, "approved_time", figure), (_REPORTING, "approved_time", figure)
         )
-    yield books.compare((_INVOICES, "invoices", "issued"), (_REPORTING, "invoices", "issued"))
+    for document in ("invoices", "credit_notes"):
+        yield books.compare((_INVOICES, document, "issued"), (_REPORTING, document, "issued"))
     for currency in books.currencies((_BILLING, "positions"), (_INVOICES, "invoices")):
-        for state in ("rated", "held", "eligible", "released", "allocated"):
+        for state in (
+            "rated",
+            "held",
+            "eligible",
+            "released",
+            "written_off",
+            "allocated",
+            "invoiced",
+            "credited",
+            "drawn",
+        ):
             yield books.compare(
                 (_BILLING, "positions", f"{state}.{currency}"),
                 (_REPORTING, "positions", f"{state}.{currency}"),
@@ -244,6 +292,16 @@ def _reports(books: _Books) -> Iterator[Comparison]:
                 (_INVOICES, "invoices", f"{figure}.{currency}"),
                 (_REPORTING, "invoices", f"{figure}.{currency}"),
             )
+        for figure in ("gross", "applied"):
+            yield books.compare(
+                (_INVOICES, "credit_notes", f"{figure}.{currency}"),
+                (_REPORTING, "credit_notes", f"{figure}.{currency}"),
+            )
+    for currency in books.currencies((_BILLING, "intercompany")):
+        yield books.compare(
+            (_BILLING, "intercompany", f"amount.{currency}"),
+            (_REPORTING, "intercompany", f"amount.{currency}"),
+        )
     for currency in books.currencies((_CONTRACTS, "contracts")):
         yield books.compare(
             (_CONTRACTS, "contracts", f"contracted.{currency}"),
@@ -256,9 +314,17 @@ _RULES: Final[Sequence[tuple[str, Callable[[_Books], Iterator[Comparison]]]]] = 
         "Every approved thing stands in the ledger once, in full, or under a hold that says why",
         _work,
     ),
-    ("Rated is held + eligible + released, and what was released is open or invoiced", _positions),
+    (
+        "Rated is held + eligible + released + written off, and what was released is open,"
+        " invoiced, credited, given up or drawn",
+        _positions,
+    ),
     ("Nothing is claimed beyond its amount, nor by two live documents", _claims),
-    ("The books balance and agree with open invoices, unapplied cash and unbilled work", _ledger),
+    (
+        "The books balance and agree with open invoices, unapplied cash and credit, unbilled work,"
+        " and between entities",
+        _ledger,
+    ),
     (
         "Every number series runs without gap or repeat, and issued documents are unaltered",
         _numbers,

@@ -16,13 +16,29 @@ from throughline_core.money import Money
 from throughline_runtime.fields import write_decimal
 from throughline_runtime.totals import ControlTotal
 
-# Rated amounts by status, and what of them issued invoices claimed, for some contract lines.
+# Rated amounts by status and what became of them, for some contract lines.
 _RATED: Final = text("""
     SELECT event.contract_line_id,
            coalesce(sum(event.amount), 0) AS approved,
            coalesce(sum(event.amount) FILTER (WHERE event.state = 'held'), 0) AS held,
-           coalesce(sum(billed.amount), 0) AS invoiced
+           coalesce(sum(billed.amount), 0) AS invoiced,
+           coalesce(sum(credit.amount), 0) AS credited,
+           coalesce(sum(event.amount) FILTER (WHERE event.state = 'written_off'), 0)
+               + coalesce(sum(credit.given_up), 0) AS written_off,
+           coalesce(sum(event.amount) FILTER (
+               WHERE event.treatment = 'drawn' AND event.state = 'released'), 0) AS drawn,
+           coalesce(sum(billed.amount) FILTER (WHERE event.treatment = 'prepayment'), 0)
+               - coalesce(sum(credit.amount) FILTER (WHERE event.treatment = 'prepayment'), 0)
+               AS prepaid
     FROM node AS event
+    LEFT JOIN LATERAL (
+        SELECT sum(link.amount) AS amount,
+               sum(link.amount) FILTER (WHERE line.state = 'write_off') AS given_up
+        FROM link LEFT JOIN node AS line
+          ON line.kind = 'credit_line' AND line.object_id = link.child_id
+        WHERE link.parent_kind = 'billing_event' AND link.parent_id = event.object_id
+          AND link.child_kind = 'credit_line'
+    ) AS credit ON true
     LEFT JOIN LATERAL (
         SELECT sum(link.amount) AS amount FROM link
         WHERE link.parent_kind = 'billing_event' AND link.parent_id = event.object_id
@@ -79,11 +95,45 @@ _TOTALS: Final = text("""
     SELECT 'positions', 'rated.' || currency, sum(amount)
     FROM node WHERE kind = 'billing_event' GROUP BY currency
     UNION ALL
-    SELECT 'positions', 'allocated.' || event.currency, sum(link.amount)
-    FROM link
-    JOIN node AS event ON event.kind = 'billing_event' AND event.object_id = link.parent_id
-    WHERE link.parent_kind = 'billing_event' AND link.child_kind = 'invoice_line'
-    GROUP BY event.currency
+    SELECT 'positions', figure.name || '.' || moved.currency, figure.value
+    FROM (
+        SELECT event.currency,
+               sum(coalesce(billed.amount, 0)) AS invoiced,
+               sum(coalesce(credit.amount, 0)) AS credited,
+               sum(coalesce(credit.given_up, 0)) AS given_up,
+               coalesce(sum(event.amount) FILTER (
+                   WHERE event.treatment = 'drawn' AND event.state = 'released'), 0) AS drawn
+        FROM node AS event
+        LEFT JOIN (
+            SELECT parent_id, sum(amount) AS amount FROM link
+            WHERE parent_kind = 'billing_event' AND child_kind = 'invoice_line'
+            GROUP BY parent_id
+        ) AS billed ON billed.parent_id = event.object_id
+        LEFT JOIN (
+            SELECT link.parent_id, sum(link.amount) AS amount,
+                   sum(link.amount) FILTER (WHERE line.state = 'write_off') AS given_up
+            FROM link LEFT JOIN node AS line
+              ON line.kind = 'credit_line' AND line.object_id = link.child_id
+            WHERE link.parent_kind = 'billing_event' AND link.child_kind = 'credit_line'
+            GROUP BY link.parent_id
+        ) AS credit ON credit.parent_id = event.object_id
+        WHERE event.kind = 'billing_event' GROUP BY event.currency
+    ) AS moved
+    CROSS JOIN LATERAL (
+        VALUES ('invoiced', invoiced), ('credited', credited), ('drawn', drawn),
+               ('allocated', invoiced - credited + given_up + drawn)
+    ) AS figure (name, value)
+    UNION ALL
+    SELECT 'intercompany', 'amount.' || currency, sum(amount)
+    FROM node WHERE kind = 'intercompany_charge' GROUP BY currency
+    UNION ALL
+    SELECT 'credit_notes', 'issued', count(*) FROM node WHERE kind = 'credit_note'
+    UNION ALL
+    SELECT 'credit_notes', 'gross.' || currency, sum(amount)
+    FROM node WHERE kind = 'credit_note' GROUP BY currency
+    UNION ALL
+    SELECT 'credit_notes', 'applied.' || currency, sum(amount)
+    FROM node WHERE kind = 'credit_application' GROUP BY currency
     UNION ALL
     SELECT 'invoices', 'issued', count(*) FROM node WHERE kind = 'invoice'
     UNION ALL
@@ -139,6 +189,9 @@ def _position(
     approved = rated.approved if rated else Decimal(0)
     held = rated.held if rated else Decimal(0)
     invoiced = rated.invoiced if rated else Decimal(0)
+    credited = rated.credited if rated else Decimal(0)
+    written_off = rated.written_off if rated else Decimal(0)
+    drawn = rated.drawn if rated else Decimal(0)
     settled = paid.get(line.contract_line_id, Money.zero(line.currency))
     return pb.Position(
         contract_id=str(line.contract_id),
@@ -154,9 +207,13 @@ def _position(
         contracted=write_decimal(line.contracted),
         approved=write_decimal(approved),
         held=write_decimal(held),
-        unbilled=write_decimal(approved - held - invoiced),
+        unbilled=write_decimal(approved - held - invoiced + credited - written_off - drawn),
         invoiced=write_decimal(invoiced),
         paid=write_decimal(settled.amount),
+        credited=write_decimal(credited),
+        written_off=write_decimal(written_off),
+        drawn=write_decimal(drawn),
+        prepaid=write_decimal(rated.prepaid if rated else Decimal(0)),
         approved_minutes=int(minutes.get(line.contract_line_id, 0)),
     )
 

@@ -34,6 +34,7 @@ node = Table(
     Column("contract_line_id", Uuid),
     Column("legal_entity_id", Uuid),
     Column("personal_label", Text),
+    Column("treatment", Text, nullable=False, server_default=""),
     CheckConstraint("(amount IS NULL) = (currency IS NULL)"),
     Index("node_by_contract_line", "contract_line_id", "kind"),
     Index("node_by_label", "kind", "label"),

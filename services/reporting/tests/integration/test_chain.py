@@ -15,7 +15,9 @@ from reporting.consumers import SUBSCRIPTIONS
 from reporting.domain import LineageNotFound, UnknownKind
 from reporting.tables import metadata
 from throughline.billing_event.events.v1 import billing_event_events_pb2 as billing
+from throughline.billing_event.v1 import billing_event_pb2 as billing_pb
 from throughline.customer_contract.events.v1 import customer_contract_events_pb2 as contracts
+from throughline.invoice_payment.events.v1 import invoice_payment_events_pb2 as invoices
 from throughline.project_provisioning.events.v1 import project_provisioning_events_pb2 as projects
 from throughline.reporting.v1 import lineage_service_pb2 as pb
 from throughline_runtime.database import read, write
@@ -305,3 +307,52 @@ async def test_the_rest_of_an_acceptance_in_part_follows_from_its_milestone(
     await take(engine, event)
     chain = await walk(engine, kind="milestone", key=event.milestone.milestone_id)
     assert str(UUID(int=5)) in {node.object_id for node in chain.nodes}
+
+
+async def test_a_position_adds_up_through_credits_write_offs_and_draws(
+    engine: AsyncEngine,
+) -> None:
+    released = sample(billing.BillingEventsReleased)
+    time, milestone = released.billing_events
+    drawn, gone = released.billing_events.add(), released.billing_events.add()
+    for number, row in enumerate((drawn, gone), start=1):
+        row.CopyFrom(time)
+        row.billing_event_id = f"01980000-0000-7000-8000-{number:012x}"
+    drawn.type = billing_pb.BILLING_EVENT_TYPE_RETAINER_DRAW
+    drawn.treatment = billing_pb.BILLING_TREATMENT_DRAWN
+    gone.status = billing_pb.BILLING_EVENT_STATUS_WRITTEN_OFF
+    await take(
+        engine,
+        sample(contracts.ContractActivated),
+        released,
+        sample(invoices.InvoiceItemsCredited),
+        sample(invoices.InvoiceCredited),
+        sample(invoices.InvoiceIssued),
+        sample(invoices.InvoiceItemsBilled),
+    )
+    async with read(engine) as tx:
+        found = await queries.positions(
+            tx, after=None, page_size=10, contract_id=None, customer_id=None, entities=None
+        )
+    line = next(each for each in found if each.contract_line_id == time.contract_line_id)
+    assert [
+        (name, int(Decimal(getattr(line, name))))
+        for name in ("approved", "unbilled", "invoiced", "credited", "written_off", "drawn")
+    ] == [
+        ("approved", 4320),
+        ("unbilled", 360),
+        ("invoiced", 1440),
+        ("credited", 360),
+        ("written_off", 1440),
+        ("drawn", 1440),
+    ]
+    assert milestone.contract_line_id != time.contract_line_id
+
+
+async def test_a_credit_note_stands_between_its_invoice_and_what_it_gave_back(
+    engine: AsyncEngine,
+) -> None:
+    await take_everything(engine, seed=3)
+    found = await walk(engine, kind="credit_note", key="CN-DE01-2026-000001")
+    kinds = {node.kind for node in found.nodes}
+    assert {"invoice", "credit_line", "credit_application", "billing_event"} <= kinds

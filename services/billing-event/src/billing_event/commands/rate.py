@@ -9,13 +9,19 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event.bulk import save
+from billing_event.commands import intercompany, keep_retainer, report_limits
 from billing_event.domain import recurring
+from billing_event.domain.agreement import Facts
 from billing_event.domain.decision import Judge
 from billing_event.domain.hold import HoldId
+from billing_event.domain.limit import LimitBook
+from billing_event.domain.limit_terms import accounts_of, caps_of
+from billing_event.domain.limit_usage import Usage
+from billing_event.domain.release import Policies
 from billing_event.domain.source import ContractId, SourceItem, SourceItemId
 from billing_event.domain.standing import is_waiting_reversal
 from billing_event.domain.step import SourceStep
-from billing_event.repository import fact, limit, policy, standing
+from billing_event.repository import exchange, fact, limit, limit_terms, policy, retainer, standing
 from billing_event.repository import recurring as calendar
 from throughline_runtime import audit
 
@@ -44,14 +50,14 @@ async def rate(tx: AsyncConnection, items: Iterable[SourceItem], *, at: datetime
         earlier = [item for item in takers if item.reverses_item_id not in plain_ids]
         if earlier:
             await take_back(tx, earlier, at=at)
-        if plain:
-            await _rate_fresh(tx, plain, at=at)
+        facts = await _rate_fresh(tx, plain, at=at) if plain else None
         later = [item for item in takers if item.reverses_item_id in plain_ids]
         waiting = await standing.waiting_reversals(tx, plain_ids)
         if waiting:
             later += (await standing.load_items(tx, waiting)).values()
         if later:
             await take_back(tx, later, at=at)
+        await intercompany.charge(tx, fresh, facts, at=at)
         total += len(fresh)
     return total
 
@@ -138,12 +144,27 @@ async def charge(
 
 
 async def make_judge(tx: AsyncConnection, items: Iterable[SourceItem], *, at: datetime) -> Judge:
-    """Return a judge of these things: the facts first, then the limits, which stay locked."""
+    """Return a judge of these things; the limits stay locked."""
+    return Judge(*await load_ground(tx, items, at=at), at=at)
+
+
+async def load_ground(
+    tx: AsyncConnection, items: Iterable[SourceItem], *, at: datetime
+) -> tuple[Facts, LimitBook, Policies]:
+    """Return what these things are judged by; the limits stay locked."""
+    items = list(items)
     contract_ids = {item.contract_id for item in items if item.contract_id is not None}
+    await limit.pass_gates(tx, contract_ids)
     facts = await fact.load_facts(tx, contract_ids)
+    facts = await exchange.with_exchange(tx, facts, items)
     policies = await policy.load_policies(tx)
-    book = await limit.lock(tx, contract_ids)
-    return Judge(facts, book, policies, at=at)
+    caps = caps_of(items, facts.agreements)
+    if caps:
+        await limit_terms.put_caps(tx, caps, at=at)
+    book = await limit.lock(tx, contract_ids, accounts_of(items, facts.agreements))
+    own = [item.source_item_id for item in items]
+    book.retainers = await retainer.lock(tx, facts.agreements, own)
+    return facts, book, policies
 
 
 async def keep(tx: AsyncConnection, judge: Judge, *, at: datetime) -> None:
@@ -152,15 +173,24 @@ async def keep(tx: AsyncConnection, judge: Judge, *, at: datetime) -> None:
     What is given back lets work go on that was stopped before.
     """
     await save.save(tx, judge.decision, epoch=judge.epoch, at=at)
+    usages: Sequence[Usage] = ()
     if judge.book.reservations:
-        await limit.reserve(tx, judge.book.reservations, at=at)
+        usages = await limit.reserve(tx, judge.book.reservations, at=at)
+        await report_limits.report_usage(tx, usages, at=at)
+    await keep_retainer.keep(tx, judge.book.retainers, at=at)
     if judge.book.given_back:
-        stopped = await standing.limited(tx, judge.book.given_back, limit=RECONSIDERED_MAX)
+        await report_limits.report_lowered(tx, usages)
+        stopped = await standing.limited(
+            tx, judge.book.given_back, judge.book.given_back_by, limit=RECONSIDERED_MAX
+        )
         if stopped:
             await reconsider(tx, stopped, at=at)
 
 
-async def _rate_fresh(tx: AsyncConnection, items: Sequence[SourceItem], *, at: datetime) -> None:
-    judge = await make_judge(tx, items, at=at)
+async def _rate_fresh(tx: AsyncConnection, items: Sequence[SourceItem], *, at: datetime) -> Facts:
+    """Rate things for the first time, and return by what."""
+    facts, book, policies = await load_ground(tx, items, at=at)
+    judge = Judge(facts, book, policies, at=at)
     judge.decide_new(items)
     await keep(tx, judge, at=at)
+    return facts

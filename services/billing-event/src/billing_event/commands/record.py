@@ -2,30 +2,26 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event.bulk import claim, save
-from billing_event.commands import report_changes
+from billing_event.commands import intercompany, report_changes, report_limits, retainer, usage
 from billing_event.commands.rate import RECONSIDERED_MAX, reconsider, reconsider_due
 from billing_event.domain.agreement import Agreement
 from billing_event.domain.claim import Claim, ClaimBeforeRelease, ClaimExceedsOpen
-from billing_event.domain.limit import limits_of
+from billing_event.domain.limit_usage import Usage
 from billing_event.domain.position import BillingEventNotFound
 from billing_event.domain.rating import customer_holds
 from billing_event.domain.recurring import corrections, has_end, plan
-from billing_event.domain.terms import ContractTerms, CustomerState
+from billing_event.domain.terms import CustomerState
 from billing_event.repository import fact, limit, standing
 from billing_event.repository import recurring as calendar
 from billing_event.repository.fact import Told
 from throughline.customer_contract.v1 import rate_card_pb2
 from throughline_core.errors import Refusal
-from throughline_runtime import exceptions
-
-LOWERED: Final = "limit.agreed_below_taken"
 
 
 async def record_terms(tx: AsyncConnection, told: Sequence[Told], *, at: datetime) -> None:
@@ -34,43 +30,18 @@ async def record_terms(tx: AsyncConnection, told: Sequence[Told], *, at: datetim
     news = await fact.add_terms(tx, told, epoch=epoch, at=at)
     if not news:
         return
-    await _put_limits(tx, [each.newest for each in news], at=at)
+    await report_limits.put_limits(tx, [each.newest for each in news], at=at)
     await calendar.plan_periods(tx, news, [each for one in news for each in plan(one)])
+    await retainer.plan(tx, news, at=at)
     await _correct_periods(tx, news, epoch=epoch, at=at)
+    await usage.plan(tx, news, at=at)
     contract_ids = [each.newest.contract_id for each in news]
     waiting = await standing.waiting_of_contracts(tx, contract_ids, limit=RECONSIDERED_MAX)
     if waiting:
         await reconsider(tx, waiting, at=at)
     await reconsider_due(tx, at=at)
+    await intercompany.charge_due(tx, at=at)
     await report_changes.report_terms(tx, [each.newest for each in news])
-
-
-async def _put_limits(
-    tx: AsyncConnection, latest: Sequence[ContractTerms], *, at: datetime
-) -> None:
-    limits = [each for terms in latest for each in limits_of(terms)]
-    accounts = await limit.put_limits(tx, latest, limits, at=at)
-    lowered = [account for account in accounts if account.agreed < account.taken]
-    await exceptions.open_all(
-        tx,
-        (
-            exceptions.Halt(
-                kind=LOWERED,
-                subject_id=account.limit_account_id,
-                reason=f"a limit of {account.agreed} {account.currency} was agreed,"
-                f" {account.taken} are rated already",
-                owner="sales_operations",
-                advice="agree with the customer on the work above the limit, or raise it again",
-                legal_entity_id=account.legal_entity_id,
-            )
-            for account in lowered
-        ),
-    )
-    await exceptions.close(
-        tx,
-        LOWERED,
-        {each.limit_account_id for each in accounts} - {each.limit_account_id for each in lowered},
-    )
 
 
 async def _correct_periods(
@@ -94,10 +65,11 @@ async def _correct_periods(
 async def record_cards(
     tx: AsyncConnection, cards: Sequence[rate_card_pb2.RateCard], *, at: datetime
 ) -> None:
-    """Keep rate cards, and rate what waited for one."""
+    """Keep rate cards, rate what waited for one, and charge what waited for a transfer price."""
     epoch = await fact.raise_epoch(tx)
     await fact.add_cards(tx, cards, epoch=epoch, at=at)
     await reconsider_due(tx, at=at)
+    await intercompany.charge_due(tx, at=at)
 
 
 async def record_customers(
@@ -128,7 +100,8 @@ async def allocate(tx: AsyncConnection, claims: Sequence[Claim], *, at: datetime
     unknown = {each.billing_event_id for each in claims} - owners.keys()
     if unknown:
         raise BillingEventNotFound(f"billing event {min(unknown)} is not known")
-    await limit.lock(tx, {owner.contract_id for owner in owners.values()})
+    await limit.pass_gates(tx, {owner.contract_id for owner in owners.values()})
+    await limit.lock_of_rows(tx, owners.keys())
     days = {
         row_id: at.astimezone(ZoneInfo(owner.time_zone)).date() for row_id, owner in owners.items()
     }
@@ -139,7 +112,21 @@ async def allocate(tx: AsyncConnection, claims: Sequence[Claim], *, at: datetime
         if refusal is None:
             raise
         raise refusal from error
-    await limit.commit(tx, [each for each in claims if each.allocation_id in added], at=at)
+    fresh = [each for each in claims if each.allocation_id in added]
+    eased = await limit.settle(tx, fresh, at=at)
+    if eased:
+        await _let_go_on(tx, eased, at=at)
+
+
+async def _let_go_on(tx: AsyncConnection, eased: Sequence[Usage], *, at: datetime) -> None:
+    """Tell of limits that got room, and judge again what they stopped."""
+    await report_limits.report_usage(tx, eased, at=at)
+    await report_limits.report_lowered(tx, eased)
+    contracts = {each.limit.contract_id for each in eased if each.limit.contract_id is not None}
+    customers = {each.limit.customer_id for each in eased if each.limit.customer_id is not None}
+    stopped = await standing.limited(tx, contracts, customers, limit=RECONSIDERED_MAX)
+    if stopped:
+        await reconsider(tx, stopped, at=at)
 
 
 def _refusal_of(error: IntegrityError, first: Claim) -> Refusal | None:

@@ -8,7 +8,9 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event import tables
+from billing_event.commands import rerating_open
 from billing_event.domain.agreement import Amendment, unsupported
+from billing_event.domain.rerating_run import Cause, Scope
 from billing_event.domain.terms import ContractTerms
 from throughline_runtime import exceptions
 
@@ -18,7 +20,8 @@ AFTER_END: Final = "contract.released_after_end"
 
 _ADD_AMENDMENTS: Final = tables.insert_of(tables.amendment, "ON CONFLICT DO NOTHING")
 
-# What is looked at again: recent news, and what the queue shows. Milestones have agreed amounts.
+# What is looked at again: recent news, and what the queue shows, until a run over all of it has
+# been applied or rejected. Milestones have agreed amounts.
 _RERATING: Final = text("""
     WITH looked_at AS (
         SELECT * FROM amendment
@@ -27,11 +30,14 @@ _RERATING: Final = text("""
                         AND subject_id = amendment.contract_id)
     )
     SELECT looked_at.contract_id, contract.legal_entity_id,
+           max(looked_at.contract_version) AS version,
+           array_agg(DISTINCT looked_at.contract_line_id) AS contract_line_ids,
            min(looked_at.effective_on) AS since, count(DISTINCT event.source_item_id) AS items,
            count(DISTINCT event.source_item_id) FILTER (WHERE position.allocated_amount <> 0)
                AS invoiced,
            string_agg(DISTINCT looked_at.change_order_number, ', ') AS numbers
     FROM looked_at JOIN contract_state AS contract USING (contract_id)
+    JOIN contract_terms AS terms USING (contract_id, contract_version)
     LEFT JOIN billing_event AS event
       ON event.contract_id = looked_at.contract_id
      AND event.service_from >= looked_at.effective_on
@@ -40,6 +46,15 @@ _RERATING: Final = text("""
      AND event.contract_line_id = looked_at.contract_line_id
      AND NOT EXISTS (SELECT FROM billing_event AS taker
                      WHERE taker.reverses_billing_event_id = event.billing_event_id)
+     AND NOT EXISTS (
+         SELECT FROM rerating_run AS run
+         WHERE run.status IN ('applied', 'rejected') AND run.facts_epoch >= terms.epoch
+           AND run.contract_ids @> ARRAY[looked_at.contract_id]
+           AND (run.contract_line_ids = '{}'
+                OR run.contract_line_ids @> ARRAY[looked_at.contract_line_id])
+           AND (run.service_from IS NULL OR run.service_from <= looked_at.effective_on)
+           AND run.service_through IS NULL AND run.person_ids = '{}'
+           AND num_nonnulls(run.customer_id, run.rate_card_id) = 0)
     LEFT JOIN position USING (billing_event_id)
     GROUP BY looked_at.contract_id, contract.legal_entity_id
 """)
@@ -102,26 +117,55 @@ async def report_terms(tx: AsyncConnection, latest: Sequence[ContractTerms]) -> 
 
 
 async def report_changes(tx: AsyncConnection, *, at: datetime) -> None:
-    """Show contracts with work that was rated by terms which changed since, or after their end."""
+    """Show work that was rated by terms or cards which changed since, or after a contract's end.
+
+    Each such change opens a re-rating run, as a draft, once.
+    """
     rows = (await tx.execute(_RERATING, {"at": at, "kind": RERATING})).all()
+    for row in rows:
+        if row.items:
+            await _open_run(tx, row, at=at)
     await exceptions.open_all(tx, (_rerating(row) for row in rows if row.items))
     await exceptions.close(tx, RERATING, [row.contract_id for row in rows if not row.items])
+    await rerating_open.open_for_cards(tx, at=at)
     ended = (await tx.execute(_AFTER_END)).all()
     await exceptions.open_all(tx, (_after_end(row) for row in ended if row.items))
     await exceptions.close(tx, AFTER_END, [row.contract_id for row in ended if not row.items])
 
 
+async def _open_run(tx: AsyncConnection, row: Row[Any], *, at: datetime) -> None:
+    scope = Scope(
+        legal_entity_id=row.legal_entity_id,
+        contract_ids=(row.contract_id,),
+        contract_line_ids=tuple(row.contract_line_ids),
+        service_from=row.since,
+    )
+    await rerating_open.open_run(
+        tx,
+        rerating_open.run_of_terms(row.contract_id, row.version),
+        scope,
+        cause=Cause.CHANGE_ORDER,
+        reason=row.numbers,
+        at=at,
+    )
+
+
 def _rerating(row: Row[Any]) -> exceptions.Halt:
+    run_id = rerating_open.run_of_terms(row.contract_id, row.version)
     return exceptions.Halt(
         kind=RERATING,
         subject_id=row.contract_id,
         reason=f"re-rating needed: {row.items} rated items of {row.since} and later, {row.invoiced}"
         f" of them invoiced, fall under prices changed by {row.numbers}",
         owner="finance",
-        advice="look at these items in the contract's billing events; reverse and enter anew what"
-        " has to be billed at the changed prices",
+        advice=rerating_open.advice_on(run_id),
         legal_entity_id=row.legal_entity_id,
-        detail={"items": row.items, "invoiced": row.invoiced, "since": row.since.isoformat()},
+        detail={
+            "items": row.items,
+            "invoiced": row.invoiced,
+            "since": row.since.isoformat(),
+            "rerating_run_id": str(run_id),
+        },
     )
 
 

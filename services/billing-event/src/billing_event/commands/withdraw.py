@@ -97,8 +97,8 @@ def _checked(rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
             require_entity(row.legal_entity_id)
         if row.allocated_amount:
             raise AlreadyBilled(
-                f"billing event {row.billing_event_id} of the milestone is on an issued invoice",
+                f"billing event {row.billing_event_id} of the milestone is billed or written off",
                 field="source_item_id",
-                advice="credit the invoice instead",
+                advice="credit the invoice, or undo the write-off",
             )
     return rows

@@ -1,20 +1,17 @@
 """A contract with all versions of its terms: which one holds for a day, and whether it ended."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
-from typing import Final
 
+from billing_event.domain.exchange import Exchange
 from billing_event.domain.source import ContractId, ContractLineId, CustomerId
 from billing_event.domain.terms import (
-    BillingModel,
     ContractTerms,
     CustomerState,
     LineTerms,
     RateCard,
 )
-
-_NOT_BILLED: Final = (BillingModel.RETAINER, BillingModel.USAGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +107,12 @@ class Facts:
     agreements: Mapping[ContractId, Agreement]
     cards: Sequence[RateCard]
     customers: Mapping[CustomerId, CustomerState]
+    exchange: Exchange = field(default_factory=Exchange)
 
 
 def unsupported(terms: ContractTerms) -> list[str]:
     """Return, in words, what of the terms is known here and not billed by itself yet."""
     words = []
-    if terms.payer_count > 1:
-        words.append("several payers")
     if terms.has_holdback:
         words.append("a holdback")
-    for line in terms.lines.values():
-        if line.billing_model in _NOT_BILLED:
-            words.append(f"{line.billing_model} line {line.description!r}")
-        elif line.billing_model is BillingModel.FIXED_FEE and line.by_percent_complete:
-            words.append(f"fixed fee by progress {line.description!r}")
     return words

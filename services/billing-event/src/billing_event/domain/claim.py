@@ -7,7 +7,7 @@ from typing import NewType
 from uuid import UUID
 
 from billing_event.domain.position import BillingEventId
-from throughline_core.errors import Aborted, FailedPrecondition
+from throughline_core.errors import Aborted
 from throughline_core.ids import derived_id
 from throughline_core.money import Money
 
@@ -39,8 +39,8 @@ class Claim:
     kind: ClaimKind = ClaimKind.INVOICE
 
 
-class ClaimExceedsOpen(FailedPrecondition):
-    """An invoice bills more of a row than is open."""
+class ClaimExceedsOpen(Aborted):
+    """An invoice bills more of a row than is open: perhaps a credit has to be taken first."""
 
     code = "allocation.exceeds_open"
 
@@ -49,6 +49,16 @@ class ClaimBeforeRelease(Aborted):
     """An invoice bills a row that was not released: some other event has to be taken first."""
 
     code = "allocation.before_release"
+
+
+def settlement_id(billing_event_id: BillingEventId, kind: ClaimKind, version: int) -> AllocationId:
+    """Return the id of the claim on a whole row that came with a version of it."""
+    return AllocationId(derived_id("allocation", kind, billing_event_id, version))
+
+
+def giving_up_id(credit: AllocationId) -> AllocationId:
+    """Return the id of the claim that gives up what a credit gave back."""
+    return AllocationId(derived_id("allocation", ClaimKind.WRITE_OFF, credit))
 
 
 def allocation_id(

@@ -4,15 +4,18 @@ Both take a whole batch and the same few values; what they return is all that is
 at a thing again while the facts are the same decides nothing, so it may be done at any time.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from decimal import Decimal
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from billing_event.domain.agreement import Facts
-from billing_event.domain.hold import PERSONAL, TOLD, HoldId, HoldReason, OpenHold
-from billing_event.domain.limit import LimitBook, fitting_quantity
+from billing_event.domain.claim import ClaimKind
+from billing_event.domain.drawing import Drawing, DrawnPart, is_undrawn, parts_of
+from billing_event.domain.hold import HoldId, OpenHold
+from billing_event.domain.limit import LimitBook
+from billing_event.domain.payer import is_unsplit
 from billing_event.domain.position import (
     BillingEventId,
     EventKind,
@@ -28,9 +31,26 @@ from billing_event.domain.position import (
 )
 from billing_event.domain.rating import Covered, Priced, Rater, Share, Unratable
 from billing_event.domain.release import BY_POLICY, Policies, passes
-from billing_event.domain.source import AGREED, SourceItem, SourceItemId
-from billing_event.domain.standing import Decision, HoldOpened, Reversal, Standing
+from billing_event.domain.retainer_book import Drawn
+from billing_event.domain.review import (
+    by_payer,
+    holds_now,
+    ids_of,
+    is_due,
+    is_limited,
+    is_personal,
+    is_restated,
+    is_taken_back,
+    negative,
+    reasons_of,
+    sum_of,
+    waits_of,
+)
+from billing_event.domain.source import AGREED, CustomerId, SourceItem, SourceItemId
+from billing_event.domain.standing import Decision, HoldOpened, Reversal, Settlement, Standing
 from throughline_core.money import Money
+
+_SETTLED: Final = (EventStatus.RELEASED, EventStatus.WRITTEN_OFF)
 
 
 class Judge:
@@ -40,9 +60,9 @@ class Judge:
         self.decision = Decision()
         self.book = book
         self._facts = facts
-        self._rater = Rater(facts)
+        self._rater = Rater(facts, book)
         self._policies = policies
-        self._at = at
+        self.at = at
         self._days: dict[str, date] = {}
 
     @property
@@ -71,12 +91,12 @@ class Judge:
         taken: set[SourceItemId] = set()
         for reversal in reversals:
             item, original = reversal.item, reversal.original
-            if original is None or _is_taken_back(original, taken):
+            if original is None or is_taken_back(original, taken):
                 if item.is_billable and not reversal.waits:
-                    self.decision.opened.append(HoldOpened(item, None, _waits(reversal)))
+                    self.decision.opened.append(HoldOpened(item, None, waits_of(reversal)))
                 continue
             taken.add(original.item.source_item_id)
-            self.decision.cleared += _ids(reversal.waits)
+            self.decision.cleared += ids_of(reversal.waits)
             rows = live_rows(original.rows)
             for part, row in enumerate(rows, start=1):
                 self._take_back(row, item, part)
@@ -97,19 +117,28 @@ class Judge:
 
     def _take_back(self, row: Row, item: SourceItem, part: int) -> None:
         """Append the row of `item` that takes `row` back, and let that go no further."""
-        mirrored = mirror(
-            row, item, part=part, at=self._at, on=self._today(row.rating), by=BY_POLICY
-        )
+        mirrored = mirror(row, item, part=part, at=self.at, on=self.today(row.rating), by=BY_POLICY)
         self.decision.rated.append(mirrored)
-        if not _is_limited(row):
-            self.book.take(mirrored)
-        if row.status is not EventStatus.RELEASED:
-            self.decision.cleared += _ids(row.holds)
+        if not (is_limited(row) or row.status is EventStatus.WRITTEN_OFF):
+            self.book.give_back(mirrored, row)
+        if row.status is EventStatus.WRITTEN_OFF:
+            self.decision.settled.append(
+                Settlement(mirrored, ClaimKind.WRITE_OFF, mirrored.rated_on)
+            )
+        elif row.retainer_period_id is not None:
+            self.book.retainers.turn(row.rating.contract_line_id, mirrored.rated_on)
+            self.book.retainers.give_back(mirrored, row)
+            self.book.given_back.add(row.rating.contract_id)
+            self.decision.settled.append(
+                Settlement(mirrored, ClaimKind.RETAINER, mirrored.rated_on)
+            )
+        elif row.status is not EventStatus.RELEASED:
+            self.decision.cleared += ids_of(row.holds)
             self.decision.changed.append(moved(row, EventStatus.REVERSED))
 
     def _explain_unrated(self, item: SourceItem, original: Standing) -> None:
         """Say of two things that cancel each other why neither has a row."""
-        self.decision.cleared += _ids(original.item_holds)
+        self.decision.cleared += ids_of(original.item_holds)
         if original.item_holds:
             taken = Covered(f"taken back by {item.source_item_id} before it was rated")
             self.decision.covered.append((original.item, taken))
@@ -126,22 +155,64 @@ class Judge:
         if isinstance(outcome, Priced):
             for share in outcome.shares:
                 after += self._append(item, share, after=after)
+        elif isinstance(outcome, Drawing):
+            self._draw(item, outcome, after=after)
         elif isinstance(outcome, Unratable):
             self.decision.opened.append(HoldOpened(item, None, outcome.hold))
         else:
             self.decision.covered.append((item, outcome))
 
+    def _draw(self, item: SourceItem, drawing: Drawing, *, after: int) -> None:
+        """Add the rows a retainer pays for, and after them those of what is beyond it."""
+        parts, beyond = self._drawn(item, drawing)
+        if isinstance(beyond, Unratable):
+            self.decision.opened.append(HoldOpened(item, None, beyond.hold))
+            return
+        last = after
+        for part in parts:
+            last += 1
+            rating, portion = part.rating, part.portion
+            self._add(item, rating, last, EventKind.ORIGINAL, portion, (), drawn=part.drawn)
+        for share in beyond.shares:
+            last += self._append(item, share, after=last)
+
+    def _drawn(
+        self, item: SourceItem, drawing: Drawing
+    ) -> tuple[Sequence[DrawnPart], Priced | Unratable]:
+        rating = drawing.rating
+        self.book.retainers.turn(rating.contract_line_id, self.today(rating))
+        parts, rest = parts_of(item, drawing, self.book.retainers)
+        return parts, Priced(()) if rest is None else self._rater.beyond(item, drawing, rest)
+
+    def _draw_again(
+        self, standing: Standing, live: Sequence[Row], dropping: Collection[HoldId]
+    ) -> bool:
+        """Rate anew what a retainer had nothing left for, if it has now; say whether it did."""
+        waiting = [row for row in live if is_undrawn(row)]
+        if not waiting or any(is_personal(row, dropping) for row in waiting):
+            return False
+        outcome = self._rater.rate(standing.item)
+        if not isinstance(outcome, Drawing):
+            return False
+        drawing = replace(outcome, whole=sum_of(waiting))
+        parts, beyond = self._drawn(standing.item, drawing)
+        if isinstance(beyond, Unratable) or (not parts and drawing.is_held_beyond):
+            return False
+        last = max(row.part for row in standing.rows)
+        for part, row in enumerate(waiting, start=last + 1):
+            self._take_back(row, standing.item, part)
+        self._draw(standing.item, drawing, after=last + len(waiting))
+        return True
+
     def _append(self, item: SourceItem, share: Share, *, after: int) -> int:
         """Add the rows of a share, what is over a limit as one of its own; return how many."""
         rating, whole = share.rating, share.portion
         kind = EventKind.REVERSAL if item.minutes < 0 else EventKind.ORIGINAL
-        fits = whole.quantity
-        if self.book.limits(rating):
-            fits = fitting_quantity(rating, whole, self.book.room(rating))
-        if fits == whole.quantity:
+        fits, stop = self.book.fit(item, rating, whole)
+        if stop is None:
             self._add(item, rating, after + 1, kind, whole, share.holds)
             return 1
-        over = (*share.holds, _over_limit())
+        over = (*share.holds, stop)
         if not fits:
             self._add(item, rating, after + 1, kind, whole, over)
             return 1
@@ -158,9 +229,12 @@ class Judge:
         kind: EventKind,
         portion: Portion,
         holds: tuple[OpenHold, ...],
+        *,
+        drawn: Drawn | None = None,
     ) -> None:
         amount = portion.amount
-        is_free = not holds and passes(self._policies.get(rating.legal_entity_id), amount)
+        today = self.today(rating)
+        is_free = not holds and (drawn is not None or self._passes(rating, item, amount))
         row = Row(
             billing_event_id=row_id(item.source_item_id, part),
             item=item,
@@ -170,45 +244,53 @@ class Judge:
             quantity=portion.quantity,
             minutes=portion.minutes,
             amount=amount,
-            rated_at=self._at,
-            rated_on=self._today(rating),
+            rated_at=self.at,
+            rated_on=today,
             status=_status(holds, is_free=is_free),
             version=1,
             released_by=BY_POLICY if is_free else "",
             holds=holds,
+            retainer_period_id=None if drawn is None else drawn.period.retainer_period_id,
         )
         self.decision.rated.append(row)
+        if drawn is not None:
+            self.book.retainers.take(drawn, row)
+            self.decision.settled.append(Settlement(row, ClaimKind.RETAINER, today))
         if holds:
             self.decision.opened += [HoldOpened(item, row, hold) for hold in holds]
-        if not (holds and _is_limited(row)):
+        if not (holds and is_limited(row)):
             self.book.take(row)
 
     def _retry(self, standing: Standing) -> None:
         outcome = self._rater.rate(standing.item)
-        if isinstance(outcome, Unratable) and _reasons(standing.item_holds) == {
+        if isinstance(outcome, Unratable) and reasons_of(standing.item_holds) == {
             outcome.hold.reason
         }:
             return
-        self.decision.cleared += _ids(standing.item_holds)
+        self.decision.cleared += ids_of(standing.item_holds)
         self._rate(standing.item, after=max((row.part for row in standing.rows), default=0))
 
     def _review(self, standing: Standing, dropping: Collection[HoldId]) -> None:
         live = live_rows(standing.rows)
         if not live:
-            if standing.item_holds:
+            if standing.item_holds or is_due(standing):
                 self._retry(standing)
             return
-        if _is_restated(standing.item, live):
+        if is_restated(standing.item, live) or self._is_unsplit(live):
             self._restate(standing, live)
             return
-        wanted = self._rater.holds(standing.item)
+        if self._draw_again(standing, live, dropping):
+            return
+        payers = {row.rating.bill_to_customer_id for row in live}
+        wanted = {payer: self._rater.holds(standing.item, payer) for payer in payers}
         freed = self._free(standing, live, wanted, dropping)
         ready: list[Row] = []
         for row in live:
-            if row.status is EventStatus.RELEASED:
+            if row.status in _SETTLED:
                 continue
             is_freed = row.billing_event_id in freed
-            holds = _holds_now(row, wanted, dropping, is_freed=is_freed)
+            by_facts = wanted[row.rating.bill_to_customer_id]
+            holds = holds_now(row, by_facts, dropping, is_freed=is_freed)
             if set(holds) == set(row.holds):
                 continue
             self._note(row, holds)
@@ -218,6 +300,10 @@ class Judge:
                 ready.append(row)
         self._admit(ready)
 
+    def _is_unsplit(self, live: Iterable[Row]) -> bool:
+        agreements = self._facts.agreements
+        return any(is_unsplit(row, agreements[row.rating.contract_id]) for row in live)
+
     def _restate(self, standing: Standing, live: Sequence[Row]) -> None:
         """Take back what counted, and rate the thing anew as it is agreed now."""
         last = max(row.part for row in standing.rows)
@@ -226,8 +312,8 @@ class Judge:
         self._rate(standing.item, after=last + len(live))
 
     def _note(self, row: Row, holds: Sequence[OpenHold]) -> None:
-        kept = set(_ids(holds))
-        self.decision.cleared += [each for each in _ids(row.holds) if each not in kept]
+        kept = set(ids_of(holds))
+        self.decision.cleared += [each for each in ids_of(row.holds) if each not in kept]
         later = replace(row, version=row.version + 1)
         self.decision.opened += [
             HoldOpened(row.item, later, hold) for hold in holds if hold.hold_id is None
@@ -235,9 +321,7 @@ class Judge:
 
     def _admit(self, ready: Sequence[Row]) -> None:
         """Make rows eligible; by policy they pass at once, the rows of one thing together."""
-        is_free = all(
-            passes(self._policies.get(row.rating.legal_entity_id), row.amount) for row in ready
-        )
+        is_free = all(self._passes(row.rating, row.item, row.amount) for row in ready)
         for row in ready:
             admitted = moved(row, _status((), is_free=is_free))
             self.decision.changed.append(
@@ -248,7 +332,7 @@ class Judge:
         self,
         standing: Standing,
         live: Sequence[Row],
-        wanted: tuple[OpenHold, ...],
+        wanted: Mapping[CustomerId, tuple[OpenHold, ...]],
         dropping: Collection[HoldId],
     ) -> Collection[BillingEventId]:
         """Reserve for the rows that no limit stops any longer, and return which these are.
@@ -256,27 +340,36 @@ class Judge:
         Where only a part fits, the rows stay and two more say what moved: one takes the part off
         what is held, one bills it.
         """
-        limited = [row for row in live if _is_limited(row)]
-        if not limited or any(_is_personal(row, dropping) for row in limited):
+        limited = [row for row in live if is_limited(row) and not is_undrawn(row)]
+        if not limited or any(is_personal(row, dropping) for row in limited):
             return ()
-        rating, whole = limited[0].rating, _sum(limited)
-        fits = fitting_quantity(rating, whole, self.book.room(rating))
-        if fits == whole.quantity:
-            for row in limited:
-                self.book.take(row)
-            return {row.billing_event_id for row in limited}
-        if fits:
-            moving, _ = cut(whole, rating.unit_rate, fits)
-            item, part = standing.item, 1 + max(row.part for row in standing.rows)
-            kind, over = EventKind.ADJUSTMENT, (*wanted, _over_limit())
-            self._add(item, rating, part, kind, _negative(moving), over)
-            self._add(item, rating, part + 1, kind, moving, wanted)
-        return ()
+        freed: set[BillingEventId] = set()
+        last = max(row.part for row in standing.rows)
+        for rows in by_payer(limited):
+            rating, whole = rows[0].rating, sum_of(rows)
+            fits, stop = self.book.fit(standing.item, rating, whole)
+            if stop is None:
+                for row in rows:
+                    self.book.take(row)
+                    freed.add(row.billing_event_id)
+            elif fits:
+                moving, _ = cut(whole, rating.unit_rate, fits)
+                kind, by_facts = EventKind.ADJUSTMENT, wanted[rating.bill_to_customer_id]
+                over = (*by_facts, stop)
+                self._add(standing.item, rating, last + 1, kind, negative(moving), over)
+                self._add(standing.item, rating, last + 2, kind, moving, by_facts)
+                last += 2
+        return freed
 
-    def _today(self, rating: Rating) -> date:
+    def _passes(self, rating: Rating, item: SourceItem, amount: Money) -> bool:
+        policy = self._policies.get(rating.legal_entity_id)
+        return passes(policy, rating, item, amount, on=self.today(rating))
+
+    def today(self, rating: Rating) -> date:
+        """Return the civil day of the decision in the zone of a row's contract."""
         zone = self._facts.agreements[rating.contract_id].newest.time_zone
         if zone not in self._days:
-            self._days[zone] = self._at.astimezone(ZoneInfo(zone)).date()
+            self._days[zone] = self.at.astimezone(ZoneInfo(zone)).date()
         return self._days[zone]
 
 
@@ -284,83 +377,3 @@ def _status(holds: Collection[OpenHold], *, is_free: bool) -> EventStatus:
     if holds:
         return EventStatus.HELD
     return EventStatus.RELEASED if is_free else EventStatus.ELIGIBLE
-
-
-def _over_limit() -> OpenHold:
-    return OpenHold(HoldReason.LIMIT_EXCEEDED, "the part over the agreed not-to-exceed")
-
-
-def _holds_now(
-    row: Row,
-    wanted: Iterable[OpenHold],
-    dropping: Collection[HoldId],
-    *,
-    is_freed: bool,
-) -> tuple[OpenHold, ...]:
-    """Return the holds a row has by the facts, keeping what facts do not decide."""
-    present = {hold.reason: hold for hold in row.holds}
-    kept = [
-        hold
-        for hold in row.holds
-        if (hold.reason in PERSONAL and hold.hold_id not in dropping)
-        or (hold.reason is HoldReason.LIMIT_EXCEEDED and not is_freed)
-    ]
-    return (*kept, *(_present_or_new(present.get(hold.reason), hold) for hold in wanted))
-
-
-def _present_or_new(present: OpenHold | None, wanted: OpenHold) -> OpenHold:
-    if present is None or (wanted.reason in TOLD and wanted.detail != present.detail):
-        return wanted
-    return present
-
-
-def _is_restated(item: SourceItem, live: Sequence[Row]) -> bool:
-    """Whether the rows of an agreed amount are no longer what is agreed, or no longer released.
-
-    Time and expenses do not change after approval: they are taken back and entered anew.
-    """
-    if item.type not in AGREED or item.price is None:
-        return False
-    if not item.is_accepted and any(row.status is EventStatus.RELEASED for row in live):
-        return True
-    return _sum(live).amount != item.price
-
-
-def _is_taken_back(original: Standing, taken: Collection[SourceItemId]) -> bool:
-    if original.item.source_item_id in taken:
-        return True
-    return bool(original.rows) and not live_rows(original.rows)
-
-
-def _waits(reversal: Reversal) -> OpenHold:
-    item_id = reversal.item.reverses_item_id
-    why = "has not arrived" if reversal.original is None else "was taken back by another before"
-    return OpenHold(HoldReason.SOURCE_CHANGED, f"takes back {item_id}, which {why}")
-
-
-def _is_limited(row: Row) -> bool:
-    return any(hold.reason is HoldReason.LIMIT_EXCEEDED for hold in row.holds)
-
-
-def _is_personal(row: Row, dropping: Collection[HoldId]) -> bool:
-    return any(hold.reason in PERSONAL and hold.hold_id not in dropping for hold in row.holds)
-
-
-def _reasons(holds: Iterable[OpenHold]) -> set[HoldReason]:
-    return {hold.reason for hold in holds}
-
-
-def _ids(holds: Iterable[OpenHold]) -> list[HoldId]:
-    return [hold.hold_id for hold in holds if hold.hold_id is not None]
-
-
-def _sum(rows: Sequence[Row]) -> Portion:
-    return Portion(
-        sum((row.quantity for row in rows), Decimal(0)),
-        sum(row.minutes for row in rows),
-        Money.total((row.amount for row in rows), rows[0].amount.currency),
-    )
-
-
-def _negative(portion: Portion) -> Portion:
-    return Portion(-portion.quantity, -portion.minutes, -portion.amount)

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final, NewType
 from uuid import UUID
 
-from throughline_core.errors import AlreadyExists, FailedPrecondition, NotFound
+from throughline_core.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 
 HoldId = NewType("HoldId", UUID)
 
@@ -49,7 +49,8 @@ WAYS_OUT: Final[Mapping[HoldReason, WayOut]] = {
         "sales_operations", "publish a rate card with a rate for this role and work date"
     ),
     HoldReason.MISSING_FX_RATE: WayOut(
-        "finance", "have the amount restated in the currency of the contract"
+        "finance",
+        "record the rate of exchange of that day, or let the entity's exchange policy take another",
     ),
     HoldReason.CONTRACT_NOT_ACTIVE: WayOut(
         "sales_operations",
@@ -95,6 +96,12 @@ class OpenHold:
     def owner(self) -> str:
         """Who has to act: a role, or the person who placed the hold."""
         return self.placed_by or (self.way_out or WAYS_OUT[self.reason]).owner
+
+
+class NoHoldNamed(InvalidArgument):
+    """The request names neither holds, nor a contract, nor a person."""
+
+    code = "hold.nothing_named"
 
 
 class HoldNotFound(NotFound):

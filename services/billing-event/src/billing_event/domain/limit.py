@@ -1,11 +1,14 @@
-"""Not-to-exceed limits: what a batch may still take of them, row by row, and where a row splits."""
+"""Limits: what a batch may still take of them, row by row, and where a row splits."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from decimal import ROUND_DOWN, Decimal
+from enum import StrEnum
 from typing import Final, NewType
 from uuid import UUID
 
+from billing_event.domain.hold import HoldReason, OpenHold, WayOut
 from billing_event.domain.position import (
     QUANTITY_PLACES,
     BillingEventId,
@@ -13,9 +16,18 @@ from billing_event.domain.position import (
     Portion,
     Rating,
     Row,
+    Treatment,
+    portion_of,
 )
-from billing_event.domain.source import ContractId, ContractLineId, LegalEntityId
-from billing_event.domain.terms import ContractTerms
+from billing_event.domain.retainer_book import RetainerBook
+from billing_event.domain.source import (
+    ContractId,
+    ContractLineId,
+    CustomerId,
+    ItemType,
+    LegalEntityId,
+    SourceItem,
+)
 from throughline_core.ids import derived_id
 from throughline_core.money import Money
 
@@ -24,61 +36,79 @@ LimitAccountId = NewType("LimitAccountId", UUID)
 _NOTHING: Final = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """A limit as the terms set it: over the contract, one of its lines, or a purchase order."""
+class LimitScope(StrEnum):
+    """Over what a limit counts."""
 
-    limit_account_id: LimitAccountId
-    contract_id: ContractId
-    contract_line_id: ContractLineId | None
-    purchase_order_number: str | None
-    legal_entity_id: LegalEntityId
-    contract_version: int
-    agreed: Money
+    CONTRACT = "contract"
+    CONTRACT_LINE = "contract_line"
+    PURCHASE_ORDER = "purchase_order"
+    PAYER = "payer"
+    CUSTOMER = "customer"
+    CATEGORY = "category"
+
+
+_WAYS_OUT: Final[Mapping[LimitScope, WayOut]] = {
+    LimitScope.PURCHASE_ORDER: WayOut(
+        "sales_operations", "have the customer raise the purchase order, and change the contract"
+    ),
+    LimitScope.PAYER: WayOut(
+        "sales_operations", "agree a higher amount with this payer, and change the contract"
+    ),
+    LimitScope.CUSTOMER: WayOut(
+        "sales_operations",
+        "agree a higher limit with the customer; one person proposes it, another approves it",
+    ),
+    LimitScope.CATEGORY: WayOut(
+        "sales_operations",
+        "agree a higher daily cap of the category by a change order, or write the rest off",
+    ),
+}
 
 
 @dataclass(slots=True)
 class Account:
-    """What is left of a limit while its row is locked; `room` None means it stops nothing."""
+    """What is left of a limit while its row is locked; `room` None means it stops nothing.
+
+    `name` says in words which limit it is, `agreed` what was agreed.
+    """
 
     limit_account_id: LimitAccountId
-    contract_id: ContractId
-    contract_line_id: ContractLineId | None
+    scope: LimitScope
     room: Decimal | None
-    purchase_order_number: str | None = None
+    name: str = ""
+    agreed: Money | None = None
+
+
+class EntryKind(StrEnum):
+    """What an entry of a limit's account does.
+
+    reserve: rated, or taken back where negative. commit: invoiced. release: credited, so that it is
+    reserved again. write_off: given up, so that it is reserved no longer.
+    """
+
+    RESERVE = "reserve"
+    COMMIT = "commit"
+    RELEASE = "release"
+    WRITE_OFF = "write_off"
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """What one row takes of one limit, negative where it gives back."""
+    """What one row takes of one limit; a negative one, or one written off, gives back.
+
+    `cause_id` tells the entries of one row apart: a row that goes on a second time takes anew.
+    """
 
     limit_account_id: LimitAccountId
     billing_event_id: BillingEventId
     amount: Decimal
+    kind: EntryKind
+    cause_id: UUID
 
-
-def limits_of(terms: ContractTerms) -> list[Limit]:
-    """Return the limits the terms set: the contract's own, its lines', its purchase orders'."""
-    scopes: list[tuple[ContractLineId | None, str | None, Money | None]] = [
-        (None, None, terms.not_to_exceed)
-    ]
-    scopes += [(line.contract_line_id, None, line.not_to_exceed) for line in terms.lines.values()]
-    scopes += [(None, order.number, order.amount) for order in terms.purchase_orders]
-    return [
-        Limit(
-            order_account_id(terms.contract_id, number)
-            if number is not None
-            else account_id(terms.contract_id, line_id),
-            terms.contract_id,
-            line_id,
-            number,
-            terms.legal_entity_id,
-            terms.contract_version,
-            agreed,
-        )
-        for line_id, number, agreed in scopes
-        if agreed is not None
-    ]
+    @property
+    def change(self) -> Decimal:
+        """How much more is reserved by it."""
+        return -self.amount if self.kind is EntryKind.WRITE_OFF else self.amount
 
 
 def account_id(contract_id: ContractId, contract_line_id: ContractLineId | None) -> LimitAccountId:
@@ -93,55 +123,141 @@ def order_account_id(contract_id: ContractId, purchase_order_number: str) -> Lim
     )
 
 
-class LimitBook:
-    """The limits a batch meets, all locked; each row takes from all that concern it: its line's,
-    its purchase order's and its contract's.
+def payer_account_id(contract_id: ContractId, customer_id: CustomerId) -> LimitAccountId:
+    """Return the id of the limit of what one payer of a contract pays."""
+    return LimitAccountId(derived_id("limit_account", contract_id, "payer", customer_id))
 
-    `given_back` are contracts whose limits got room, perhaps after other work was stopped by them.
+
+def customer_account_id(
+    legal_entity_id: LegalEntityId, customer_id: CustomerId, currency: str
+) -> LimitAccountId:
+    """Return the id of the limit of what a customer pays an entity, over all its contracts."""
+    return LimitAccountId(
+        derived_id("limit_account", legal_entity_id, "customer", customer_id, currency)
+    )
+
+
+def category_account_id(
+    contract_line_id: ContractLineId, category: str, person_id: UUID, day: date
+) -> LimitAccountId:
+    """Return the id of the cap on what one person's expenses of a category bill for one day."""
+    return LimitAccountId(
+        derived_id("limit_account", contract_line_id, "category", category, person_id, day)
+    )
+
+
+def category_account_of(item: SourceItem) -> LimitAccountId | None:
+    """Return the id of the daily cap an expense may fall under, None where it can be under none."""
+    if item.type is not ItemType.EXPENSE or not item.category:
+        return None
+    if item.contract_line_id is None or item.person_id is None:
+        return None
+    return category_account_id(
+        item.contract_line_id, item.category, item.person_id, item.service_from
+    )
+
+
+class LimitBook:
+    """The limits a batch meets, all locked; each row takes from all that concern it.
+
+    These are its contract's, its line's, its purchase order's, its payer's and its customer's, and
+    for an expense the daily cap of its category. A draw on a retainer takes from none: the block it
+    draws on did; the `retainers` it may draw on are locked with the limits. `given_back` are
+    contracts, `given_back_by` customers, whose limits got room, perhaps after other work was
+    stopped by them.
     """
 
-    def __init__(self, accounts: Iterable[Account] = ()) -> None:
+    def __init__(
+        self, accounts: Iterable[Account] = (), retainers: RetainerBook | None = None
+    ) -> None:
+        self.retainers = retainers or RetainerBook()
         self.reservations: list[Reservation] = []
         self.given_back: set[ContractId] = set()
-        self._by_scope = {
-            (account.contract_id, account.contract_line_id, account.purchase_order_number): account
-            for account in accounts
-        }
-        self._accounts: dict[tuple[UUID, UUID, str], tuple[Account, ...]] = {}
+        self.given_back_by: set[CustomerId] = set()
+        self._by_id = {account.limit_account_id: account for account in accounts}
+        self._accounts: dict[tuple[object, ...], tuple[Account, ...]] = {}
 
-    def limits(self, rating: Rating) -> bool:
-        """Whether any limit concerns the rating's line."""
-        return bool(self._of(rating))
+    def room(self, rating: Rating, item: SourceItem | None = None) -> Decimal | None:
+        """Return what may still be taken at the rating's terms; None means any amount."""
+        tightest = _tightest(self._of(rating, item))
+        return None if tightest is None else tightest.room
 
-    def room(self, rating: Rating) -> Decimal | None:
-        """Return what may still be taken for the rating's line; None means any amount."""
-        rooms = [account.room for account in self._of(rating) if account.room is not None]
-        return min(rooms, default=None)
+    def room_of(self, limit_account_id: LimitAccountId) -> Decimal | None:
+        """Return what is left of one limit; None means any amount, or that there is none."""
+        account = self._by_id.get(limit_account_id)
+        return None if account is None else account.room
+
+    def fit(
+        self, item: SourceItem, rating: Rating, whole: Portion
+    ) -> tuple[Decimal, OpenHold | None]:
+        """Return how much of a portion fits, and what holds the rest, None where all fits."""
+        tightest = _tightest(self._of(rating, item))
+        if tightest is None:
+            return whole.quantity, None
+        fits = fitting_quantity(rating, whole, tightest.room)
+        if fits == whole.quantity:
+            return fits, None
+        taken = portion_of(rating.unit_rate, fits, minutes=0).amount.amount
+        return fits, _over(tightest, taken)
 
     def take(self, row: Row) -> None:
         """Reserve the amount of a row, which fits or gives back."""
+        self._take(row, self._of(row.rating, row.item))
+
+    def give_back(self, mirrored: Row, row: Row) -> None:
+        """Note that `mirrored` takes `row` back, at the limits that one took from."""
+        self._take(mirrored, self._of(row.rating, row.item))
+
+    def write_off(self, row: Row) -> None:
+        """Note that a row that reserved is given up; undone, it has to `take` again."""
+        self._take(row, self._of(row.rating, row.item), kind=EntryKind.WRITE_OFF)
+
+    def _take(
+        self,
+        row: Row,
+        accounts: tuple[Account, ...],
+        *,
+        kind: EntryKind = EntryKind.RESERVE,
+    ) -> None:
+        if not accounts:
+            return
+        cause_id = row.billing_event_id if row.version == 1 else _cause_id(row)
         amount = row.amount.amount
-        accounts = self._of(row.rating)
-        if accounts and amount < 0 and row.kind is not EventKind.ADJUSTMENT:
+        taken = -amount if kind is EntryKind.WRITE_OFF else amount
+        if taken < 0 and row.kind is not EventKind.ADJUSTMENT:
             self.given_back.add(row.rating.contract_id)
+            if any(account.scope is LimitScope.CUSTOMER for account in accounts):
+                self.given_back_by.add(row.rating.bill_to_customer_id)
         for account in accounts:
             if account.room is not None:
-                account.room -= amount
+                account.room -= taken
             self.reservations.append(
-                Reservation(account.limit_account_id, row.billing_event_id, amount)
+                Reservation(account.limit_account_id, row.billing_event_id, amount, kind, cause_id)
             )
 
-    def _of(self, rating: Rating) -> tuple[Account, ...]:
-        key = rating.contract_id, rating.contract_line_id, rating.purchase_order_number
+    def _of(self, rating: Rating, item: SourceItem | None) -> tuple[Account, ...]:
+        if not self._by_id or rating.treatment is Treatment.DRAWN:
+            return ()
+        found = self._of_terms(rating)
+        narrowed = None if item is None else category_account_of(item)
+        cap = None if narrowed is None else self._by_id.get(narrowed)
+        return found if cap is None else (*found, cap)
+
+    def _of_terms(self, rating: Rating) -> tuple[Account, ...]:
+        contract_id, line_id = rating.contract_id, rating.contract_line_id
+        payer, currency = rating.bill_to_customer_id, rating.unit_rate.currency
+        number = rating.purchase_order_number
+        key = contract_id, line_id, number, payer, rating.legal_entity_id, currency
         found = self._accounts.get(key)
         if found is None:
-            contract_id, line_id, number = key
-            scopes = (
-                (contract_id, None, None),
-                (contract_id, line_id, None),
-                (contract_id, None, number),
+            ids = (
+                account_id(contract_id, None),
+                account_id(contract_id, line_id),
+                order_account_id(contract_id, number),
+                payer_account_id(contract_id, payer),
+                customer_account_id(rating.legal_entity_id, payer, currency),
             )
-            found = tuple(self._by_scope[scope] for scope in scopes if scope in self._by_scope)
+            found = tuple(self._by_id[each] for each in ids if each in self._by_id)
             self._accounts[key] = found
         return found
 
@@ -158,3 +274,25 @@ def fitting_quantity(rating: Rating, portion: Portion, room: Decimal | None) -> 
         return _NOTHING
     unit = Decimal(1).scaleb(-QUANTITY_PLACES[rating.unit])
     return (room / rating.unit_rate.amount).quantize(unit, rounding=ROUND_DOWN)
+
+
+def _cause_id(row: Row) -> UUID:
+    return derived_id("limit_entry", row.billing_event_id, row.version)
+
+
+def _tightest(accounts: Iterable[Account]) -> Account | None:
+    """Return the account with the least room, None where none stops anything."""
+    tightest, least = None, None
+    for account in accounts:
+        if account.room is not None and (least is None or account.room < least):
+            tightest, least = account, account.room
+    return tightest
+
+
+def _over(account: Account, taken: Decimal) -> OpenHold:
+    """Return why the rest is held, once `taken` is gone from the account as well."""
+    agreed, left = account.agreed, max((account.room or _NOTHING) - taken, _NOTHING)
+    detail = f"over the limit of {account.name or account.scope}"
+    if agreed is not None:
+        detail = f"{detail}: {agreed} agreed, {Money(left, agreed.currency).rounded()} left"
+    return OpenHold(HoldReason.LIMIT_EXCEEDED, detail, way_out=_WAYS_OUT.get(account.scope))

@@ -192,9 +192,7 @@ class Row:
     @property
     def event_type(self) -> EventType:
         """What the row bills, as documents and events call it."""
-        if self.rating.treatment is Treatment.DRAWN:
-            return EventType.RETAINER_DRAW
-        return EventType(self.item.type)
+        return type_of(self.rating, self.item)
 
 
 class BillingEventNotFound(NotFound):
@@ -209,12 +207,24 @@ class AlreadyReleased(FailedPrecondition):
     code = "billing_event.already_released"
 
 
+def type_of(rating: Rating, item: SourceItem) -> EventType:
+    """Return what a row of a thing under these terms bills."""
+    if rating.treatment is Treatment.DRAWN:
+        return EventType.RETAINER_DRAW
+    return EventType(item.type)
+
+
 def portion_of(unit_rate: Money, quantity: Decimal, *, minutes: int) -> Portion:
     """Price a quantity: quantity times rate, to the millionth for a rate of over four decimals."""
     exact = exact_product(unit_rate.amount, quantity)
     return Portion(
         quantity, minutes, Money(round_half_away(exact, AMOUNT_PLACES), unit_rate.currency)
     )
+
+
+def portion_from(row: "Row") -> Portion:
+    """Return what a row stands for."""
+    return Portion(row.quantity, row.minutes, row.amount)
 
 
 def cut(whole: Portion, unit_rate: Money, quantity: Decimal) -> tuple[Portion, Portion]:
@@ -250,9 +260,9 @@ def mirror(row: Row, item: SourceItem, *, part: int, at: datetime, on: date, by:
     """Return the row of `item` that takes `row` back, at the rate and terms frozen on it.
 
     It follows at once where the row went: released by `by` if that was, so that the two meet
-    where invoices are made; else neither is ever released.
+    where invoices are made, or written off; else neither is ever released.
     """
-    is_released = row.status is EventStatus.RELEASED
+    is_settled = row.status in (EventStatus.RELEASED, EventStatus.WRITTEN_OFF)
     return replace(
         row,
         billing_event_id=row_id(item.source_item_id, part),
@@ -264,9 +274,9 @@ def mirror(row: Row, item: SourceItem, *, part: int, at: datetime, on: date, by:
         amount=-row.amount,
         rated_at=at,
         rated_on=on,
-        status=EventStatus.RELEASED if is_released else EventStatus.REVERSED,
+        status=row.status if is_settled else EventStatus.REVERSED,
         version=1,
-        released_by=by if is_released else "",
+        released_by=by if row.status is EventStatus.RELEASED else "",
         holds=(),
         reverses=row.billing_event_id,
     )

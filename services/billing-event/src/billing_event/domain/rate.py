@@ -1,11 +1,12 @@
 """Finds the price of an hour: whose rate, on which card, times what, and says how it was found."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
+from billing_event.domain.position import Conversion
 from billing_event.domain.source import SourceItem
 from billing_event.domain.terms import CardEntry, ContractTerms, LineTerms, RateCard
 from throughline_core.money import RATE_PLACES, Money
@@ -17,6 +18,7 @@ class Rate:
     """The price of a unit and the path by which it was found.
 
     `multiplier` is the factor of a special activity that is in the price, None for ordinary work.
+    `conversion` is how it came into the contract's currency, None where it was in it.
     """
 
     unit: Money
@@ -24,6 +26,7 @@ class Rate:
     rate_card_id: UUID | None = None
     rate_card_version: int | None = None
     multiplier: Decimal | None = None
+    conversion: Conversion | None = None
 
 
 def resolve_rate(
@@ -40,7 +43,16 @@ def resolve_rate(
     base = _base_rate(item, terms, line, cards)
     if base is None or not item.activity:
         return base
-    return _multiplied(base, item.activity, line, cards)
+    listed = [("the contract line", line.multipliers), *_multipliers_of(cards)]
+    return _multiplied(base, item.activity, listed)
+
+
+def resolve_on_cards(item: SourceItem, cards: Sequence[tuple[str, RateCard]]) -> Rate | None:
+    """Return the rate of the role worked in as of the work date, where only cards set it."""
+    base = _on_cards(item, cards)
+    if base is None or not item.activity:
+        return base
+    return _multiplied(base, item.activity, _multipliers_of(cards))
 
 
 def _base_rate(
@@ -58,6 +70,10 @@ def _base_rate(
     agreed = line.rates.get(item.role)
     if agreed is not None:
         return Rate(agreed, f"contract line rate of {item.role}: {agreed} an hour {version}")
+    return _on_cards(item, cards)
+
+
+def _on_cards(item: SourceItem, cards: Sequence[tuple[str, RateCard]]) -> Rate | None:
     for standing, card in cards:
         entry = _best(card.entries.get(item.role, ()), item)
         if entry is not None:
@@ -71,12 +87,16 @@ def _base_rate(
     return None
 
 
+def _multipliers_of(
+    cards: Sequence[tuple[str, RateCard]],
+) -> list[tuple[str, Mapping[str, Decimal]]]:
+    return [(f"{standing} {card.code}", card.multipliers) for standing, card in cards]
+
+
 def _multiplied(
-    base: Rate, activity: str, line: LineTerms, cards: Sequence[tuple[str, RateCard]]
+    base: Rate, activity: str, listed: Iterable[tuple[str, Mapping[str, Decimal]]]
 ) -> Rate:
-    """Return the rate times the activity's factor: the line's, else the first card's, else once."""
-    listed = [("the contract line", line.multipliers)]
-    listed += [(f"{standing} {card.code}", card.multipliers) for standing, card in cards]
+    """Return the rate times the factor of the first that lists the activity, else once."""
     for where, multipliers in listed:
         factor = multipliers.get(activity)
         if factor is not None:

@@ -1,22 +1,26 @@
 """Prices approved things: resolves the rate as of the work date, or says what stands in the way."""
 
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
-from billing_event.domain.agreement import Agreement, Facts
+from billing_event.domain.agreement import Facts
+from billing_event.domain.drawing import BEYOND, Drawing
+from billing_event.domain.exchange import cost_in, rate_in
+from billing_event.domain.expense import not_billed
+from billing_event.domain.found_line import FoundLine, order_of, outside_of, rating_of
 from billing_event.domain.hold import HoldReason, OpenHold, WayOut
-from billing_event.domain.position import Portion, Rating, Unit, portion_of
+from billing_event.domain.limit import LimitBook, payer_account_id
+from billing_event.domain.payer import Split
+from billing_event.domain.position import Portion, Rating, Treatment, Unit, portion_of
 from billing_event.domain.rate import Rate, resolve_rate
-from billing_event.domain.source import ItemType, SourceItem
+from billing_event.domain.source import CustomerId, ItemType, SourceItem
 from billing_event.domain.terms import (
     BillingModel,
     ContractTerms,
     CustomerState,
-    LineTerms,
-    PurchaseOrder,
+    Payer,
     RateCard,
     TaxStatus,
     cards_of,
@@ -28,6 +32,7 @@ from throughline_core.rounding import exact_product, round_half_away
 _ONE: Final = Decimal(1)
 _TAXABLE: Final = (TaxStatus.VALID, TaxStatus.NOT_REQUIRED)
 _FEE_MODELS: Final = (BillingModel.FIXED_FEE, BillingModel.RECURRING, BillingModel.USAGE)
+_STOPS_WORK: Final = (HoldReason.OUTSIDE_TERM, HoldReason.CONTRACT_NOT_ACTIVE)
 _TERM_BOUND: Final = (ItemType.TIME, ItemType.EXPENSE)
 _BY_HAND: Final = WayOut(
     "finance",
@@ -70,18 +75,23 @@ class Covered:
     explanation: str
 
 
-Outcome = Priced | Unratable | Covered
+Outcome = Priced | Drawing | Unratable | Covered
 
 
 class Rater:
-    """Rates the items of one batch by one state of the facts, each distinct question once."""
+    """Rates the items of one batch by one state of the facts, each distinct question once.
 
-    def __init__(self, facts: Facts) -> None:
+    The `book` tells what payers by amount may still pay: what is rated has to be taken from it
+    before the next thing is.
+    """
+
+    def __init__(self, facts: Facts, book: LimitBook | None = None) -> None:
         self._facts = facts
+        self._book = book or LimitBook()
         self._cards: dict[UUID, list[tuple[str, RateCard]]] = {}
         self._hourly: dict[tuple[object, ...], _Hourly | Unratable] = {}
-        self._standing_holds: dict[UUID, tuple[OpenHold, ...]] = {}
-        self._lines: dict[tuple[object, ...], _Found | OpenHold] = {}
+        self._standing_holds: dict[tuple[UUID, CustomerId], tuple[OpenHold, ...]] = {}
+        self._lines: dict[tuple[object, ...], FoundLine | OpenHold] = {}
 
     def rate(self, item: SourceItem) -> Outcome:
         """Return the price of an approved, billable thing, or why it has none."""
@@ -92,14 +102,14 @@ class Rater:
             return self._rate_time(item, found)
         return self._rate_agreed(item, found)
 
-    def holds(self, item: SourceItem) -> tuple[OpenHold, ...]:
-        """Return the reasons that hold a thing already rated, as the facts are now."""
+    def holds(self, item: SourceItem, payer: CustomerId) -> tuple[OpenHold, ...]:
+        """Return the reasons that hold what a payer bears of a thing, as the facts are now."""
         if item.contract_id not in self._facts.agreements or item.contract_line_id is None:
             return ()
         found = self._find(item)
-        return (found,) if isinstance(found, OpenHold) else self._holds(item, found)
+        return (found,) if isinstance(found, OpenHold) else self._holds(item, found, payer)
 
-    def _find(self, item: SourceItem) -> "_Found | OpenHold":
+    def _find(self, item: SourceItem) -> FoundLine | OpenHold:
         """Return the line as it holds for the day of the thing, or why there is none."""
         key = item.contract_id, item.contract_line_id, item.service_from
         found = self._lines.get(key)
@@ -107,7 +117,7 @@ class Rater:
             found = self._lines[key] = self._look_up(item)
         return found
 
-    def _look_up(self, item: SourceItem) -> "_Found | OpenHold":
+    def _look_up(self, item: SourceItem) -> FoundLine | OpenHold:
         if item.contract_id is None or item.contract_line_id is None:
             return OpenHold(HoldReason.UNMAPPED, "the work names no contract line")
         agreement = self._facts.agreements.get(item.contract_id)
@@ -127,30 +137,31 @@ class Rater:
             detail = f"line {item.contract_line_id} is not in the terms version {version}"
             return OpenHold(HoldReason.UNMAPPED, detail)
         terms, line = found
-        order = _order_of(terms, line, item.service_from)
+        order = order_of(terms, line, item.service_from)
         if order is None and any(
             each.is_for(line.contract_line_id) for each in terms.purchase_orders
         ):
             detail = f"no purchase order of the contract pays for {item.service_from}"
             return OpenHold(HoldReason.UNMAPPED, detail, way_out=_NO_ORDER)
-        return _Found(agreement, terms, line, order)
+        return FoundLine(agreement, terms, line, order)
 
-    def _rate_time(self, item: SourceItem, found: "_Found") -> Outcome:
+    def _rate_time(self, item: SourceItem, found: FoundLine) -> Outcome:
         line = found.line
         if line.billing_model in _FEE_MODELS:
             return Covered(f"the {line.billing_model.replace('_', ' ')} of the line covers it")
         if line.billing_model is BillingModel.PASS_THROUGH:
             return _unratable(HoldReason.UNMAPPED, "the line bills expenses, not time")
         if line.billing_model is BillingModel.RETAINER:
-            detail = "the line is a retainer: work draws it down, which is not supported yet"
-            return Unratable(OpenHold(HoldReason.UNMAPPED, detail, way_out=_BY_HAND))
+            return self._draw_time(item, found)
         hourly = self._hour(item, found)
         if isinstance(hourly, Unratable):
             return hourly
-        share = Share(hourly.rating, hourly.price(item.minutes), self._holds(item, found))
-        return Priced((share,))
+        whole = hourly.price(item.minutes)
+        if hourly.split is None:
+            return self._priced(item, found, [(hourly.rating, whole)])
+        return self._priced(item, found, hourly.split.of_hours(whole, self._room))
 
-    def _hour(self, item: SourceItem, found: "_Found") -> "_Hourly | Unratable":
+    def _hour(self, item: SourceItem, found: FoundLine) -> "_Hourly | Unratable":
         terms, line = found.terms, found.line
         agreed = (
             terms.contract_id,
@@ -160,7 +171,8 @@ class Rater:
             item.role,
             item.activity,
         )
-        is_of_role = item.role in line.rates and not line.person_rates
+        agreed_rate = None if line.person_rates else line.rates.get(item.role)
+        is_of_role = agreed_rate is not None and agreed_rate.currency == terms.currency
         own = () if is_of_role else (item.level, item.region, item.person_id, item.service_from)
         question = (*agreed, *own)
         hourly = self._hourly.get(question)
@@ -168,7 +180,7 @@ class Rater:
             hourly = self._hourly[question] = self._rate_hour(item, found)
         return hourly
 
-    def _rate_hour(self, item: SourceItem, found: "_Found") -> "_Hourly | Unratable":
+    def _rate_hour(self, item: SourceItem, found: FoundLine) -> "_Hourly | Unratable":
         terms = found.terms
         cards = self._cards.get(terms.contract_id)
         if cards is None:
@@ -180,33 +192,131 @@ class Rater:
                 f"no rate for {item.role or 'an unnamed role'} on {item.service_from}",
             )
         if rate.unit.currency != terms.currency:
-            return _foreign(rate.unit, terms)
-        return _Hourly(rating_of(found, Unit.HOUR, rate), terms.time_rounding)
+            converted = rate_in(self._facts.exchange, rate, terms, item.service_from)
+            if converted is None:
+                return self._foreign(rate.unit, item, terms)
+            rate = converted
+        return _Hourly(rating_of(found, Unit.HOUR, rate), terms.time_rounding, terms.payers)
 
-    def _rate_agreed(self, item: SourceItem, found: "_Found") -> Outcome:
+    def _rate_agreed(self, item: SourceItem, found: FoundLine) -> Outcome:
         assert item.price is not None, "only time comes without a price"
         terms, line = found.terms, found.line
+        refused = not_billed(item, line)
+        if refused is not None:
+            return Unratable(refused)
         price = _in_currency(item.price, item.receipt_price, terms.currency)
+        converted = None if price is not None else cost_in(self._facts.exchange, item, terms)
+        price = converted.price if converted else price
         if price is None:
-            return _foreign(item.price, terms)
-        if line.billing_model is BillingModel.RETAINER and item.type is ItemType.RECURRING:
-            detail = "the block of a retainer is a prepayment, which is not supported yet"
-            return Unratable(OpenHold(HoldReason.UNMAPPED, detail, way_out=_BY_HAND))
+            return self._foreign(item.receipt_price or item.price, item, terms)
         explanation = f"{item.price_basis} (terms version {terms.contract_version})"
         if item.type is ItemType.EXPENSE:
-            cost, price = price, _marked_up(price, line.markup_percent)
-            markup = f" plus {line.markup_percent:f} %" if line.markup_percent else ""
-            explanation = f"cost {cost}{markup} (terms version {terms.contract_version})"
+            percent = line.markups.get(item.category, line.markup_percent)
+            cost, price = price, _marked_up(price, percent)
+            origin = f" ({converted.conversion.from_price} {converted.words})" if converted else ""
+            markup = f" plus {percent:f} %" if percent else ""
+            explanation = f"cost {cost}{origin}{markup} (terms version {terms.contract_version})"
         is_month = item.type is ItemType.RECURRING and line.period_months == 1
         unit = Unit.MONTH if is_month else Unit.EACH
-        rating = rating_of(found, unit, Rate(price, explanation))
-        portion = portion_of(price, _ONE, minutes=0)
-        return Priced((Share(rating, portion, self._holds(item, found)),))
+        conversion = converted.conversion if converted else None
+        rating = rating_of(found, unit, Rate(price, explanation, conversion=conversion))
+        if line.retainer is not None and item.type is ItemType.RECURRING:
+            rating = replace(rating, treatment=Treatment.PREPAYMENT)
+        if item.type is ItemType.EXPENSE and line.retainer and line.retainer.hours is None:
+            return self._drawing(item, found, rating, portion_of(price, _ONE, minutes=0))
+        if terms.payers:
+            parts = Split(rating, terms.payers).of_amount(price, self._room)
+            return self._priced(item, found, parts)
+        return self._priced(item, found, [(rating, portion_of(price, _ONE, minutes=0))])
 
-    def _holds(self, item: SourceItem, found: "_Found") -> tuple[OpenHold, ...]:
-        holds = self._of_contract(found.agreement)
+    def _draw_time(self, item: SourceItem, found: FoundLine) -> Outcome:
+        """Return how time draws on a retainer: its hours, or their price at the agreed rates."""
+        terms, line, retainer = found.terms, found.line, found.line.retainer
+        if retainer is None or item.minutes < 0:
+            what = "the retainer has no block" if retainer is None else "it takes back nothing"
+            return Unratable(OpenHold(HoldReason.UNMAPPED, what, way_out=_BY_HAND))
+        if retainer.hours is None:
+            hourly = self._hour(item, found)
+            if isinstance(hourly, Unratable):
+                return hourly
+            return self._drawing(item, found, hourly.rating, hourly.price(item.minutes))
+        hours = billed_hours(item.minutes, terms.time_rounding)
+        price = line.unit_price
+        each = price.amount / retainer.hours if retainer.hours else Decimal(0)
+        words = f"retainer of {retainer.hours:f} hours for {price}"
+        rate = Rate(
+            Money(round_half_away(each, RATE_PLACES), price.currency),
+            f"{words} (terms version {terms.contract_version})",
+        )
+        rating = rating_of(found, Unit.HOUR, rate)
+        whole = portion_of(rate.unit, hours, minutes=item.minutes)
+        return self._drawing(item, found, rating, whole)
+
+    def _drawing(
+        self, item: SourceItem, found: FoundLine, rating: Rating, whole: Portion
+    ) -> Outcome:
+        """Return work that draws; what the customer owes elsewhere does not stop it."""
+        assert found.line.retainer is not None, "only a retainer is drawn on"
+        for hold in self._holds(item, found, rating.bill_to_customer_id):
+            if hold.reason in _STOPS_WORK:
+                return Unratable(hold)
+        drawn = replace(rating, treatment=Treatment.DRAWN)
+        return Drawing(drawn, whole, found.line.retainer)
+
+    def beyond(self, item: SourceItem, drawing: Drawing, rest: Portion) -> Priced | Unratable:
+        """Return what becomes of work beyond a retainer's balance: billed by itself, or held."""
+        if drawing.is_held_beyond:
+            return Priced((Share(drawing.rating, rest, (BEYOND,)),))
+        found = self._find(item)
+        assert isinstance(found, FoundLine), "it was found when it was rated"
+        if item.type is ItemType.EXPENSE:
+            rating = replace(drawing.rating, treatment=Treatment.INVOICED)
+            parts = [(rating, rest)]
+            if found.terms.payers:
+                parts = Split(rating, found.terms.payers).of_amount(rest.amount, self._room)
+            return self._priced(item, found, parts)
+        hourly: _Hourly | Unratable
+        overage = drawing.terms.overage_rate
+        if overage is None:
+            hourly = self._hour(item, found)
+        else:
+            rate = Rate(overage, f"overage of the retainer: {overage} an hour")
+            rating = rating_of(found, Unit.HOUR, rate)
+            hourly = _Hourly(rating, found.terms.time_rounding, found.terms.payers)
+        if isinstance(hourly, Unratable):
+            return hourly
+        whole = portion_of(hourly.rating.unit_rate, rest.quantity, minutes=rest.minutes)
+        if hourly.split is None:
+            return self._priced(item, found, [(hourly.rating, whole)])
+        return self._priced(item, found, hourly.split.of_hours(whole, self._room))
+
+    def _foreign(self, price: Money, item: SourceItem, terms: ContractTerms) -> Unratable:
+        detail = self._facts.exchange.missing(
+            price,
+            terms.currency,
+            service_on=item.service_from,
+            legal_entity_id=terms.legal_entity_id,
+        )
+        return _unratable(HoldReason.MISSING_FX_RATE, detail)
+
+    def _priced(
+        self, item: SourceItem, found: FoundLine, parts: list[tuple[Rating, Portion]]
+    ) -> Priced:
+        return Priced(
+            tuple(
+                Share(rating, part, self._holds(item, found, rating.bill_to_customer_id))
+                for rating, part in parts
+            )
+        )
+
+    def _room(self, rating: Rating) -> Decimal | None:
+        account_id = payer_account_id(rating.contract_id, rating.bill_to_customer_id)
+        return self._book.room_of(account_id)
+
+    def _holds(self, item: SourceItem, found: FoundLine, payer: CustomerId) -> tuple[OpenHold, ...]:
+        holds = self._of_payer(found.agreement.newest, payer)
         if item.type in _TERM_BOUND:
-            outside = _outside(item.service_from, found)
+            outside = outside_of(item.service_from, found)
             if outside:
                 holds = (*holds, OpenHold(HoldReason.OUTSIDE_TERM, outside))
         if item.type is not ItemType.RECURRING:
@@ -218,55 +328,16 @@ class Rater:
             holds = (*holds, OpenHold(HoldReason.AWAITING_ACCEPTANCE, detail))
         return _each_reason_once(holds)
 
-    def _of_contract(self, agreement: Agreement) -> tuple[OpenHold, ...]:
-        """Return what holds everything of a contract, by its newest terms."""
-        terms = agreement.newest
-        holds = self._standing_holds.get(terms.contract_id)
+    def _of_payer(self, terms: ContractTerms, payer: CustomerId) -> tuple[OpenHold, ...]:
+        """Return what holds everything a customer pays of a contract, by its newest terms."""
+        holds = self._standing_holds.get((terms.contract_id, payer))
         if holds is None:
-            customer = self._facts.customers.get(terms.bill_to_customer_id)
-            holds = customer_holds(customer)
-            special = "several payers" if terms.payer_count > 1 else ""
+            holds = customer_holds(self._facts.customers.get(payer))
             if terms.has_holdback:
-                special = f"{special} and a holdback" if special else "a holdback"
-            if special:
-                detail = f"the contract has {special}, which is not supported yet"
+                detail = "the contract has a holdback, which is not supported yet"
                 holds = (*holds, OpenHold(HoldReason.UNMAPPED, detail, way_out=_BY_HAND))
-            self._standing_holds[terms.contract_id] = holds
+            self._standing_holds[terms.contract_id, payer] = holds
         return holds
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A line as it holds for a day, the version it is in, and the order that pays, if any."""
-
-    agreement: Agreement
-    terms: ContractTerms
-    line: LineTerms
-    order: PurchaseOrder | None
-
-
-def _order_of(terms: ContractTerms, line: LineTerms, day: date) -> PurchaseOrder | None:
-    """Return the order that pays for a line on a day; one that names the line goes first."""
-    fitting = [
-        order
-        for order in terms.purchase_orders
-        if order.is_for(line.contract_line_id) and order.is_valid_on(day)
-    ]
-    return max(fitting, key=lambda order: bool(order.contract_line_ids), default=None)
-
-
-def _outside(day: date, found: _Found) -> str:
-    """Return why a day is outside the term of the line; empty if it is inside."""
-    line, terms, agreement = found.line, found.terms, found.agreement
-    newest = agreement.newest.lines.get(line.contract_line_id, line)
-    if newest.ended_on is not None and day >= newest.ended_on:
-        return f"the line ended on {newest.ended_on}"
-    if day not in line.term:
-        return f"{day} is outside {line.term.start} to {line.term.end}"
-    is_first = terms.contract_version == agreement.first_version
-    if not is_first and terms.effective_on is not None and day < terms.effective_on:
-        return f"the line is in force from {terms.effective_on}"
-    return ""
 
 
 def _each_reason_once(holds: tuple[OpenHold, ...]) -> tuple[OpenHold, ...]:
@@ -277,10 +348,13 @@ def _each_reason_once(holds: tuple[OpenHold, ...]) -> tuple[OpenHold, ...]:
 
 
 class _Hourly:
-    """One resolved rate, and what it makes of each number of minutes met so far."""
+    """One resolved rate, its payers if they are several, and the prices found with it so far."""
 
-    def __init__(self, rating: Rating, rounding: TimeRounding) -> None:
+    def __init__(
+        self, rating: Rating, rounding: TimeRounding, payers: tuple[Payer, ...] = ()
+    ) -> None:
         self.rating = rating
+        self.split = Split(rating, payers) if payers else None
         self._rounding = rounding
         self._prices: dict[int, Portion] = {}
 
@@ -307,40 +381,8 @@ def customer_holds(customer: CustomerState | None) -> tuple[OpenHold, ...]:
     return tuple(holds)
 
 
-def rating_of(found: _Found, unit: Unit, rate: Rate) -> Rating:
-    """Copy the terms a row keeps, whatever becomes of them later.
-
-    Price and version are those of the day; who is invoiced follows the newest terms.
-    """
-    terms, line, newest = found.terms, found.line, found.agreement.newest
-    return Rating(
-        contract_id=terms.contract_id,
-        contract_version=terms.contract_version,
-        contract_line_id=line.contract_line_id,
-        quote_line_id=line.quote_line_id,
-        engagement_id=terms.engagement_id,
-        correlation_id=terms.correlation_id,
-        bill_to_customer_id=newest.bill_to_customer_id,
-        legal_entity_id=newest.legal_entity_id,
-        unit=unit,
-        unit_rate=rate.unit,
-        tax_category=line.tax_category,
-        rate_card_id=rate.rate_card_id,
-        rate_card_version=rate.rate_card_version,
-        explanation=rate.explanation,
-        delivering_entity_id=line.delivering_entity_id,
-        multiplier=rate.multiplier,
-        purchase_order_number="" if found.order is None else found.order.number,
-    )
-
-
 def _unratable(reason: HoldReason, detail: str) -> Unratable:
     return Unratable(OpenHold(reason, detail))
-
-
-def _foreign(price: Money, terms: ContractTerms) -> Unratable:
-    detail = f"no rate of exchange from {price.currency} to {terms.currency}"
-    return _unratable(HoldReason.MISSING_FX_RATE, detail)
 
 
 def _in_currency(cost: Money, receipt: Money | None, currency: str) -> Money | None:

@@ -1,6 +1,6 @@
 """The billing calendar of recurring lines: which periods are charged, how much, and when."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -27,7 +27,7 @@ RecurringPeriodId = NewType("RecurringPeriodId", UUID)
 
 DAYS_AHEAD_MAX: Final = 31
 
-# The block of a retainer falls due like a period; it is held, because it is a prepayment.
+# The block of a retainer falls due like a period, always in advance: it is a prepayment.
 _PERIODIC: Final = (BillingModel.RECURRING, BillingModel.RETAINER)
 
 
@@ -89,26 +89,30 @@ def plan(agreement: Agreement) -> list[RecurringPeriod]:
         _period(agreement, line, part, whole)
         for line in agreement.newest.lines.values()
         if line.billing_model in _PERIODIC
-        for term in _term(agreement, line)
-        for part, whole in periods_of(term, line.period_months, anchor_day=line.anchor_day)
-        if not _is_over(agreement, part.start)
+        for term in charged_term(agreement, line)
+        for part, whole in chain(term, _rhythm(agreement, line))
+        if not is_over(agreement, part.start)
     ]
 
 
-def periods_of(term: Period, months: int, *, anchor_day: int) -> Iterator[tuple[Period, Period]]:
-    """Yield, for each billing period of so many months, its part inside the term and its whole.
+def chain(
+    term: Period, rhythm: Callable[[date], tuple[int, int]]
+) -> Iterator[tuple[Period, Period]]:
+    """Yield billing periods, each by the months and anchor day that hold on its first day.
 
-    The first one begins on the last anchor day by the start of the term.
+    The first one begins on the last anchor day by the start of the term. A rhythm that changes does
+    so with the next period; up to a new anchor day that is a part of one. Each comes as its part
+    inside the term, without a day of the one before, and its whole.
     """
-    start = add_months(term.start, 0, anchor_day=anchor_day)
-    if start > term.start:
-        start = add_months(start, -1, anchor_day=anchor_day)
-    while start < term.end:
-        end = add_months(start, months, anchor_day=anchor_day)
-        part = Period(start, end).intersection(term)
-        if part is not None:
-            yield part, Period(start, end)
-        start = end
+    day = term.start
+    while day < term.end:
+        months, anchor_day = rhythm(day)
+        start = add_months(day, 0, anchor_day=anchor_day)
+        if start > day:
+            start = add_months(start, -1, anchor_day=anchor_day)
+        whole = Period(start, add_months(start, months, anchor_day=anchor_day))
+        yield Period(day, min(whole.end, term.end)), whole
+        day = whole.end
 
 
 def has_end(agreement: Agreement) -> bool:
@@ -146,7 +150,18 @@ def corrections(
     return steps
 
 
-def _term(agreement: Agreement, line: LineTerms) -> Iterator[Period]:
+def _rhythm(agreement: Agreement, newest: LineTerms) -> Callable[[date], tuple[int, int]]:
+    """Return what gives months and anchor day of a line by the terms of a day."""
+
+    def on(day: date) -> tuple[int, int]:
+        found = agreement.line_on(newest.contract_line_id, day)
+        line = newest if found is None else found[1]
+        return line.period_months, line.anchor_day
+
+    return on
+
+
+def charged_term(agreement: Agreement, line: LineTerms) -> Iterator[Period]:
     """Yield the days a line is charged for, unless it ended before it began."""
     ends = [line.term.end]
     if line.ended_on is not None:
@@ -157,7 +172,8 @@ def _term(agreement: Agreement, line: LineTerms) -> Iterator[Period]:
         yield Period(line.term.start, min(ends))
 
 
-def _is_over(agreement: Agreement, day: date) -> bool:
+def is_over(agreement: Agreement, day: date) -> bool:
+    """Whether the contract is in force no longer on a day."""
     return agreement.ending is not None and day >= agreement.ending.on
 
 
@@ -184,7 +200,7 @@ def _period(
         terms.engagement_id,
         terms.legal_entity_id,
         part,
-        part.start if line.in_advance else last_day,
+        part.start if line.in_advance or line.retainer is not None else last_day,
         amount,
         f"{line.description}, {part.start} to {last_day}",
         explanation,
@@ -196,7 +212,8 @@ def _price(line: LineTerms, part: Period, whole: Period) -> tuple[Money, str]:
     if part == whole or line.proration is Proration.NONE:
         return line.unit_price, f"agreed price {each}: {line.unit_price}"
     if line.proration is Proration.THIRTY_DAYS:
-        days, all_days = _days_of_thirty(part), _days_of_thirty(whole)
+        days = _days_of_thirty(part, line.anchor_day)
+        all_days = _days_of_thirty(whole, line.anchor_day)
         amount = (line.unit_price * (Decimal(days) / Decimal(all_days))).rounded()
         words = f"{days} of {all_days} days, each month as 30, of {line.unit_price} {each}"
         return amount, words
@@ -204,11 +221,18 @@ def _price(line: LineTerms, part: Period, whole: Period) -> tuple[Money, str]:
     return amount, f"{part.days} of {whole.days} days of {line.unit_price} {each}"
 
 
-def _days_of_thirty(period: Period) -> int:
-    """Return the days of a period when every month has thirty (30E/360)."""
-    start, end = period.start, period.end
-    months = (end.year - start.year) * 12 + end.month - start.month
-    return months * 30 + min(end.day, 30) - min(start.day, 30)
+def _days_of_thirty(period: Period, anchor_day: int) -> int:
+    """Return the days of a period when every month has thirty (30E/360).
+
+    An anchor day that a short month brought forward counts as the day it stands for, so that every
+    whole period has thirty days for each of its months.
+    """
+
+    def place(day: date) -> int:
+        is_anchor = day == add_months(day, 0, anchor_day=anchor_day)
+        return (day.year * 12 + day.month) * 30 + min(anchor_day if is_anchor else day.day, 30)
+
+    return place(period.end) - place(period.start)
 
 
 def _period_id(

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
 
-from billing_event.domain.position import EventStatus, Row
-from billing_event.domain.source import LegalEntityId
+from billing_event.domain.position import EventStatus, EventType, Rating, Row, type_of
+from billing_event.domain.source import ContractId, LegalEntityId, SourceItem
 from throughline_core.errors import FailedPrecondition, InvalidArgument, PermissionDenied
 from throughline_core.money import Money
 
@@ -16,14 +16,41 @@ DEFAULT_THRESHOLD: Final = Decimal("5000.00")
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseRule:
+    """An exception from the threshold, for rows that meet all of it; what it leaves open is any.
+
+    `min_age_days` counts from the last day of service to the day the row is judged.
+    """
+
+    name: str
+    types: frozenset[EventType]
+    contract_id: ContractId | None
+    min_age_days: int
+    threshold: Money
+
+    def is_for(self, rating: Rating, item: SourceItem, *, on: date) -> bool:
+        """Whether it decides about a row of a thing that is judged on a day."""
+        if self.contract_id not in (None, rating.contract_id):
+            return False
+        if self.types and type_of(rating, item) not in self.types:
+            return False
+        # The first day after the service counts as one day of age.
+        return (on - item.service_to).days + 1 >= self.min_age_days or not self.min_age_days
+
+
+@dataclass(frozen=True, slots=True)
 class ReleasePolicy:
-    """Up to which amount, either sign, a row of a legal entity passes without a person."""
+    """Up to which amount, either sign, a row of a legal entity passes without a person.
+
+    Of `rules` the first that is for a row decides, in place of the threshold.
+    """
 
     legal_entity_id: LegalEntityId
     version: int
     threshold: Money
     set_by: str
     set_at: datetime
+    rules: tuple[ReleaseRule, ...] = ()
 
 
 class NegativeThreshold(InvalidArgument):
@@ -53,36 +80,47 @@ class SecondPersonRequired(PermissionDenied):
 Policies = Mapping[LegalEntityId, ReleasePolicy]
 
 
-def passes(policy: ReleasePolicy | None, amount: Money) -> bool:
-    """Whether a row of this amount passes by policy; without one the default threshold holds."""
+def passes(
+    policy: ReleasePolicy | None, rating: Rating, item: SourceItem, amount: Money, *, on: date
+) -> bool:
+    """Whether a row passes by policy on a day; without one the default threshold holds."""
     if policy is None:
         return abs(amount.amount) <= DEFAULT_THRESHOLD
-    if policy.threshold.currency != amount.currency:
+    threshold = policy.threshold
+    for rule in policy.rules:
+        if rule.is_for(rating, item, on=on):
+            threshold = rule.threshold
+            break
+    if threshold.currency != amount.currency:
         return False
-    return abs(amount.amount) <= policy.threshold.amount
+    return abs(amount.amount) <= threshold.amount
 
 
 def replaced(
     policy: ReleasePolicy | None,
     legal_entity_id: LegalEntityId,
     threshold: Money,
+    rules: tuple[ReleaseRule, ...],
     *,
     by: str,
     at: datetime,
 ) -> ReleasePolicy:
-    """Return the policy with another threshold.
+    """Return the policy with another threshold and other rules.
 
     Raises:
-        NegativeThreshold: the threshold is below zero.
+        NegativeThreshold: a threshold is below zero.
     """
-    if threshold.amount < 0:
-        raise NegativeThreshold(
-            "a threshold cannot be negative",
-            field="threshold.amount",
-            advice="0 sends every row that bills something to a person",
-        )
+    fields = {"threshold": threshold}
+    fields |= {f"rules[{number}].threshold": rule.threshold for number, rule in enumerate(rules)}
+    for field, each in fields.items():
+        if each.amount < 0:
+            raise NegativeThreshold(
+                "a threshold cannot be negative",
+                field=f"{field}.amount",
+                advice="0 sends every row that bills something to a person",
+            )
     version = 1 if policy is None else policy.version + 1
-    return ReleasePolicy(legal_entity_id, version, threshold.rounded(), by, at)
+    return ReleasePolicy(legal_entity_id, version, threshold.rounded(), by, at, rules)
 
 
 def require_releasable(row: Row, *, by: str) -> None:

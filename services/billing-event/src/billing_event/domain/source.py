@@ -60,7 +60,9 @@ class SourceItem:
     the last word on the thing as well. `activity` is the kind of work that may change the rate.
     `reverses_item_id` is the thing a reversal takes back, `replaces_item_id` the one a correction
     stands for. `receipt_price` is what an expense cost in the currency of its receipt, None where
-    `price`, which is in the employer's, is in it as well.
+    `price`, which is in the employer's, is in it as well. `category` is that of an expense.
+    `project_contract_id` is the contract of the project where no line of it bills the work, else
+    None.
     """
 
     source_item_id: SourceItemId
@@ -91,3 +93,5 @@ class SourceItem:
     reverses_item_id: SourceItemId | None = None
     replaces_item_id: SourceItemId | None = None
     receipt_price: Money | None = None
+    category: str = ""
+    project_contract_id: ContractId | None = None

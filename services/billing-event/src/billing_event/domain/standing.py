@@ -1,7 +1,9 @@
 """Where approved things stand, and everything that one decision about them changes."""
 
 from dataclasses import dataclass, field
+from datetime import date
 
+from billing_event.domain.claim import ClaimKind
 from billing_event.domain.hold import HoldId, OpenHold
 from billing_event.domain.position import Row
 from billing_event.domain.rating import Covered
@@ -44,12 +46,29 @@ def is_waiting_reversal(standing: Standing) -> bool:
     return standing.item.reverses_item_id is not None and not standing.rows
 
 
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """All of a row is claimed otherwise than by an invoice, or given back, on a civil day.
+
+    `row` is as it ends up.
+    """
+
+    row: Row
+    kind: ClaimKind
+    on: date
+    gives_back: bool = False
+
+
 @dataclass(slots=True)
 class Decision:
-    """Everything one batch changes; `rated` and `changed` hold the rows as they end up."""
+    """Everything one batch changes; `rated` and `changed` hold the rows as they end up.
+
+    `settled` says which of them are claimed as a whole at once, or no longer.
+    """
 
     rated: list[Row] = field(default_factory=list)
     changed: list[Row] = field(default_factory=list)
     opened: list[HoldOpened] = field(default_factory=list)
     cleared: list[HoldId] = field(default_factory=list)
     covered: list[tuple[SourceItem, Covered]] = field(default_factory=list)
+    settled: list[Settlement] = field(default_factory=list)

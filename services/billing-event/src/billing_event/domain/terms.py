@@ -32,6 +32,71 @@ class Proration(StrEnum):
     NONE = "none"
 
 
+class ReratingPolicy(StrEnum):
+    """What a difference found after invoicing becomes."""
+
+    DEBIT_CREDIT = "debit_credit"
+    CREDIT_AND_REBILL = "credit_and_rebill"
+
+
+class Aggregation(StrEnum):
+    """How the readings of a period become one quantity."""
+
+    SUM = "sum"
+    MAX = "max"
+    LAST = "last"
+
+
+@dataclass(frozen=True, slots=True)
+class UsageTier:
+    """The price of the units up to `up_to`, counted from the first charged; None: all others."""
+
+    up_to: Decimal | None
+    unit_price: Money
+
+
+@dataclass(frozen=True, slots=True)
+class UsageTerms:
+    """What is metered, how it is counted, and what units beyond the included ones cost."""
+
+    meter: str
+    period_months: int
+    aggregation: Aggregation
+    included: Decimal
+    tiers: tuple[UsageTier, ...]
+
+
+class RollOver(StrEnum):
+    """What happens to the rest of a retainer's period."""
+
+    NONE = "none"
+    CARRY = "carry"
+
+
+class Overage(StrEnum):
+    """What happens to work beyond a retainer's balance."""
+
+    BILL = "bill"
+    HOLD = "hold"
+
+
+@dataclass(frozen=True, slots=True)
+class RetainerTerms:
+    """What the block of a retainer consists of, and what becomes of its rest and of more work.
+
+    `hours` of a period, None where the block is money. Up to `roll_over_limit_percent` of the block
+    is carried on, and expires after so many periods, 0 at the end of the line. `overage_rate` None
+    means that the agreed rates decide.
+    """
+
+    hours: Decimal | None
+    roll_over: RollOver
+    roll_over_limit_percent: Decimal
+    expires_after_periods: int
+    overage: Overage
+    overage_rate: Money | None
+
+
 @dataclass(frozen=True, slots=True)
 class LineTerms:
     """One line of the signed terms.
@@ -39,7 +104,10 @@ class LineTerms:
     `rates` are prices of an hour by role, `person_rates` those of one person in a role, which go
     first. `multipliers` are factors of special activities. `ended_on` is the first day the line is
     no longer in force because a change order ended it. `period_months` is how long a recurring
-    period is. `delivering_entity_id` None means the entity that sells.
+    period is. `delivering_entity_id` None means the entity that sells. `net_total` is the agreed
+    amount of the whole line. `markups` are percents of expense categories with one of their own,
+    `billed_categories` those that are billed at all (empty: every one), `daily_caps` the most that
+    is billed of one for a person and day.
     """
 
     contract_line_id: ContractLineId
@@ -61,6 +129,12 @@ class LineTerms:
     proration: Proration = Proration.ACTUAL_DAYS
     delivering_entity_id: LegalEntityId | None = None
     by_percent_complete: bool = False
+    net_total: Money | None = None
+    usage: UsageTerms | None = None
+    markups: Mapping[str, Decimal] = field(default_factory=dict)
+    retainer: RetainerTerms | None = None
+    billed_categories: frozenset[str] = frozenset()
+    daily_caps: Mapping[str, Money] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +155,33 @@ class PurchaseOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class Payer:
+    """Who bears a part of the bill: all of it up to `amount`, before anybody who pays by percent,
+    or without an amount `share_percent` of what is left.
+
+    The rounding payer takes the cents that cannot be shared. `not_to_exceed` is the most that one
+    who pays by percent pays. An empty order number means the contract's own.
+    """
+
+    customer_id: CustomerId
+    share_percent: Decimal
+    is_rounding: bool
+    not_to_exceed: Money | None = None
+    amount: Money | None = None
+    purchase_order_number: str = ""
+
+    @property
+    def limit(self) -> Money | None:
+        """The most this payer pays, None for any amount."""
+        return self.not_to_exceed if self.amount is None else self.amount
+
+
+@dataclass(frozen=True, slots=True)
 class ContractTerms:
-    """One version of a contract's terms. `effective_on` is the first day it holds for, if said."""
+    """One version of a contract's terms. `effective_on` is the first day it holds for, if said.
+
+    Without `payers` the bill-to customer pays all of it.
+    """
 
     contract_id: ContractId
     contract_version: int
@@ -99,8 +198,9 @@ class ContractTerms:
     lines: Mapping[ContractLineId, LineTerms]
     effective_on: date | None = None
     purchase_orders: tuple[PurchaseOrder, ...] = ()
-    payer_count: int = 0
+    payers: tuple[Payer, ...] = ()
     has_holdback: bool = False
+    rerating_policy: ReratingPolicy = ReratingPolicy.DEBIT_CREDIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +223,20 @@ class CardEntry:
         return self.valid_from <= day and (self.valid_to is None or day < self.valid_to)
 
 
+class CardPurpose(StrEnum):
+    """What the rates of a card are for: customers' bills, or one entity's work for another."""
+
+    BILLING = "billing"
+    TRANSFER = "transfer"
+
+
 @dataclass(frozen=True, slots=True)
 class RateCard:
-    """The latest version known of a card; a firm's card names neither entity nor customer."""
+    """The latest version known of a card; a firm's card names neither entity nor customer.
+
+    A transfer card is its lending entity's; `borrowing_entity_id` None means that it is for any
+    entity that borrows.
+    """
 
     rate_card_id: UUID
     version: int
@@ -136,6 +247,8 @@ class RateCard:
     published_at: datetime
     entries: Mapping[str, Sequence[CardEntry]]
     multipliers: Mapping[str, Decimal] = field(default_factory=dict)
+    purpose: CardPurpose = CardPurpose.BILLING
+    borrowing_entity_id: LegalEntityId | None = None
 
 
 class TaxStatus(StrEnum):
@@ -162,10 +275,12 @@ def cards_of(terms: ContractTerms, cards: Iterable[RateCard]) -> list[tuple[str,
     """Return the cards that may price a contract's hours, each with its standing, best first.
 
     Contract's card, then the customer's, the selling entity's, the firm's; of several with one
-    standing the one published last.
+    standing the one published last. A transfer card never prices what a customer pays.
     """
     ranked = []
     for card in cards:
+        if card.purpose is CardPurpose.TRANSFER:
+            continue
         if card.rate_card_id == terms.rate_card_id:
             ranked.append((0, "the contract's card", card))
         elif card.legal_entity_id not in (None, terms.legal_entity_id):

@@ -4,10 +4,11 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing_event.commands import release
-from billing_event.domain.hold import HoldId
+from billing_event.commands import hold, release
+from billing_event.domain.hold import HoldId, NoHoldNamed
 from billing_event.domain.position import BillingEventId
 from billing_event.domain.release import NothingNamed
+from billing_event.domain.release_run import ReleaseScope
 from billing_event.grpc_api.fields import (
     read_contract_id,
     read_entities,
@@ -15,6 +16,7 @@ from billing_event.grpc_api.fields import (
     read_line_id,
 )
 from billing_event.queries import event
+from billing_event.queries.release import summarize_holds
 from billing_event.wire.published import REASONS, STATUSES, TYPES
 from throughline.billing_event.v1 import (
     billing_event_service_pb2 as event_pb,
@@ -57,6 +59,12 @@ class BillingEventServicer(BillingEventServiceServicer):
             hold_reason=read_optional_enum("hold_reason", request.hold_reason, REASONS),
             project_id=read_optional_uuid("project_id", request.project_id),
             person_id=read_optional_uuid("person_id", request.person_id),
+            bill_to_customer_id=read_optional_uuid(
+                "bill_to_customer_id", request.bill_to_customer_id
+            ),
+            delivering_entity_id=read_optional_uuid(
+                "delivering_legal_entity_id", request.delivering_legal_entity_id
+            ),
             source_item_id=read_item_id(request.source_item_id),
             service_from=read_optional_date("service_from", request.service_from),
             service_through=read_optional_date("service_through", request.service_through),
@@ -88,20 +96,18 @@ class BillingEventServicer(BillingEventServiceServicer):
                 advice="name rows, a contract, or a legal entity",
             )
         entities = read_entities(request.legal_entity_id)
+        scope = ReleaseScope(
+            contract_id=contract_id,
+            legal_entity_ids=None if entities is None else tuple(entities),
+            through=through,
+        )
         by, at = current_caller().subject, self._clock.now()
 
         async def handle(tx: AsyncConnection) -> event_pb.ReleaseBillingEventsResponse:
             if named:
                 done = await release.release_named(tx, named, by=by, at=at)
             else:
-                done = await release.release_matching(
-                    tx,
-                    by=by,
-                    at=at,
-                    through=through,
-                    contract_id=contract_id,
-                    legal_entity_ids=entities,
-                )
+                done = await release.release_matching(tx, scope, by=by, at=at)
             return event_pb.ReleaseBillingEventsResponse(
                 released=len(done.rows),
                 held=done.held,
@@ -119,7 +125,7 @@ class BillingEventServicer(BillingEventServiceServicer):
         by, at = current_caller().subject, self._clock.now()
 
         async def handle(tx: AsyncConnection) -> event_pb.PlaceHoldResponse:
-            hold_id = await release.place_hold(tx, row_id, request.reason, by=by, at=at)
+            [hold_id] = await hold.place_holds(tx, [row_id], request.reason, by=by, at=at)
             shown = await event.billing_event(tx, row_id, now=at)
             return event_pb.PlaceHoldResponse(
                 hold=await event.hold(tx, hold_id, now=at), billing_event=shown.billing_event
@@ -134,13 +140,72 @@ class BillingEventServicer(BillingEventServiceServicer):
         by, at = current_caller().subject, self._clock.now()
 
         async def handle(tx: AsyncConnection) -> event_pb.ClearHoldResponse:
-            row_id = await release.clear_hold(tx, hold_id, request.reason, by=by, at=at)
+            [row_id] = await hold.clear_holds(tx, [hold_id], request.reason, by=by, at=at)
             shown = await event.billing_event(tx, row_id, now=at)
             return event_pb.ClearHoldResponse(
                 hold=await event.hold(tx, hold_id, now=at), billing_event=shown.billing_event
             )
 
         return await once(self._engine, request, event_pb.ClearHoldResponse, handle)
+
+    async def PlaceHolds(
+        self, request: event_pb.PlaceHoldsRequest, context: object
+    ) -> event_pb.PlaceHoldsResponse:
+        row_ids = [
+            BillingEventId(read_uuid("billing_event_ids", each))
+            for each in request.billing_event_ids
+        ]
+        by, at = current_caller().subject, self._clock.now()
+
+        async def handle(tx: AsyncConnection) -> event_pb.PlaceHoldsResponse:
+            hold_ids = await hold.place_holds(tx, row_ids, request.reason, by=by, at=at)
+            return event_pb.PlaceHoldsResponse(hold_ids=map(str, hold_ids))
+
+        return await once(self._engine, request, event_pb.PlaceHoldsResponse, handle)
+
+    async def ClearHolds(
+        self, request: event_pb.ClearHoldsRequest, context: object
+    ) -> event_pb.ClearHoldsResponse:
+        hold_ids = [HoldId(read_uuid("hold_ids", each)) for each in request.hold_ids]
+        contract_id = read_contract_id(request.contract_id)
+        opened_by = request.opened_by or None
+        if not hold_ids and contract_id is None and opened_by is None:
+            raise NoHoldNamed(
+                "the request names no holds",
+                field="hold_ids",
+                advice="name holds, a contract, or the person who placed them",
+            )
+        by, at = current_caller().subject, self._clock.now()
+
+        async def handle(tx: AsyncConnection) -> event_pb.ClearHoldsResponse:
+            if hold_ids:
+                cleared = await hold.clear_holds(tx, hold_ids, request.reason, by=by, at=at)
+                return event_pb.ClearHoldsResponse(cleared=len(cleared))
+            count, has_more = await hold.clear_matching(
+                tx,
+                request.reason,
+                contract_id=contract_id,
+                opened_by=opened_by,
+                by=by,
+                at=at,
+            )
+            return event_pb.ClearHoldsResponse(cleared=count, has_more=has_more)
+
+        return await once(self._engine, request, event_pb.ClearHoldsResponse, handle)
+
+    async def SummarizeHolds(
+        self, request: event_pb.SummarizeHoldsRequest, context: object
+    ) -> event_pb.SummarizeHoldsResponse:
+        contract_id = read_contract_id(request.contract_id)
+        entities = read_entities(request.legal_entity_id)
+        async with database.read(self._engine) as tx:
+            return await summarize_holds(
+                tx,
+                contract_id=contract_id,
+                owner=request.owner or None,
+                legal_entity_ids=entities,
+                now=self._clock.now(),
+            )
 
     async def ListHolds(
         self, request: event_pb.ListHoldsRequest, context: object

@@ -8,8 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from billing_event.commands import withdraw
 from billing_event.domain.source import ContractId, SourceItemId
 from billing_event.domain.step import AlreadyBilled
-from billing_event.grpc_api.fields import read_contract_id, read_entities
+from billing_event.grpc_api.fields import read_contract_id, read_entities, read_line_id
 from billing_event.queries import position
+from billing_event.queries.wip import GROUPINGS, WipFilter, WipGrouping, wip
 from throughline.billing_event.v1 import (
     position_service_pb2 as position_pb,
 )
@@ -21,6 +22,8 @@ from throughline_runtime import database
 from throughline_runtime.context import Context
 from throughline_runtime.fields import (
     read_date,
+    read_optional_enum,
+    read_optional_uuid,
     read_uuid,
 )
 from throughline_runtime.ids import new_id
@@ -51,16 +54,20 @@ class PositionServicer(PositionServiceServicer):
         self, request: position_pb.GetWipRequest, context: object
     ) -> position_pb.GetWipResponse:
         as_of = read_date("as_of", request.as_of)
-        contract_id = read_contract_id(request.contract_id)
-        entities = read_entities(request.legal_entity_id)
-        page = read_page(request, max=_WIP_MAX)
+        wanted = WipFilter(
+            legal_entity_ids=read_entities(request.legal_entity_id),
+            contract_id=read_contract_id(request.contract_id),
+            contract_line_id=read_line_id(request.contract_line_id),
+            project_id=read_optional_uuid("project_id", request.project_id),
+            person_id=read_optional_uuid("person_id", request.person_id),
+        )
+        grouping = read_optional_enum("group_by", request.group_by, GROUPINGS)
+        page = read_page(request, keys=3, max=_WIP_MAX)
         settled = self._clock.now() - _SETTLING
         async with database.read(self._engine) as tx:
             zones = await position.zones(tx)
             position.require_over(as_of, settled=settled, zones=zones)
-            return await position.wip(
-                tx, as_of, page, contract_id=contract_id, legal_entity_ids=entities
-            )
+            return await wip(tx, as_of, wanted, grouping or WipGrouping.CONTRACT_LINE, page)
 
     async def WithdrawSource(
         self, request: position_pb.WithdrawSourceRequest, context: object

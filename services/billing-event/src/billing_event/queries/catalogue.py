@@ -1,4 +1,4 @@
-"""Limits, release policies and recurring periods, listed."""
+"""Limits and recurring periods, listed."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -12,13 +12,10 @@ from sqlalchemy import Row, exists, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event import tables
-from billing_event.domain.release import ReleasePolicy
-from billing_event.domain.source import ContractId, ContractLineId, LegalEntityId
-from billing_event.repository.policy import policy_from
+from billing_event.domain.source import ContractId, ContractLineId
 from throughline.billing_event.v1 import (
     limit_service_pb2,
     recurring_service_pb2,
-    release_policy_service_pb2,
 )
 from throughline.common.v1 import money_pb2
 from throughline_core.money import Money
@@ -28,13 +25,11 @@ from throughline_runtime.fields import (
     read_uuid,
     write_date,
     write_id,
-    write_instant,
     write_money,
 )
 from throughline_runtime.page import Page, next_token
 
 _ACCOUNT = tables.limit_account
-_POLICY = tables.release_policy
 _PERIOD = tables.recurring_period
 _HUNDRED = Decimal(100)
 
@@ -89,26 +84,6 @@ async def limits(
     return response
 
 
-async def release_policies(
-    tx: AsyncConnection, page: Page, *, legal_entity_ids: Collection[UUID] | None
-) -> release_policy_service_pb2.ListReleasePoliciesResponse:
-    """Return a page of the policies that were set."""
-    query = select(_POLICY)
-    if legal_entity_ids is not None:
-        query = query.where(_POLICY.c.legal_entity_id.in_(legal_entity_ids))
-    if page.after is not None:
-        query = query.where(_POLICY.c.legal_entity_id > read_uuid("page_token", page.after[0]))
-    ordered = query.order_by(_POLICY.c.legal_entity_id)
-    rows = (await tx.execute(ordered.limit(page.size + 1))).all()
-    shown = [policy_from(row) for row in rows[: page.size]]
-    response = release_policy_service_pb2.ListReleasePoliciesResponse(
-        release_policies=[write_policy(policy, policy.legal_entity_id) for policy in shown]
-    )
-    if len(rows) > page.size:
-        response.next_page_token = next_token(shown[-1].legal_entity_id)
-    return response
-
-
 async def recurring_periods(
     tx: AsyncConnection, wanted: PeriodFilter, page: Page
 ) -> recurring_service_pb2.ListRecurringPeriodsResponse:
@@ -140,21 +115,6 @@ async def recurring_periods(
     if len(rows) > page.size:
         response.next_page_token = next_token(shown[-1].due_on, shown[-1].recurring_period_id)
     return response
-
-
-def write_policy(
-    policy: ReleasePolicy | None, legal_entity_id: LegalEntityId
-) -> release_policy_service_pb2.ReleasePolicy:
-    """Return the policy in force: the one that was set, or the default."""
-    if policy is None:
-        return release_policy_service_pb2.ReleasePolicy(legal_entity_id=str(legal_entity_id))
-    return release_policy_service_pb2.ReleasePolicy(
-        legal_entity_id=str(legal_entity_id),
-        version=policy.version,
-        threshold=write_money(policy.threshold),
-        set_by=policy.set_by,
-        set_at=write_instant(policy.set_at),
-    )
 
 
 def _write_limit(row: Row[Any]) -> limit_service_pb2.Limit:

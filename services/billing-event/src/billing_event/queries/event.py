@@ -20,6 +20,7 @@ from billing_event.domain.position import (
     EventType,
 )
 from billing_event.domain.source import ContractId, ContractLineId, SourceItemId
+from billing_event.queries.keys import read_moment
 from billing_event.repository import standing
 from billing_event.wire.published import CLAIM_KINDS, REASONS, TYPES, RowWriter, write_quantity
 from throughline.billing_event.v1 import billing_event_pb2 as pb
@@ -27,7 +28,7 @@ from throughline.billing_event.v1 import billing_event_service_pb2 as service_pb
 from throughline_core.money import Money
 from throughline_runtime.fields import read_date, read_uuid, write_id, write_instant, write_money
 from throughline_runtime.identity import require_entity
-from throughline_runtime.page import MalformedPage, Page, next_token
+from throughline_runtime.page import Page, next_token
 
 _EVENT = tables.billing_event
 _POSITION = tables.position
@@ -47,6 +48,8 @@ class EventFilter:
     hold_reason: HoldReason | None = None
     project_id: UUID | None = None
     person_id: UUID | None = None
+    bill_to_customer_id: UUID | None = None
+    delivering_entity_id: UUID | None = None
     source_item_id: SourceItemId | None = None
     service_from: date | None = None
     service_through: date | None = None
@@ -148,7 +151,7 @@ async def holds(
         query = query.where(_HOLD.c.source_item_id == wanted.source_item_id)
     if page.after is not None:
         opened_at, hold_id = page.after
-        after = _read_moment(opened_at), read_uuid("page_token", hold_id)
+        after = read_moment(opened_at), read_uuid("page_token", hold_id)
         query = query.where(tuple_(_HOLD.c.opened_at, _HOLD.c.hold_id) > after)
     ordered = query.order_by(_HOLD.c.opened_at, _HOLD.c.hold_id)
     rows = (await tx.execute(ordered.limit(page.size + 1))).all()
@@ -196,12 +199,22 @@ def _filtered(query: Select[Any], wanted: EventFilter) -> Select[Any]:
         query = query.where(_EVENT.c.service_from >= wanted.service_from)
     if wanted.service_through is not None:
         query = query.where(_EVENT.c.service_from <= wanted.service_through)
-    if wanted.project_id is not None or wanted.person_id is not None:
+    if wanted.bill_to_customer_id is not None:
+        query = query.where(_EVENT.c.bill_to_customer_id == wanted.bill_to_customer_id)
+    of_item = (wanted.project_id, wanted.person_id, wanted.delivering_entity_id)
+    if any(each is not None for each in of_item):
         query = query.join(_ITEM, _ITEM.c.source_item_id == _EVENT.c.source_item_id)
     if wanted.project_id is not None:
         query = query.where(_ITEM.c.project_id == wanted.project_id)
     if wanted.person_id is not None:
         query = query.where(_ITEM.c.person_id == wanted.person_id)
+    if wanted.delivering_entity_id is not None:
+        delivering = func.coalesce(
+            _ITEM.c.delivering_entity_id,
+            _EVENT.c.delivering_entity_id,
+            _EVENT.c.legal_entity_id,
+        )
+        query = query.where(delivering == wanted.delivering_entity_id)
     if wanted.hold_reason is not None:
         query = query.where(
             exists()
@@ -268,14 +281,3 @@ def _write_hold(row: SqlRow[Any], *, now: datetime) -> service_pb.Hold:
         clearing_reason=row.clearing_reason or "",
         amount=amount,
     )
-
-
-def _read_moment(value: str) -> datetime:
-    try:
-        return datetime.fromisoformat(value)
-    except ValueError as error:
-        raise MalformedPage(
-            "page_token is not one this list gave out",
-            field="page_token",
-            advice="send next_page_token of the page before, or none to begin anew",
-        ) from error

@@ -1,15 +1,15 @@
-"""Where contract lines stand, and work in progress as of a past day."""
+"""Where contract lines stand now."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from billing_event.domain.claim import ClaimKind
 from billing_event.domain.hold import HoldReason
 from billing_event.domain.source import ContractId
 from billing_event.wire.published import REASONS, write_quantity
@@ -17,9 +17,8 @@ from throughline.billing_event.v1 import position_service_pb2 as pb
 from throughline.common.v1 import money_pb2
 from throughline_core.errors import InvalidArgument, NotFound
 from throughline_core.money import Money
-from throughline_runtime.fields import read_uuid, write_id, write_money
+from throughline_runtime.fields import write_id, write_money
 from throughline_runtime.identity import require_entity, visible_entities
-from throughline_runtime.page import Page, next_token
 
 _CONTRACT: Final = text("""
     SELECT contract_version, legal_entity_id FROM contract_terms
@@ -35,10 +34,18 @@ _LINES: Final = text("""
            sum(position.amount) FILTER (WHERE status = 'eligible') AS eligible_amount,
            sum(position.quantity) FILTER (WHERE status = 'released') AS released_quantity,
            sum(position.amount) FILTER (WHERE status = 'released') AS released_amount,
-           sum(allocated_quantity) AS invoiced_quantity, sum(allocated_amount) AS invoiced_amount
+           sum(allocated_quantity) AS claimed_quantity, sum(allocated_amount) AS claimed_amount
     FROM billing_event JOIN position USING (billing_event_id)
     WHERE contract_id = :contract_id
     GROUP BY contract_line_id, unit, currency ORDER BY contract_line_id, unit, currency
+""")
+
+_CLAIMED: Final = text("""
+    SELECT contract_line_id, unit, currency, allocation.kind, sum(allocation.quantity) AS quantity,
+           sum(allocation.amount) AS amount
+    FROM allocation JOIN billing_event USING (billing_event_id)
+    WHERE contract_id = :contract_id
+    GROUP BY contract_line_id, unit, currency, allocation.kind
 """)
 
 _HELD: Final = text("""
@@ -55,40 +62,6 @@ _UNRATED: Final = text("""
     WHERE hold.contract_id = :contract_id AND hold.billing_event_id IS NULL
       AND hold.cleared_at IS NULL
     GROUP BY hold.contract_line_id, hold.reason ORDER BY hold.contract_line_id, hold.reason
-""")
-
-_OPEN: Final = """
-    WITH claimed AS (
-        SELECT billing_event_id, sum(amount) AS amount FROM allocation
-        WHERE recorded_on <= :as_of GROUP BY billing_event_id
-    ), open AS (
-        SELECT event.contract_id, event.contract_line_id, event.legal_entity_id, event.currency,
-               event.amount - coalesce(claimed.amount, 0) AS amount,
-               CAST(:as_of AS date) - event.service_to + 1 AS age
-        FROM billing_event AS event LEFT JOIN claimed USING (billing_event_id)
-        WHERE event.rated_on <= :as_of
-          AND (CAST(:contract_id AS uuid) IS NULL
-               OR event.contract_id = CAST(:contract_id AS uuid))
-          AND (CAST(:legal_entity_ids AS uuid[]) IS NULL
-               OR event.legal_entity_id = ANY(CAST(:legal_entity_ids AS uuid[])))
-    )
-"""
-
-_WIP: Final = text(f"""{_OPEN}
-    SELECT contract_id, contract_line_id, legal_entity_id, currency, sum(amount) AS amount,
-           sum(amount) FILTER (WHERE age <= 30) AS up_to_30_days,
-           sum(amount) FILTER (WHERE age BETWEEN 31 AND 60) AS from_31_to_60_days,
-           sum(amount) FILTER (WHERE age BETWEEN 61 AND 90) AS from_61_to_90_days,
-           sum(amount) FILTER (WHERE age > 90) AS over_90_days
-    FROM open
-    WHERE CAST(:after AS uuid) IS NULL OR contract_line_id > CAST(:after AS uuid)
-    GROUP BY contract_line_id, contract_id, legal_entity_id, currency
-    HAVING sum(amount) <> 0
-    ORDER BY contract_line_id LIMIT :limit
-""")
-
-_WIP_TOTALS: Final = text(f"""{_OPEN}
-    SELECT currency, sum(amount) AS amount FROM open GROUP BY currency ORDER BY currency
 """)
 
 _ZONES: Final = text("SELECT DISTINCT time_zone FROM contract_terms")
@@ -126,14 +99,19 @@ async def contract_position(
     held: dict[tuple[Any, ...], list[Row[Any]]] = {}
     for row in await tx.execute(_HELD, of_contract):
         held.setdefault((row.contract_line_id, row.unit, row.currency), []).append(row)
-    lines = await tx.execute(_LINES, of_contract)
+    lines = (await tx.execute(_LINES, of_contract)).all()
+    claimed: dict[tuple[Any, ...], dict[str, Row[Any]]] = {}
+    for row in await tx.execute(_CLAIMED, of_contract):
+        key = row.contract_line_id, row.unit, row.currency
+        claimed.setdefault(key, {})[row.kind] = row
     return pb.GetContractPositionResponse(
         contract_id=str(contract_id),
         contract_version=terms.contract_version if terms else 0,
         legal_entity_id=write_id(terms.legal_entity_id if terms else None),
         lines=[
-            _write_line(row, held.get((row.contract_line_id, row.unit, row.currency), ()))
+            _write_line(row, held.get(key, ()), claimed.get(key, {}))
             for row in lines
+            for key in [(row.contract_line_id, row.unit, row.currency)]
         ],
         unrated=[
             pb.UnratedWork(
@@ -145,34 +123,6 @@ async def contract_position(
             for row in unrated
         ],
     )
-
-
-async def wip(
-    tx: AsyncConnection,
-    as_of: date,
-    page: Page,
-    *,
-    contract_id: ContractId | None,
-    legal_entity_ids: Collection[UUID] | None,
-) -> pb.GetWipResponse:
-    """Return a page of work in progress at the end of a day that is over, and its totals."""
-    values = {
-        "as_of": as_of,
-        "contract_id": contract_id,
-        "legal_entity_ids": None if legal_entity_ids is None else list(legal_entity_ids),
-    }
-    after = None if page.after is None else read_uuid("page_token", page.after[0])
-    found = await tx.execute(_WIP, {**values, "after": after, "limit": page.size + 1})
-    rows = found.all()
-    totals = await tx.execute(_WIP_TOTALS, values)
-    shown = rows[: page.size]
-    response = pb.GetWipResponse(
-        lines=[_write_wip(row) for row in shown],
-        totals=[_money(row.amount, row.currency) for row in totals],
-    )
-    if len(rows) > page.size:
-        response.next_page_token = next_token(shown[-1].contract_line_id)
-    return response
 
 
 async def zones(tx: AsyncConnection) -> list[str]:
@@ -194,11 +144,20 @@ def require_over(as_of: date, *, settled: datetime, zones: Iterable[str]) -> Non
         )
 
 
-def _write_line(row: Row[Any], held: Iterable[Row[Any]]) -> pb.LinePosition:
+def _write_line(
+    row: Row[Any], held: Iterable[Row[Any]], claimed: Mapping[str, Row[Any]]
+) -> pb.LinePosition:
     def figure(quantity: Decimal | None, amount: Decimal | None) -> pb.Figure:
         return pb.Figure(
             quantity=write_quantity(quantity or Decimal(0), row.unit),
             amount=_money(amount, row.currency),
+        )
+
+    def claims(*kinds: ClaimKind, sign: int = 1) -> pb.Figure:
+        found = [claimed[kind] for kind in kinds if kind in claimed]
+        return figure(
+            sign * sum((each.quantity for each in found), Decimal(0)),
+            sign * sum((each.amount for each in found), Decimal(0)),
         )
 
     return pb.LinePosition(
@@ -215,23 +174,13 @@ def _write_line(row: Row[Any], held: Iterable[Row[Any]]) -> pb.LinePosition:
         ],
         eligible=figure(row.eligible_quantity, row.eligible_amount),
         released=figure(row.released_quantity, row.released_amount),
-        invoiced=figure(row.invoiced_quantity, row.invoiced_amount),
+        invoiced=claims(ClaimKind.INVOICE, ClaimKind.CREDIT),
+        credited=claims(ClaimKind.CREDIT, sign=-1),
+        written_off=claims(ClaimKind.WRITE_OFF),
+        drawn=claims(ClaimKind.RETAINER),
         open=figure(
-            row.rated_quantity - row.invoiced_quantity, row.rated_amount - row.invoiced_amount
+            row.rated_quantity - row.claimed_quantity, row.rated_amount - row.claimed_amount
         ),
-    )
-
-
-def _write_wip(row: Row[Any]) -> pb.WipLine:
-    return pb.WipLine(
-        contract_id=str(row.contract_id),
-        contract_line_id=str(row.contract_line_id),
-        legal_entity_id=str(row.legal_entity_id),
-        amount=_money(row.amount, row.currency),
-        up_to_30_days=_money(row.up_to_30_days, row.currency),
-        from_31_to_60_days=_money(row.from_31_to_60_days, row.currency),
-        from_61_to_90_days=_money(row.from_61_to_90_days, row.currency),
-        over_90_days=_money(row.over_90_days, row.currency),
     )
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event import tables
 from billing_event.domain.agreement import Agreement, Ending, Facts
+from billing_event.domain.payer import payers_of
 from billing_event.domain.source import ContractId, CustomerId
 from billing_event.domain.terms import ContractTerms, CustomerState, TaxStatus
 from billing_event.wire.facts import read_card, read_ending, read_terms
@@ -49,6 +50,8 @@ _ADD_CARDS: Final = tables.insert_of(
     tables.rate_card, "ON CONFLICT DO NOTHING RETURNING rate_card_id"
 )
 
+_ADD_PAYERS: Final = tables.insert_of(tables.contract_payer, "ON CONFLICT DO NOTHING")
+
 _PUT_CUSTOMERS: Final = tables.insert_of(
     tables.customer_state,
     """ON CONFLICT (customer_id) DO UPDATE SET
@@ -73,9 +76,11 @@ _AGREEMENTS: Final = text("""
 
 _CARDS: Final = text("""
     SELECT DISTINCT ON (rate_card_id) card FROM rate_card
-    WHERE rate_card_id = ANY(CAST(:rate_card_ids AS uuid[]))
-       OR (legal_entity_id IS NULL OR legal_entity_id = ANY(CAST(:legal_entity_ids AS uuid[])))
-      AND (customer_id IS NULL OR customer_id = ANY(CAST(:customer_ids AS uuid[])))
+    WHERE purpose = 'billing'
+      AND (rate_card_id = ANY(CAST(:rate_card_ids AS uuid[]))
+           OR (legal_entity_id IS NULL
+               OR legal_entity_id = ANY(CAST(:legal_entity_ids AS uuid[])))
+          AND (customer_id IS NULL OR customer_id = ANY(CAST(:customer_ids AS uuid[]))))
     ORDER BY rate_card_id, version DESC
 """)
 
@@ -116,10 +121,23 @@ async def add_terms(
             "recorded_at": [at] * len(versions),
         },
     )
+    await _add_payers(tx, [terms for terms, _ in versions])
     if not news:
         return []
     _, agreements = await load_agreements(tx, news)
     return list(agreements.values())
+
+
+async def _add_payers(tx: AsyncConnection, versions: Sequence[ContractTerms]) -> None:
+    """Keep who pays under which contract: their credit and tax decide about its rows."""
+    pairs = sorted({(each.contract_id, payer) for each in versions for payer in payers_of([each])})
+    await tx.execute(
+        _ADD_PAYERS,
+        {
+            "contract_id": [contract_id for contract_id, _ in pairs],
+            "customer_id": [payer for _, payer in pairs],
+        },
+    )
 
 
 async def _put_states(
@@ -177,6 +195,7 @@ async def add_cards(
             "legal_entity_id": [card.legal_entity_id for card, _ in found],
             "customer_id": [card.customer_id for card, _ in found],
             "card": [message.SerializeToString() for _, message in found],
+            "purpose": [card.purpose for card, _ in found],
             "epoch": [epoch] * len(found),
             "recorded_at": [at] * len(found),
         },
@@ -233,8 +252,7 @@ async def load_facts(tx: AsyncConnection, contract_ids: Collection[ContractId]) 
         },
     )
     state = tables.customer_state
-    payers = {each.newest.bill_to_customer_id for each in agreements.values()}
-    customers = await tx.execute(select(state).where(state.c.customer_id.in_(payers)))
+    customers = await tx.execute(select(state).where(state.c.customer_id.in_(payers_of(versions))))
     return Facts(
         epoch,
         agreements,

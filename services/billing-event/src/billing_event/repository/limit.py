@@ -1,90 +1,50 @@
-"""Limit accounts, brought to the latest terms."""
+"""Limit accounts: locked while a batch takes of them, and settled."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event import tables
-from billing_event.domain.claim import Claim
-from billing_event.domain.limit import Account, Limit, LimitBook, Reservation
+from billing_event.domain.claim import Claim, ClaimKind
+from billing_event.domain.limit import (
+    Account,
+    EntryKind,
+    LimitAccountId,
+    LimitBook,
+    LimitScope,
+    Reservation,
+)
+from billing_event.domain.limit_terms import Limit, name_of
+from billing_event.domain.limit_usage import Usage
+from billing_event.domain.position import BillingEventId
 from billing_event.domain.source import ContractId
-from billing_event.domain.terms import ContractTerms
+from throughline_core.money import Money
 
-# What another limit stops has reserved nothing yet: it does so at all limits once it goes on.
-_NOT_STOPPED: Final = """
-    NOT EXISTS (
-        SELECT FROM hold WHERE hold.billing_event_id = billing_event.billing_event_id
-                           AND hold.reason = 'limit_exceeded' AND hold.cleared_at IS NULL)
+_SUM: Final = "reserved + committed AS taken"
+USAGE: Final = f"""
+    limit_account_id, scope, contract_id, contract_line_id, legal_entity_id, currency, agreed,
+    enforced, tolerance_percent, enforcement, {_SUM}, alert_percents,
+    alerted_percent, alert_version, purchase_order_number, customer_id, category, person_id, day
 """
 
-# A limit set for the first time over work already rated counts that work.
-_PUT_LIMITS: Final = text(f"""
-    INSERT INTO limit_account (limit_account_id, contract_id, contract_line_id, legal_entity_id,
-                               purchase_order_number, contract_version, currency, agreed,
-                               enforced, reserved, committed)
-    SELECT agreed.limit_account_id, agreed.contract_id, agreed.contract_line_id,
-           agreed.legal_entity_id, agreed.purchase_order_number, agreed.contract_version,
-           agreed.currency, agreed.amount,
-           greatest(agreed.amount, taken.reserved + taken.committed),
-           taken.reserved, taken.committed
-    FROM unnest(
-        CAST(:limit_account_id AS uuid[]), CAST(:contract_id AS uuid[]),
-        CAST(:contract_line_id AS uuid[]), CAST(:legal_entity_id AS uuid[]),
-        CAST(:purchase_order_number AS text[]), CAST(:contract_version AS integer[]),
-        CAST(:currency AS text[]), CAST(:amount AS numeric[])
-    ) AS agreed (limit_account_id, contract_id, contract_line_id, legal_entity_id,
-                 purchase_order_number, contract_version, currency, amount)
-    CROSS JOIN LATERAL (
-        SELECT coalesce(sum(position.amount - position.allocated_amount), 0) AS reserved,
-               coalesce(sum(position.allocated_amount), 0) AS committed
-        FROM billing_event JOIN position USING (billing_event_id)
-        WHERE billing_event.contract_id = agreed.contract_id
-          AND (agreed.contract_line_id IS NULL
-               OR billing_event.contract_line_id = agreed.contract_line_id)
-          AND (agreed.purchase_order_number IS NULL
-               OR billing_event.purchase_order_number = agreed.purchase_order_number)
-          AND {_NOT_STOPPED}
-    ) AS taken
-    ORDER BY agreed.limit_account_id
-    ON CONFLICT (limit_account_id) DO UPDATE SET
-        contract_version = EXCLUDED.contract_version, agreed = EXCLUDED.agreed,
-        enforced = greatest(EXCLUDED.agreed, limit_account.reserved + limit_account.committed)
-    WHERE limit_account.contract_version < EXCLUDED.contract_version
-    RETURNING limit_account_id, legal_entity_id, agreed, reserved + committed AS taken,
-              currency, xmax = 0 AS is_new
-""")
 
-_LIFT_LIMITS: Final = text("""
-    UPDATE limit_account SET agreed = NULL, enforced = NULL, contract_version = terms.version
-    FROM unnest(CAST(:contract_ids AS uuid[]), CAST(:versions AS integer[]))
-         AS terms (contract_id, version)
-    WHERE limit_account.contract_id = terms.contract_id
-      AND limit_account.contract_version < terms.version
-""")
+_TAKEN: Final = "limit_account.reserved + limit_account.committed"
 
-_BACKFILL_ENTRIES: Final = text(f"""
-    INSERT INTO limit_entry (limit_account_id, kind, cause_id, billing_event_id, amount,
-                             recorded_at)
-    SELECT account.limit_account_id, entry.kind, billing_event.billing_event_id,
-           billing_event.billing_event_id, entry.amount, :at
-    FROM limit_account AS account
-    JOIN billing_event ON billing_event.contract_id = account.contract_id
-     AND (account.contract_line_id IS NULL
-          OR billing_event.contract_line_id = account.contract_line_id)
-     AND (account.purchase_order_number IS NULL
-          OR billing_event.purchase_order_number = account.purchase_order_number)
-     AND {_NOT_STOPPED}
-    JOIN position USING (billing_event_id)
-    CROSS JOIN LATERAL (
-        VALUES ('reserve', position.amount), ('commit', position.allocated_amount)
-    ) AS entry (kind, amount)
-    WHERE account.limit_account_id = ANY(CAST(:limit_account_ids AS uuid[]))
-      AND (entry.kind = 'reserve' OR entry.amount <> 0)
-    ON CONFLICT DO NOTHING
-""")
+
+def enforced_of(agreed: str, taken: str = _TAKEN, *, settings: str = "limit_account") -> str:
+    """Return what is enforced: the agreed amount with its tolerance, or what had been taken.
+
+    By the enforcement and the tolerance that `settings`, a table of the statement, has.
+    """
+    allowed = f"trunc({agreed} * (1 + {settings}.tolerance_percent / 100), 6)"
+    return (
+        f"CASE {settings}.enforcement WHEN 'soft' THEN {allowed}"
+        f" ELSE greatest({allowed}, {taken}) END"
+    )
 
 
 # New work under a contract without a limit and the first limit of a contract exclude each other,
@@ -93,157 +53,191 @@ _BACKFILL_ENTRIES: Final = text(f"""
 _PASS_GATES: Final = text(
     "SELECT pg_advisory_xact_lock_shared(:class, gate) FROM unnest(CAST(:gates AS int[])) AS gate"
 )
-_CLOSE_GATES: Final = text(
-    "SELECT pg_advisory_xact_lock(:class, gate) FROM unnest(CAST(:gates AS int[])) AS gate"
-)
-_GATE_CLASS: Final = 0x6C69_6D74
-_GATES: Final = 64
-
-_KNOWN: Final = text("""
-    SELECT limit_account_id FROM limit_account
-    WHERE limit_account_id = ANY(CAST(:limit_account_ids AS uuid[]))
-""")
+GATE_CLASS: Final = 0x6C69_6D74
+GATES: Final = 64
 
 # In one order for all, so that two batches over the same limits wait and do not deadlock.
-_LOCK: Final = text("""
-    SELECT limit_account_id, contract_id, contract_line_id, purchase_order_number,
-           enforced - reserved - committed AS room
-    FROM limit_account WHERE contract_id = ANY(CAST(:contract_ids AS uuid[]))
+_ROOM: Final = """
+    SELECT *, CASE enforcement WHEN 'hard' THEN enforced - reserved - committed END AS room
+    FROM limit_account
+"""
+_LOCK: Final = text(f"""{_ROOM}
+    WHERE contract_id = ANY(CAST(:contract_ids AS uuid[])) AND scope <> 'category'
+       OR limit_account_id = ANY(CAST(:limit_account_ids AS uuid[]))
+    ORDER BY limit_account_id FOR UPDATE
+""")
+_LOCK_OF_ROWS: Final = text("""
+    SELECT FROM limit_account
+    WHERE limit_account_id IN (SELECT limit_account_id FROM limit_entry
+                               WHERE billing_event_id = ANY(CAST(:billing_event_ids AS uuid[])))
     ORDER BY limit_account_id FOR UPDATE
 """)
 
-_RESERVE: Final = text("""
-    UPDATE limit_account SET reserved = reserved + taken.amount
+# What is given back brings a limit that was lowered below what had been taken nearer to it.
+_RESERVE: Final = text(f"""
+    UPDATE limit_account SET reserved = reserved + taken.amount,
+        enforced = CASE WHEN agreed IS NOT NULL THEN
+            least(enforced, {enforced_of("agreed", "reserved + committed + taken.amount")}) END
     FROM (SELECT limit_account_id, sum(amount) AS amount
           FROM unnest(CAST(:limit_account_id AS uuid[]), CAST(:amount AS numeric[]))
                AS row (limit_account_id, amount)
           GROUP BY limit_account_id) AS taken
     WHERE limit_account.limit_account_id = taken.limit_account_id
+    RETURNING {USAGE.replace("limit_account_id", "limit_account.limit_account_id", 1)}
 """)
 
 _ADD_ENTRIES: Final = tables.insert_of(tables.limit_entry)
 
-_COMMIT: Final = text("""
+_ENTRY_KINDS: Final = {
+    ClaimKind.INVOICE: EntryKind.COMMIT,
+    ClaimKind.CREDIT: EntryKind.RELEASE,
+    ClaimKind.WRITE_OFF: EntryKind.WRITE_OFF,
+    ClaimKind.RETAINER: EntryKind.COMMIT,
+}
+
+# A claim moves every limit its row took from; one that was held until it was claimed took of none.
+_SETTLE: Final = text(f"""
     WITH claim AS (
         SELECT * FROM unnest(
             CAST(:allocation_ids AS uuid[]), CAST(:billing_event_ids AS uuid[]),
-            CAST(:amounts AS numeric[])
-        ) AS row (allocation_id, billing_event_id, amount)
+            CAST(:kinds AS text[]), CAST(:amounts AS numeric[])
+        ) AS row (allocation_id, billing_event_id, kind, amount)
     ), entry AS (
         INSERT INTO limit_entry (limit_account_id, kind, cause_id, billing_event_id, amount,
                                  recorded_at)
-        SELECT reserved.limit_account_id, 'commit', claim.allocation_id, claim.billing_event_id,
+        SELECT took.limit_account_id, claim.kind, claim.allocation_id, claim.billing_event_id,
                claim.amount, :at
-        FROM claim JOIN billing_event USING (billing_event_id)
-        JOIN limit_account AS account ON account.contract_id = billing_event.contract_id
-         AND (account.contract_line_id IS NULL
-              OR account.contract_line_id = billing_event.contract_line_id)
-        JOIN limit_entry AS reserved
-          ON (reserved.limit_account_id, reserved.kind, reserved.cause_id)
-           = (account.limit_account_id, 'reserve', claim.billing_event_id)
-        RETURNING limit_account_id, amount
+        FROM claim JOIN (
+            SELECT DISTINCT limit_account_id, billing_event_id FROM limit_entry
+            WHERE kind = 'reserve' AND billing_event_id = ANY(CAST(:billing_event_ids AS uuid[]))
+        ) AS took USING (billing_event_id)
+        RETURNING limit_account_id,
+                  CASE kind WHEN 'commit' THEN amount WHEN 'release' THEN -amount ELSE 0 END
+                      AS committed,
+                  CASE kind WHEN 'write_off' THEN amount ELSE 0 END AS given_up
     )
     UPDATE limit_account
-    SET reserved = reserved - taken.amount, committed = committed + taken.amount
-    FROM (SELECT limit_account_id, sum(amount) AS amount FROM entry GROUP BY 1) AS taken
-    WHERE limit_account.limit_account_id = taken.limit_account_id
+    SET reserved = reserved - moved.committed - moved.given_up,
+        committed = limit_account.committed + moved.committed,
+        enforced = CASE WHEN agreed IS NOT NULL THEN
+            least(enforced, {enforced_of("agreed", f"{_TAKEN} - moved.given_up")}) END
+    FROM (SELECT limit_account_id AS moved_id, sum(committed) AS committed,
+                 sum(given_up) AS given_up
+          FROM entry GROUP BY 1) AS moved
+    WHERE limit_account_id = moved.moved_id
+    RETURNING {USAGE.replace(_SUM, f"{_TAKEN} AS taken")}, moved.given_up
 """)
 
 
-async def lock(tx: AsyncConnection, contract_ids: Collection[ContractId]) -> LimitBook:
-    """Lock the limits of these contracts for this transaction, and return what they leave."""
-    gates = sorted({contract_id.int % _GATES for contract_id in contract_ids})
-    await tx.execute(_PASS_GATES, {"class": _GATE_CLASS, "gates": gates})
-    rows = await tx.execute(_LOCK, {"contract_ids": list(contract_ids)})
-    return LimitBook(
-        Account(
-            row.limit_account_id,
-            row.contract_id,
-            row.contract_line_id,
-            row.room,
-            row.purchase_order_number,
-        )
-        for row in rows
-    )
+async def pass_gates(tx: AsyncConnection, contract_ids: Collection[ContractId]) -> None:
+    """Keep first limits of these contracts out until this transaction has written its work.
+
+    Before the facts are read, so that no work is rated by terms older than such a limit's.
+    """
+    gates = sorted({contract_id.int % GATES for contract_id in contract_ids})
+    await tx.execute(_PASS_GATES, {"class": GATE_CLASS, "gates": gates})
+
+
+async def lock(
+    tx: AsyncConnection,
+    contract_ids: Collection[ContractId],
+    limit_account_ids: Collection[LimitAccountId] = (),
+) -> LimitBook:
+    """Lock the limits of these contracts and those named, and return what they leave.
+
+    The transaction has passed the contracts' gates before.
+    """
+    values = {"contract_ids": list(contract_ids), "limit_account_ids": list(limit_account_ids)}
+    return LimitBook(map(_account_from, await tx.execute(_LOCK, values)))
+
+
+async def lock_of_rows(tx: AsyncConnection, billing_event_ids: Collection[BillingEventId]) -> None:
+    """Lock the limits that rows took from."""
+    await tx.execute(_LOCK_OF_ROWS, {"billing_event_ids": list(billing_event_ids)})
 
 
 async def reserve(
     tx: AsyncConnection, reservations: Sequence[Reservation], *, at: datetime
-) -> None:
-    """Write what a batch took of the limits it has locked."""
-    amounts = [reservation.amount for reservation in reservations]
+) -> list[Usage]:
+    """Write what a batch took of the limits it has locked, and return how much is taken now."""
     account_ids = [reservation.limit_account_id for reservation in reservations]
-    row_ids = [reservation.billing_event_id for reservation in reservations]
-    await tx.execute(_RESERVE, {"limit_account_id": account_ids, "amount": amounts})
+    changes = [reservation.change for reservation in reservations]
+    used = await tx.execute(_RESERVE, {"limit_account_id": account_ids, "amount": changes})
+    usages = [usage_from(row) for row in used]
     await tx.execute(
         _ADD_ENTRIES,
         {
             "limit_account_id": account_ids,
-            "kind": ["reserve"] * len(amounts),
-            "cause_id": row_ids,
-            "billing_event_id": row_ids,
-            "amount": amounts,
-            "recorded_at": [at] * len(amounts),
+            "kind": [reservation.kind for reservation in reservations],
+            "cause_id": [reservation.cause_id for reservation in reservations],
+            "billing_event_id": [reservation.billing_event_id for reservation in reservations],
+            "amount": [reservation.amount for reservation in reservations],
+            "recorded_at": [at] * len(reservations),
         },
     )
+    return usages
 
 
-async def commit(tx: AsyncConnection, claims: Sequence[Claim], *, at: datetime) -> None:
-    """Turn what was reserved for claimed rows, whose limits are locked, into committed."""
-    await tx.execute(
-        _COMMIT,
+async def settle(tx: AsyncConnection, claims: Sequence[Claim], *, at: datetime) -> list[Usage]:
+    """Commit what invoices claim of rows, and reserve again what credit notes give back.
+
+    The limits these rows took from are locked. What is taken of them stays the same, unless what
+    was given back is given up: then it is free again, and the limits it is free of are returned.
+    """
+    settled = await tx.execute(
+        _SETTLE,
         {
             "allocation_ids": [claim.allocation_id for claim in claims],
             "billing_event_ids": [claim.billing_event_id for claim in claims],
-            "amounts": [claim.amount.amount for claim in claims],
+            "kinds": [_ENTRY_KINDS[claim.kind] for claim in claims],
+            "amounts": [
+                -claim.amount.amount if _is_credit(claim) else claim.amount.amount
+                for claim in claims
+            ],
             "at": at,
         },
     )
+    return [usage_from(row) for row in settled if row.given_up > 0]
 
 
-async def put_limits(
-    tx: AsyncConnection, terms: Sequence[ContractTerms], limits: Sequence[Limit], *, at: datetime
-) -> list[Row[Any]]:
-    """Bring limit accounts to the latest terms; a limit the terms no longer have stops nothing.
-
-    Returns `limit_account_id, legal_entity_id, agreed, taken, currency` of each.
-    """
-    await _close_gates(tx, limits)
-    put = await tx.execute(
-        _PUT_LIMITS,
-        {
-            "limit_account_id": [limit.limit_account_id for limit in limits],
-            "contract_id": [limit.contract_id for limit in limits],
-            "contract_line_id": [limit.contract_line_id for limit in limits],
-            "legal_entity_id": [limit.legal_entity_id for limit in limits],
-            "purchase_order_number": [limit.purchase_order_number for limit in limits],
-            "contract_version": [limit.contract_version for limit in limits],
-            "currency": [limit.agreed.currency for limit in limits],
-            "amount": [limit.agreed.amount for limit in limits],
-        },
+def usage_from(row: Row[Any]) -> Usage:
+    """Return how much of a limit is taken from the columns that tell of it."""
+    limit = _limit_from(row)
+    return Usage(
+        limit=limit,
+        name=name_of(limit),
+        agreed=row.agreed,
+        enforced=row.enforced,
+        taken=row.taken,
+        tolerance_percent=row.tolerance_percent,
+        is_hard=row.enforcement == "hard",
+        alert_percents=tuple(row.alert_percents),
+        alerted_percent=row.alerted_percent,
+        alert_version=row.alert_version,
     )
-    accounts = list(put)
-    await tx.execute(_LIFT_LIMITS, _versions(terms))
-    new = [row.limit_account_id for row in accounts if row.is_new]
-    await tx.execute(_BACKFILL_ENTRIES, {"limit_account_ids": new, "at": at})
-    return accounts
 
 
-async def _close_gates(tx: AsyncConnection, limits: Sequence[Limit]) -> None:
-    """Wait for new work under contracts that are about to get a limit they did not have.
-
-    The first version of the terms has no work yet: without terms nothing can be rated.
-    """
-    later = [limit for limit in limits if limit.contract_version > 1]
-    ids = {"limit_account_ids": [limit.limit_account_id for limit in later]}
-    known = set((await tx.execute(_KNOWN, ids)).scalars())
-    new = [limit.contract_id for limit in later if limit.limit_account_id not in known]
-    gates = sorted({contract_id.int % _GATES for contract_id in new})
-    await tx.execute(_CLOSE_GATES, {"class": _GATE_CLASS, "gates": gates})
+def _account_from(row: Row[Any]) -> Account:
+    limit = _limit_from(row)
+    agreed = None if row.agreed is None else limit.agreed
+    return Account(limit.limit_account_id, limit.scope, row.room, name_of(limit), agreed)
 
 
-def _versions(terms: Sequence[ContractTerms]) -> dict[str, list[Any]]:
-    return {
-        "contract_ids": [each.contract_id for each in terms],
-        "versions": [each.contract_version for each in terms],
-    }
+def _limit_from(row: Row[Any]) -> Limit:
+    return Limit(
+        limit_account_id=row.limit_account_id,
+        scope=LimitScope(row.scope),
+        legal_entity_id=row.legal_entity_id,
+        agreed=Money(row.agreed or Decimal(0), row.currency),
+        contract_id=row.contract_id,
+        contract_line_id=row.contract_line_id,
+        purchase_order_number=row.purchase_order_number,
+        customer_id=row.customer_id,
+        category=row.category,
+        person_id=row.person_id,
+        day=row.day,
+    )
+
+
+def _is_credit(claim: Claim) -> bool:
+    return claim.kind is ClaimKind.CREDIT

@@ -1,14 +1,18 @@
 """Release policies of legal entities."""
 
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Row, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event import tables
-from billing_event.domain.release import Policies, ReleasePolicy
-from billing_event.domain.source import LegalEntityId
+from billing_event.domain.position import EventType
+from billing_event.domain.release import Policies, ReleasePolicy, ReleaseRule
+from billing_event.domain.source import ContractId, LegalEntityId
 from throughline_core.errors import StaleVersion
 from throughline_core.money import Money
 
@@ -40,6 +44,7 @@ async def save_policy(tx: AsyncConnection, policy: ReleasePolicy) -> None:
         "currency": policy.threshold.currency,
         "set_by": policy.set_by,
         "set_at": policy.set_at,
+        "rules": [_rule_to(rule) for rule in policy.rules],
     }
     written = await tx.execute(
         insert(table)
@@ -62,4 +67,27 @@ def policy_from(row: Row[Any]) -> ReleasePolicy:
         Money(row.threshold, row.currency),
         row.set_by,
         row.set_at,
+        tuple(_rule_from(rule) for rule in row.rules),
+    )
+
+
+def _rule_to(rule: ReleaseRule) -> dict[str, Any]:
+    return {
+        "name": rule.name,
+        "types": sorted(rule.types),
+        "contract_id": None if rule.contract_id is None else str(rule.contract_id),
+        "min_age_days": rule.min_age_days,
+        "threshold": str(rule.threshold.amount),
+        "currency": rule.threshold.currency,
+    }
+
+
+def _rule_from(stored: Mapping[str, Any]) -> ReleaseRule:
+    contract_id = stored["contract_id"]
+    return ReleaseRule(
+        name=stored["name"],
+        types=frozenset(map(EventType, stored["types"])),
+        contract_id=None if contract_id is None else ContractId(UUID(contract_id)),
+        min_age_days=stored["min_age_days"],
+        threshold=Money(Decimal(stored["threshold"]), stored["currency"]),
     )

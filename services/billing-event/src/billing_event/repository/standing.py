@@ -76,13 +76,16 @@ _DUE: Final = text("""
     WITH due AS (
         SELECT hold.source_item_id, hold.opened_at
         FROM hold JOIN contract_state AS contract USING (contract_id)
-        LEFT JOIN customer_state AS customer
-          ON customer.customer_id = contract.bill_to_customer_id
+        LEFT JOIN billing_event AS row ON row.billing_event_id = hold.billing_event_id
+        LEFT JOIN customer_state AS customer ON customer.customer_id = row.bill_to_customer_id
         WHERE hold.cleared_at IS NULL AND hold.reason NOT IN ('manual', 'source_changed')
           AND (contract.epoch > hold.epoch
                OR hold.reason IN ('credit_hold', 'tax_invalid') AND customer.epoch > hold.epoch
                OR hold.reason IN ('missing_rate', 'missing_fx_rate')
-                  AND (SELECT max(epoch) FROM rate_card) > hold.epoch)
+                  AND (SELECT max(epoch) FROM rate_card) > hold.epoch
+               OR hold.reason = 'missing_fx_rate'
+                  AND greatest((SELECT max(epoch) FROM exchange_rate),
+                               (SELECT max(epoch) FROM exchange_policy)) > hold.epoch)
         UNION ALL
         -- What takes back a thing that has arrived since, and that nobody else took back.
         SELECT hold.source_item_id, hold.opened_at
@@ -100,16 +103,21 @@ _DUE: Final = text("""
 
 _LIMITED: Final = text("""
     SELECT source_item_id FROM hold
-    WHERE contract_id = ANY(CAST(:contract_ids AS uuid[])) AND cleared_at IS NULL
-      AND reason = 'limit_exceeded'
+    WHERE cleared_at IS NULL AND reason = 'limit_exceeded'
+      AND (contract_id = ANY(CAST(:contract_ids AS uuid[]))
+           OR EXISTS (SELECT FROM billing_event AS row
+                      WHERE row.billing_event_id = hold.billing_event_id
+                        AND row.bill_to_customer_id = ANY(CAST(:customer_ids AS uuid[]))))
     GROUP BY source_item_id ORDER BY min(opened_at), source_item_id LIMIT :limit
 """)
 
 _WAITING_OF_CUSTOMERS: Final = text("""
     SELECT DISTINCT source_item_id
-    FROM contract_state JOIN billing_event USING (contract_id)
+    FROM contract_payer AS payer JOIN billing_event
+      ON (billing_event.contract_id, billing_event.bill_to_customer_id)
+         = (payer.contract_id, payer.customer_id)
     JOIN position USING (billing_event_id)
-    WHERE contract_state.bill_to_customer_id = ANY(CAST(:customer_ids AS uuid[]))
+    WHERE payer.customer_id = ANY(CAST(:customer_ids AS uuid[]))
       AND position.status = 'eligible'
     ORDER BY source_item_id LIMIT :limit
 """)
@@ -127,6 +135,12 @@ _WAITING_REVERSALS: Final = text("""
     WHERE item.reverses_source_item_id = ANY(CAST(:source_item_ids AS uuid[]))
       AND hold.cleared_at IS NULL
     ORDER BY item.source_item_id
+""")
+
+_CLAIMED: Final = text("""
+    SELECT billing_event_id FROM position
+    WHERE billing_event_id = ANY(CAST(:billing_event_ids AS uuid[]))
+      AND (allocated_quantity <> 0 OR allocated_amount <> 0)
 """)
 
 _KNOWN_ITEMS: Final = text("""
@@ -151,6 +165,13 @@ async def lock_standings(
     locked.update(hold.source_item_id for hold in holds)
     ids["source_item_ids"] = [each for each in distinct if each in locked]
     return await _load_standings(tx, ids, holds)
+
+
+async def load_standings(
+    tx: AsyncConnection, source_item_ids: Sequence[SourceItemId]
+) -> list[Standing]:
+    """Return where things stand that have rows, in the order given, unlocked and without holds."""
+    return await _load_standings(tx, {"source_item_ids": source_item_ids}, ())
 
 
 async def _load_standings(
@@ -180,6 +201,14 @@ async def _load_standings(
     ]
 
 
+async def claimed(
+    tx: AsyncConnection, billing_event_ids: Collection[BillingEventId]
+) -> set[BillingEventId]:
+    """Return those of these rows of which something is claimed."""
+    values = {"billing_event_ids": list(billing_event_ids)}
+    return set((await tx.execute(_CLAIMED, values)).scalars())
+
+
 async def load_items(
     tx: AsyncConnection, source_item_ids: Collection[SourceItemId]
 ) -> dict[SourceItemId, SourceItem]:
@@ -194,17 +223,28 @@ async def due(tx: AsyncConnection, *, limit: int) -> list[SourceItemId]:
 
 
 async def limited(
-    tx: AsyncConnection, contract_ids: Collection[ContractId], *, limit: int
+    tx: AsyncConnection,
+    contract_ids: Collection[ContractId],
+    customer_ids: Collection[CustomerId] = (),
+    *,
+    limit: int,
 ) -> list[SourceItemId]:
-    """Return things of these contracts that a limit stops, longest held first."""
-    values = {"contract_ids": list(contract_ids), "limit": limit}
+    """Return things of these contracts, or billed to these customers, that a limit stops.
+
+    Longest held first.
+    """
+    values = {
+        "contract_ids": list(contract_ids),
+        "customer_ids": list(customer_ids),
+        "limit": limit,
+    }
     return list((await tx.execute(_LIMITED, values)).scalars())
 
 
 async def waiting_of(
     tx: AsyncConnection, customer_ids: Collection[CustomerId], *, limit: int
 ) -> list[SourceItemId]:
-    """Return things of these bill-to customers that have rows waiting for the checkpoint."""
+    """Return things that these customers pay for and of which rows wait for the checkpoint."""
     values = {"customer_ids": list(customer_ids), "limit": limit}
     return list((await tx.execute(_WAITING_OF_CUSTOMERS, values)).scalars())
 
@@ -293,6 +333,8 @@ def item_from(row: SqlRow[Any]) -> SourceItem:
         receipt_price=(
             None if row.receipt_price is None else Money(row.receipt_price, row.receipt_currency)
         ),
+        category=row.category,
+        project_contract_id=row.project_contract_id,
     )
 
 

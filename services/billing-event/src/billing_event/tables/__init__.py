@@ -1,6 +1,11 @@
 """The tables, by area; the migrations hold their constraints and the reasons for them."""
 
 from billing_event.tables.columns import insert_of, metadata
+from billing_event.tables.intercompany import (
+    contract_payer,
+    intercompany_charge,
+    intercompany_wait,
+)
 from billing_event.tables.ledger import (
     allocation,
     amendment,
@@ -11,34 +16,100 @@ from billing_event.tables.ledger import (
     customer_state,
     fact_epoch,
     hold,
-    limit_account,
-    limit_entry,
     position,
     rate_card,
     recurring_period,
-    release_policy,
     source_item,
     source_step,
 )
+from billing_event.tables.limit import (
+    customer_limit_proposal,
+    limit_account,
+    limit_entry,
+    limit_setting,
+)
+from billing_event.tables.release import (
+    release_policy,
+    release_run,
+    release_withdrawal,
+    withdrawn_row,
+    write_off,
+    write_off_row,
+)
+from billing_event.tables.rerating import (
+    rerating_item,
+    rerating_run,
+    rerating_seen_card,
+    rerating_sum,
+)
+from billing_event.tables.retainer import (
+    retainer_bucket,
+    retainer_entry,
+    retainer_period,
+    retainer_top_up,
+)
+from billing_event.tables.shadow import shadow_difference, shadow_run
+from billing_event.tables.source import (
+    adjustment,
+    adjustment_reason,
+    exchange_policy,
+    exchange_rate,
+    fixed_exchange_rate,
+    progress_report,
+    purchase,
+    usage_period,
+    usage_record,
+    usage_record_end,
+)
 
 __all__ = [
+    "adjustment",
+    "adjustment_reason",
     "allocation",
     "amendment",
     "billing_event",
+    "contract_payer",
     "contract_state",
     "contract_terms",
     "covered_item",
+    "customer_limit_proposal",
     "customer_state",
+    "exchange_policy",
+    "exchange_rate",
     "fact_epoch",
+    "fixed_exchange_rate",
     "hold",
     "insert_of",
+    "intercompany_charge",
+    "intercompany_wait",
     "limit_account",
     "limit_entry",
+    "limit_setting",
     "metadata",
     "position",
+    "progress_report",
+    "purchase",
     "rate_card",
     "recurring_period",
     "release_policy",
+    "release_run",
+    "release_withdrawal",
+    "rerating_item",
+    "rerating_run",
+    "rerating_seen_card",
+    "rerating_sum",
+    "retainer_bucket",
+    "retainer_entry",
+    "retainer_period",
+    "retainer_top_up",
+    "shadow_difference",
+    "shadow_run",
     "source_item",
     "source_step",
+    "usage_period",
+    "usage_record",
+    "usage_record_end",
+    "withdrawn_row",
+    "write_off",
+    "write_off_row",
 ]

@@ -76,6 +76,12 @@ rate_card: Final = table(
     Column("card", LargeBinary, nullable=False),
     count("epoch"),
     instant("recorded_at"),
+    Column("purpose", Text, nullable=False, server_default=text("'billing'")),
+    Index(
+        "rate_card_of_transfers",
+        "legal_entity_id",
+        postgresql_where=text("purpose = 'transfer'"),
+    ),
     comment="append-only: a published version never changes",
 )
 
@@ -87,16 +93,6 @@ customer_state: Final = table(
     words("credit_hold_reason"),
     words("tax_status"),
     count("epoch"),
-)
-
-release_policy: Final = table(
-    "release_policy",
-    uuid("legal_entity_id", key=True),
-    count("version"),
-    number("threshold"),
-    words("currency"),
-    words("set_by"),
-    instant("set_at"),
 )
 
 source_item: Final = table(
@@ -132,6 +128,9 @@ source_item: Final = table(
     uuid("replaces_source_item_id", null=True),
     number("receipt_price", null=True),
     words("receipt_currency", null=True),
+    uuid("project_contract_id", null=True),
+    Column("category", Text, nullable=False, server_default=text("''")),
+    Index("source_item_by_recorded", "recorded_at", "source_item_id"),
     Index(
         "source_item_by_reversed",
         "reverses_source_item_id",
@@ -206,7 +205,7 @@ billing_event: Final = table(
     words("exchange_source", null=True),
     Column("adjusts_billing_event_id", Uuid, ForeignKey("billing_event.billing_event_id")),
     uuid("rerating_run_id", null=True),
-    uuid("retainer_period_id", null=True),
+    Column("retainer_period_id", Uuid, ForeignKey("retainer_period.retainer_period_id")),
     UniqueConstraint("source_item_id", "part"),
     Index(
         "billing_event_reversed_once",
@@ -216,6 +215,12 @@ billing_event: Final = table(
     ),
     Index("billing_event_by_contract", "contract_id", "service_from", "billing_event_id"),
     Index("billing_event_by_service", "service_from", "billing_event_id"),
+    Index(
+        "billing_event_by_card",
+        "rate_card_id",
+        "service_from",
+        postgresql_where=text("rate_card_id IS NOT NULL"),
+    ),
     comment="append-only: corrections are new rows",
 )
 
@@ -288,35 +293,6 @@ hold: Final = table(
     Index("hold_by_item", "source_item_id"),
     Index("hold_open", "opened_at", "hold_id", postgresql_where=text("cleared_at IS NULL")),
     Index("hold_open_by_contract", "contract_id", postgresql_where=text("cleared_at IS NULL")),
-)
-
-limit_account: Final = table(
-    "limit_account",
-    uuid("limit_account_id", key=True),
-    uuid("contract_id"),
-    uuid("contract_line_id", null=True),
-    uuid("legal_entity_id"),
-    Column("contract_version", Integer, nullable=False),
-    words("currency"),
-    number("agreed", null=True),
-    number("enforced", null=True),
-    number("reserved"),
-    number("committed"),
-    words("purchase_order_number", null=True),
-    Index("limit_account_by_contract", "contract_id"),
-)
-
-limit_entry: Final = table(
-    "limit_entry",
-    Column(
-        "limit_account_id", Uuid, ForeignKey("limit_account.limit_account_id"), primary_key=True
-    ),
-    Column("kind", Text, primary_key=True),
-    uuid("cause_id", key=True),
-    uuid("billing_event_id"),
-    number("amount"),
-    instant("recorded_at"),
-    comment="append-only: the account is the sum of its entries",
 )
 
 recurring_period: Final = table(

@@ -8,15 +8,24 @@ from typing import Final
 from billing_event.domain.agreement import Amendment, Ending
 from billing_event.domain.source import ContractId, ContractLineId, CustomerId, LegalEntityId
 from billing_event.domain.terms import (
+    Aggregation,
     BillingModel,
     CardEntry,
+    CardPurpose,
     ContractTerms,
     CustomerState,
     LineTerms,
+    Overage,
+    Payer,
     Proration,
     PurchaseOrder,
     RateCard,
+    ReratingPolicy,
+    RetainerTerms,
+    RollOver,
     TaxStatus,
+    UsageTerms,
+    UsageTier,
 )
 from throughline.customer_contract.events.v1 import (
     customer_contract_events_pb2 as contract_events,
@@ -42,8 +51,13 @@ from throughline_runtime.fields import (
 
 _MODELS: Final = EnumMap(quote_pb2.BillingModel, BillingModel)
 _PRORATIONS: Final = EnumMap(quote_pb2.Proration, Proration)
+_AGGREGATIONS: Final = EnumMap(quote_pb2.UsageAggregation, Aggregation)
+_RERATING_POLICIES: Final = EnumMap(contract_pb2.ReratingPolicy, ReratingPolicy)
+_ROLL_OVERS: Final = EnumMap(quote_pb2.RetainerRollOver, RollOver)
+_OVERAGES: Final = EnumMap(quote_pb2.RetainerOverage, Overage)
 _TAX_STATUSES: Final = EnumMap(customer_pb2.TaxStatus, TaxStatus)
-_ROUNDINGS: Final = EnumMap(contract_pb2.TimeRoundingMode, RoundingMode)
+_PURPOSES: Final = EnumMap(rate_card_pb2.RateCardPurpose, CardPurpose)
+ROUNDINGS: Final = EnumMap(contract_pb2.TimeRoundingMode, RoundingMode)
 
 # Terms by which work is priced, as `TermChange.term` names them or begins to.
 _PRICE_TERMS: Final = (
@@ -80,7 +94,7 @@ def read_terms(contract: contract_pb2.Contract) -> ContractTerms:
         time_zone=contract.time_zone,
         time_rounding=TimeRounding(
             contract.time_rounding_minutes,
-            read_enum("contract.time_rounding_mode", contract.time_rounding_mode, _ROUNDINGS),
+            read_enum("contract.time_rounding_mode", contract.time_rounding_mode, ROUNDINGS),
         ),
         rate_card_id=read_optional_uuid("contract.rate_card_id", contract.rate_card_id),
         not_to_exceed=read_optional_money(
@@ -89,8 +103,12 @@ def read_terms(contract: contract_pb2.Contract) -> ContractTerms:
         lines={line.contract_line_id: line for line in lines},
         effective_on=read_optional_date("contract.terms_effective_on", contract.terms_effective_on),
         purchase_orders=tuple(map(_read_order, contract.purchase_orders)),
-        payer_count=len(contract.payers),
+        payers=tuple(map(_read_payer, contract.payers)),
         has_holdback=contract.HasField("holdback"),
+        rerating_policy=read_optional_enum(
+            "contract.rerating_policy", contract.rerating_policy, _RERATING_POLICIES
+        )
+        or ReratingPolicy.DEBIT_CREDIT,
     )
 
 
@@ -111,6 +129,19 @@ def _read_bill_to(contract: contract_pb2.Contract) -> CustomerId:
     if len(contract.payers) == 1:
         return CustomerId(read_uuid("contract.payers", contract.payers[0].customer_id))
     return CustomerId(read_uuid("contract.bill_to_customer_id", contract.bill_to_customer_id))
+
+
+def _read_payer(payer: contract_pb2.PayerShare) -> Payer:
+    return Payer(
+        customer_id=CustomerId(read_uuid("payers.customer_id", payer.customer_id)),
+        share_percent=read_decimal("payers.share_percent", payer.share_percent, places=4),
+        is_rounding=payer.rounding_payer,
+        not_to_exceed=read_optional_money(
+            "payers.not_to_exceed", payer.not_to_exceed, places=RATE_PLACES
+        ),
+        amount=read_optional_money("payers.amount", payer.amount, places=RATE_PLACES),
+        purchase_order_number=payer.purchase_order_number,
+    )
 
 
 def _read_order(order: contract_pb2.PurchaseOrder) -> PurchaseOrder:
@@ -152,13 +183,23 @@ def _read_line(line: contract_pb2.ContractLine, contract_term: Period) -> LineTe
             for rate in terms.rates
             if rate.person_id
         },
-        multipliers=_read_multipliers(terms.multipliers),
+        multipliers=read_multipliers(terms.multipliers),
         ended_on=read_optional_date("lines.ended_on", line.ended_on),
         period_months=_period_months(terms),
         proration=read_optional_enum("lines.terms.proration", terms.proration, _PRORATIONS)
         or Proration.ACTUAL_DAYS,
         delivering_entity_id=_read_delivering(terms),
         by_percent_complete=terms.fixed_fee_billing == quote_pb2.FIXED_FEE_BILLING_PERCENT_COMPLETE,
+        net_total=read_optional_money("lines.terms.net_total", terms.net_total),
+        usage=_read_usage(terms),
+        markups=_read_markups(terms.expense_policy),
+        retainer=_read_retainer(terms),
+        billed_categories=frozenset(rule.category for rule in terms.expense_policy.rules),
+        daily_caps={
+            rule.category: read_money("expense_policy.daily_cap", rule.daily_cap)
+            for rule in terms.expense_policy.rules
+            if rule.HasField("daily_cap")
+        },
         not_to_exceed=read_optional_money(
             "lines.terms.not_to_exceed", terms.not_to_exceed, places=RATE_PLACES
         ),
@@ -176,6 +217,56 @@ def _period_months(terms: quote_pb2.ServiceLine) -> int:
     return months or 1
 
 
+def _read_retainer(terms: quote_pb2.ServiceLine) -> RetainerTerms | None:
+    if not terms.HasField("retainer"):
+        return None
+    retainer, field = terms.retainer, "lines.terms.retainer"
+    percent = read_optional_decimal(
+        f"{field}.roll_over_limit_percent", retainer.roll_over_limit_percent, places=4
+    )
+    return RetainerTerms(
+        hours=read_optional_decimal(f"{field}.hours", retainer.hours, places=2),
+        roll_over=read_optional_enum(f"{field}.roll_over", retainer.roll_over, _ROLL_OVERS)
+        or RollOver.NONE,
+        roll_over_limit_percent=Decimal(100) if percent is None else percent,
+        expires_after_periods=retainer.expires_after_periods,
+        overage=read_optional_enum(f"{field}.overage", retainer.overage, _OVERAGES) or Overage.HOLD,
+        overage_rate=read_optional_money(
+            f"{field}.overage_rate", retainer.overage_rate, places=RATE_PLACES
+        ),
+    )
+
+
+def _read_usage(terms: quote_pb2.ServiceLine) -> UsageTerms | None:
+    if not terms.HasField("usage"):
+        return None
+    usage, field = terms.usage, "lines.terms.usage"
+    return UsageTerms(
+        meter=usage.meter,
+        period_months=usage.period_months,
+        aggregation=read_enum(f"{field}.aggregation", usage.aggregation, _AGGREGATIONS),
+        included=read_optional_decimal(
+            f"{field}.included_quantity", usage.included_quantity, places=4
+        )
+        or Decimal(0),
+        tiers=tuple(
+            UsageTier(
+                read_optional_decimal(f"{field}.tiers.up_to", tier.up_to, places=4),
+                read_money(f"{field}.tiers.unit_price", tier.unit_price, places=RATE_PLACES),
+            )
+            for tier in usage.tiers
+        ),
+    )
+
+
+def _read_markups(policy: quote_pb2.ExpensePolicy) -> dict[str, Decimal]:
+    return {
+        rule.category: read_decimal("expense_policy.markup_percent", rule.markup_percent, places=4)
+        for rule in policy.rules
+        if rule.markup_percent
+    }
+
+
 def _read_delivering(terms: quote_pb2.ServiceLine) -> LegalEntityId | None:
     found = read_optional_uuid(
         "lines.terms.delivering_legal_entity_id", terms.delivering_legal_entity_id
@@ -183,7 +274,7 @@ def _read_delivering(terms: quote_pb2.ServiceLine) -> LegalEntityId | None:
     return None if found is None else LegalEntityId(found)
 
 
-def _read_multipliers(multipliers: Iterable[quote_pb2.ActivityMultiplier]) -> dict[str, Decimal]:
+def read_multipliers(multipliers: Iterable[quote_pb2.ActivityMultiplier]) -> dict[str, Decimal]:
     return {
         each.activity: read_decimal("multipliers.factor", each.factor, places=4)
         for each in multipliers
@@ -197,6 +288,9 @@ def read_card(card: rate_card_pb2.RateCard) -> RateCard:
         entries.setdefault(entry.role, []).append(_read_entry(entry))
     customer_id = read_optional_uuid("rate_card.customer_id", card.customer_id)
     entity_id = read_optional_uuid("rate_card.legal_entity_id", card.legal_entity_id)
+    borrower_id = read_optional_uuid(
+        "rate_card.borrowing_legal_entity_id", card.borrowing_legal_entity_id
+    )
     return RateCard(
         rate_card_id=read_uuid("rate_card.rate_card_id", card.rate_card_id),
         version=card.version,
@@ -206,7 +300,10 @@ def read_card(card: rate_card_pb2.RateCard) -> RateCard:
         customer_id=CustomerId(customer_id) if customer_id else None,
         published_at=read_instant("rate_card.published_at", card.published_at),
         entries=entries,
-        multipliers=_read_multipliers(card.multipliers),
+        multipliers=read_multipliers(card.multipliers),
+        purpose=read_optional_enum("rate_card.purpose", card.purpose, _PURPOSES)
+        or CardPurpose.BILLING,
+        borrowing_entity_id=LegalEntityId(borrower_id) if borrower_id else None,
     )
 
 

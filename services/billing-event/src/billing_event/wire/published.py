@@ -18,6 +18,8 @@ from billing_event.domain.position import (
     Treatment,
     Unit,
 )
+from billing_event.domain.write_off import WriteOff, WriteOffStatus
+from billing_event.wire.chunk import chunks, outgoing
 from throughline.billing_event.events.v1 import billing_event_events_pb2 as events
 from throughline.billing_event.v1 import billing_event_pb2 as pb
 from throughline_runtime.events import Outgoing
@@ -27,10 +29,6 @@ from throughline_runtime.fields import (
     write_instant,
     write_money,
 )
-
-CHUNK_ROWS_MAX: Final = 500
-# Below the 256 KiB an event may have, by more than batch id and instants take.
-CHUNK_BYTES_MAX: Final = 250_000
 
 TYPES: Final = EnumMap(pb.BillingEventType, EventType)
 TREATMENTS: Final = EnumMap(pb.BillingTreatment, Treatment)
@@ -96,6 +94,10 @@ class RowWriter:
             message.retainer_period_id = str(row.retainer_period_id)
         return message
 
+    def encode(self, row: Row) -> bytes:
+        """Return the row as events carry it."""
+        return self.write(row).SerializeToString()
+
     def _template(self, rating: Rating) -> pb.BillingEvent:
         found = self._templates.get(id(rating))
         if found is None:
@@ -147,55 +149,63 @@ def write_quantity(quantity: Decimal, unit: Unit | str) -> str:
 
 
 def rated(
-    rows: Iterable[pb.BillingEvent], *, at: datetime, new_id: Callable[[], UUID]
+    rows: Iterable[bytes], *, at: datetime, new_id: Callable[[], UUID]
 ) -> Iterator[Outgoing]:
-    """Yield the events that announce new rows, each with an id of its own."""
-    for chunk in _chunks(rows):
+    """Yield the events that announce new rows, each with an id of its own; `rows` as encoded."""
+    for chunk in chunks(rows):
         batch_id = new_id()
         message = events.BillingEventsRated(
-            batch_id=str(batch_id), version=1, billing_events=chunk, rated_at=write_instant(at)
+            batch_id=str(batch_id), version=1, rated_at=write_instant(at)
         )
-        yield Outgoing(message, batch_id, 1)
+        yield outgoing(message, batch_id, "billing_events", chunk)
 
 
 def changed(
-    rows: Iterable[pb.BillingEvent], *, at: datetime, new_id: Callable[[], UUID]
+    rows: Iterable[bytes], *, at: datetime, new_id: Callable[[], UUID]
 ) -> Iterator[Outgoing]:
     """Yield the events that show rows whose status or holds are no longer what they were."""
-    for chunk in _chunks(rows):
+    for chunk in chunks(rows):
         batch_id = new_id()
         message = events.BillingEventsChanged(
-            batch_id=str(batch_id), version=1, billing_events=chunk, changed_at=write_instant(at)
+            batch_id=str(batch_id), version=1, changed_at=write_instant(at)
         )
-        yield Outgoing(message, batch_id, 1)
+        yield outgoing(message, batch_id, "billing_events", chunk)
 
 
 def released(
-    rows: Iterable[pb.BillingEvent], *, by: str, at: datetime, new_id: Callable[[], UUID]
+    rows: Iterable[bytes], *, by: str, at: datetime, new_id: Callable[[], UUID]
 ) -> Iterator[Outgoing]:
     """Yield the events that hand rows over to invoicing."""
-    for chunk in _chunks(rows):
+    for chunk in chunks(rows):
         batch_id = new_id()
         message = events.BillingEventsReleased(
-            batch_id=str(batch_id),
-            version=1,
-            billing_events=chunk,
-            released_by=by,
-            released_at=write_instant(at),
+            batch_id=str(batch_id), version=1, released_by=by, released_at=write_instant(at)
         )
-        yield Outgoing(message, batch_id, 1)
+        yield outgoing(message, batch_id, "billing_events", chunk)
 
 
-def _chunks(rows: Iterable[pb.BillingEvent]) -> Iterator[Sequence[pb.BillingEvent]]:
-    """Yield rows in order, as many together as one event may carry."""
-    chunk: list[pb.BillingEvent] = []
-    size = 0
-    for row in rows:
-        row_size = row.ByteSize() + 4
-        if chunk and (len(chunk) == CHUNK_ROWS_MAX or size + row_size > CHUNK_BYTES_MAX):
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(row)
-        size += row_size
-    if chunk:
-        yield chunk
+def written_off(
+    rows: Sequence[Row], write_off: WriteOff, *, at: datetime, new_id: Callable[[], UUID]
+) -> Iterator[Outgoing]:
+    """Yield the events that tell what was given up, or counts again; `rows` as they end up.
+
+    What had been released goes apart from what had not, because its revenue was recognised.
+    """
+    writer = RowWriter()
+    for was_released in (True, False):
+        chosen = (writer.encode(row) for row in rows if bool(row.released_by) is was_released)
+        for chunk in chunks(chosen):
+            batch_id = new_id()
+            message = events.BillingEventsWrittenOff(
+                batch_id=str(batch_id),
+                version=1,
+                kind=write_off.kind,
+                reason_code=write_off.reason_code,
+                reason=write_off.reason,
+                undone=write_off.status is WriteOffStatus.UNDONE,
+                was_released=was_released,
+                proposed_by=write_off.proposed_by,
+                approved_by=write_off.decided_by,
+                decided_at=write_instant(at),
+            )
+            yield outgoing(message, batch_id, "billing_events", chunk)

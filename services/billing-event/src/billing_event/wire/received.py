@@ -7,7 +7,8 @@ from typing import Final, TypeAlias
 
 from google.protobuf.message import Message
 
-from billing_event.domain.claim import Claim, allocation_id
+from billing_event.domain.claim import Claim, ClaimKind, allocation_id, giving_up_id
+from billing_event.domain.exchange import EXCHANGE_PLACES, Quotation
 from billing_event.domain.position import (
     BillingEventId,
 )
@@ -22,6 +23,7 @@ from billing_event.domain.source import (
 )
 from billing_event.domain.step import SourceStep, StepState
 from throughline.invoice_payment.events.v1 import invoice_payment_events_pb2 as invoice_events
+from throughline.invoice_payment.v1 import invoice_pb2
 from throughline.project_provisioning.events.v1 import (
     project_provisioning_events_pb2 as project_events,
 )
@@ -88,6 +90,7 @@ def read_time(event: project_events.TimeApproved) -> Iterator[SourceItem]:
             approved_by=event.approved_by,
             source=_read_source(entry),
             activity=entry.activity,
+            project_contract_id=None if contract_id else _read_contract_id(entry.contract_id),
             reverses_item_id=_read_item_id(
                 "entries.reverses_time_entry_id", entry.reverses_time_entry_id
             ),
@@ -135,18 +138,22 @@ def read_expenses(event: project_events.ExpenseReportApproved) -> Iterator[Sourc
                 if line.HasField("receipt_net_amount")
                 else None
             ),
+            category=line.category,
         )
 
 
 def read_milestones(event: MilestoneEvent) -> Iterator[tuple[SourceItem, SourceStep]]:
     """Yield the milestone as a thing to bill with what is said of it, whichever event came first.
 
-    After an acceptance in part the rest follows as a milestone of its own that is complete.
+    After an acceptance in part the rest follows as a milestone of its own that is complete; when it
+    has gone back into the milestone, nothing is to be paid for it.
     """
     yield _read_milestone(event.milestone, event), _read_step(event)
     if isinstance(event, project_events.MilestoneAccepted) and event.HasField("rest"):
         rest = project_events.MilestoneCompleted(milestone=event.rest)
         yield _read_milestone(event.rest, event), _read_step(rest)
+    if isinstance(event, project_events.MilestoneAcceptanceWithdrawn) and event.HasField("rest"):
+        yield _read_milestone(event.rest, event), _read_return(event)
 
 
 def _read_milestone(milestone: project_pb2.Milestone, event: MilestoneEvent) -> SourceItem:
@@ -204,6 +211,29 @@ def _read_step(event: MilestoneEvent) -> SourceStep:
     )
 
 
+def _read_return(event: project_events.MilestoneAcceptanceWithdrawn) -> SourceStep:
+    rest = event.rest
+    return SourceStep(
+        source_item_id=SourceItemId(read_uuid("rest.milestone_id", rest.milestone_id)),
+        version=rest.version,
+        state=StepState.REPRICED,
+        price=read_money("rest.amount", rest.amount),
+        reason=f"back in milestone {event.milestone.key}: {event.reason}",
+    )
+
+
+def read_rates(event: project_events.ExchangeRatesRecorded) -> Iterator[Quotation]:
+    """Yield the rates that were recorded."""
+    for rate in event.rates:
+        yield Quotation(
+            rate.base,
+            rate.quote,
+            read_date("rates.rate_on", rate.rate_on),
+            rate.source,
+            read_decimal("rates.rate", rate.rate, places=EXCHANGE_PLACES),
+        )
+
+
 def read_claims(event: invoice_events.InvoiceItemsBilled) -> Iterator[Claim]:
     """Yield what the invoice billed, item by item."""
     invoice_id = read_uuid("invoice_id", event.invoice_id)
@@ -220,6 +250,21 @@ def read_claims(event: invoice_events.InvoiceItemsBilled) -> Iterator[Claim]:
         )
 
 
+def read_credits(event: invoice_events.InvoiceItemsCredited) -> Iterator[Claim]:
+    """Yield what a credit note gave back, item by item, and what of it is given up."""
+    note_id = read_uuid("credit_note_id", event.credit_note_id)
+    for item in event.items:
+        line_id = _read_known_uuid("items.credit_line_id", item.credit_line_id)
+        row_id = BillingEventId(read_uuid("items.billing_event_id", item.billing_event_id))
+        quantity = read_decimal("items.quantity", item.quantity, places=RATE_PLACES)
+        amount = read_money("items.amount", item.amount, places=RATE_PLACES)
+        credit_id = allocation_id(note_id, line_id, row_id)
+        yield Claim(credit_id, row_id, note_id, line_id, -quantity, -amount, kind=ClaimKind.CREDIT)
+        if item.disposition == invoice_pb2.CREDIT_DISPOSITION_WRITE_OFF:
+            gone_id = giving_up_id(credit_id)
+            yield Claim(gone_id, row_id, None, None, quantity, amount, kind=ClaimKind.WRITE_OFF)
+
+
 def _read_line_ids(
     work: work_pb2.TimeEntry | work_pb2.ExpenseLine,
 ) -> tuple[ContractId | None, ContractLineId | None]:
@@ -230,6 +275,10 @@ def _read_line_ids(
         ContractId(_read_known_uuid("contract_id", work.contract_id)),
         ContractLineId(_read_known_uuid("contract_line_id", work.contract_line_id)),
     )
+
+
+def _read_contract_id(value: str) -> ContractId | None:
+    return ContractId(_read_known_uuid("contract_id", value)) if value else None
 
 
 def _read_item_id(field: str, value: str) -> SourceItemId | None:

@@ -245,11 +245,28 @@ async def _completed(
             for index, one in enumerate(content.added)
         },
     )
-    if content.payers is not None:
-        billing = replace(grounds.contract.billing, payers=content.payers)
-        field = "content.payers.payers"
-        await require_parties(tx, billing, on=grounds.today, payers_field=field)
+    await _require_parties(tx, content, grounds)
     return content
+
+
+async def _require_parties(
+    tx: AsyncConnection, content: ChangeOrderContent, grounds: Grounds
+) -> None:
+    """Refuse a new bill-to customer or new payers that do not exist, or that have ended."""
+    billing = grounds.contract.billing
+    if content.payers is None and content.bill_to_customer_id is None:
+        return
+    if content.payers is not None:
+        billing = replace(billing, payers=content.payers)
+    if content.bill_to_customer_id is not None:
+        billing = replace(billing, bill_to_customer_id=content.bill_to_customer_id)
+    await require_parties(
+        tx,
+        billing,
+        on=grounds.today,
+        bill_to_field="content.bill_to_customer_id",
+        payers_field="content.payers.payers",
+    )
 
 
 async def _get(tx: AsyncConnection, change_order_id: ChangeOrderId, version: int) -> ChangeOrder:

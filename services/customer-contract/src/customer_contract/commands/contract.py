@@ -15,6 +15,7 @@ from customer_contract.domain.contract_terms import (
     Contract,
     Signature,
 )
+from customer_contract.domain.rate_card import require_billing
 from customer_contract.domain.values import ContractId, ContractLineId
 from customer_contract.domain.versions import require_version
 from customer_contract.repository import change_order as change_orders
@@ -52,8 +53,8 @@ async def update_draft(
         ContractNotFound, EntityForbidden, StaleVersion: the contract.
         CustomerNotFound, RateCardNotFound, EntityForbidden: what the terms name.
         CustomerEnded: who receives invoices, or pays, is no customer any more.
-        NotDraft, LimitNotPositive, MixedCurrencies, CardCurrencyDiffers, and what else
-            `domain.edit_draft` refuses.
+        NotDraft, LimitNotPositive, MixedCurrencies, NotForBilling, CardCurrencyDiffers, and what
+            else `domain.edit_draft` refuses.
     """
     contract = await _get(tx, contract_id)
     require_version(contract.version, version)
@@ -63,6 +64,7 @@ async def update_draft(
         scope = (await rate_cards.get(tx, billing.rate_card_id)).scope
         if scope.legal_entity_id is not None:
             require_entity(scope.legal_entity_id)
+        require_billing(scope)
         card_currency = scope.currency
     edited = domain.edit_draft(contract, billing, card_currency=card_currency, recorded=recorded)
     await contracts.save_draft(tx, edited)
@@ -99,16 +101,11 @@ async def sign(
         await _require_attached(tx, contract, signature.document_sha256)
     quote = await quotes.get(tx, contract.quote_id, quote_version=contract.quote_version)
     await quotes.save(tx, quote_decision.accept(quote, today=day))
-    if not is_activated:
-        await contracts.save_signed(tx, change)
-        return change.state
-    activation = state.activate_on_signature(change.state, today=day, at=recorded.recorded_at)
-    if not activation.events:
-        await contracts.save_signed(tx, Change(activation.state, change.events))
-        return activation.state
-    await contracts.save_signed(tx, change)
-    await contracts.save(tx, activation)
-    return activation.state
+    if is_activated:
+        activation = state.activate_on_signature(change.state, today=day, at=recorded.recorded_at)
+        change = Change(activation.state, (*change.events, *activation.events))
+    await contracts.save_signed(tx, change, replaced=contract.version)
+    return change.state
 
 
 async def activate(

@@ -10,7 +10,12 @@ from customer_contract.repository import customer as customers
 
 
 async def require_parties(
-    tx: AsyncConnection, billing: BillingProfile, *, on: date, payers_field: str = "payers"
+    tx: AsyncConnection,
+    billing: BillingProfile,
+    *,
+    on: date,
+    bill_to_field: str = "bill_to_customer_id",
+    payers_field: str = "payers",
 ) -> None:
     """Refuse a bill-to customer or payers that do not exist, or with whom business has ended.
 
@@ -21,6 +26,6 @@ async def require_parties(
         f"{payers_field}[{index}].customer_id": payer.customer_id
         for index, payer in enumerate(billing.payers)
     }
-    named = {"bill_to_customer_id": billing.bill_to_customer_id, **payers}
+    named = {bill_to_field: billing.bill_to_customer_id, **payers}
     for field, customer in (await customers.get_all(tx, named)).items():
         require_business(customer, on=on, field=field)

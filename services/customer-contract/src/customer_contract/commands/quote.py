@@ -187,7 +187,9 @@ async def _import_known(
     _require_acceptable(latest, await policies.in_force(tx, latest.legal_entity_id))
     change = decisions.approve(latest, approval)
     recorded = Amendment(proposer.subject, at)
-    contract = await quote_contract.approve(tx, change, recorded)
+    parties = await quotes.parties(tx, latest.customer_id, latest.legal_entity_id)
+    await quotes.save(tx, change.state, events=change.events)
+    contract = await quote_contract.approve(tx, change.state, parties, recorded)
     return Imported(change.state, ImportOutcome.APPROVED, contract)
 
 

@@ -7,14 +7,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from customer_contract.commands import quote_gate
 from customer_contract.domain import contract as domain
 from customer_contract.domain.contract_terms import Amendment, Contract
-from customer_contract.domain.quote import Quote, QuoteApproved
+from customer_contract.domain.quote import Quote
 from customer_contract.domain.values import ContractId, QuoteId
 from customer_contract.repository import contract as contracts
-from customer_contract.repository import number_series
-from customer_contract.repository import quote as quotes
-from customer_contract.repository.number_series import Series
 from customer_contract.repository.quote import Parties
-from throughline_core.change import Change
 from throughline_core.ids import derived_id
 from throughline_runtime.ids import new_id
 
@@ -25,20 +21,19 @@ def id_of(quote_id: QuoteId) -> ContractId:
 
 
 async def approve(
-    tx: AsyncConnection, change: Change[Quote, QuoteApproved], recorded: Amendment
+    tx: AsyncConnection, quote: Quote, parties: Parties, recorded: Amendment
 ) -> Contract:
-    """Write that an offer was approved, and draft its contract or draft it anew.
+    """Draft the contract of an offer that has just been approved, or draft it anew.
+
+    `parties` are those of the quote.
 
     Raises:
         ContractAlreadySigned: the customer has signed an earlier version.
         OwnershipNotAllowed, CustomerEnded, RuleBroken: see `quote_gate.require_fit`.
         StaleVersion: another writer was faster.
     """
-    quote = change.state
-    parties = await quotes.parties(tx, quote.customer_id, quote.legal_entity_id)
     drafted = await contracts.find(tx, id_of(quote.quote_id))
     domain.require_unsigned(drafted)
-    await quotes.save(tx, quote, events=change.events)
     return await draft(tx, quote, parties, drafted, recorded)
 
 
@@ -67,9 +62,8 @@ async def draft(
         quote,
         contract_id=id_of(quote.quote_id),
         engagement_id=new_id(),
-        number=await number_series.take(tx, Series.CONTRACT),
+        number="",  # It gets one when it is written: numbers are taken in turn.
         time_zone=time_zone,
         recorded=recorded,
     )
-    await contracts.add(tx, contract)
-    return contract
+    return await contracts.add(tx, contract)

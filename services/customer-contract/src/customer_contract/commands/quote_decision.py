@@ -18,11 +18,9 @@ from customer_contract.domain.quote import Quote, RejectionCode
 from customer_contract.domain.quote_document import DocumentKind, QuoteDocument
 from customer_contract.domain.values import QuoteId
 from customer_contract.repository import contract as contracts
-from customer_contract.repository import legal_entity as legal_entities
 from customer_contract.repository import price_policy as policies
 from customer_contract.repository import quote as quotes
 from customer_contract.repository import quote_document as documents
-from customer_contract.repository import quote_review as reviews
 from throughline_runtime.identity import require_entity
 
 Today = Callable[[str], date]
@@ -51,15 +49,13 @@ async def approve(
         ContractAlreadySigned: the customer has signed an earlier version.
     """
     quote = await _get(tx, quote_id, quote_version)
-    entity = await legal_entities.get(tx, quote.legal_entity_id)
-    change = domain.approve_step(quote, act, roles, today=today(entity.profile.time_zone))
-    contract = None
-    if change.events:
-        contract = await quote_contract.approve(tx, change, Amendment(act.by, act.at))
-    else:
-        await quotes.save(tx, change.state)
-    await reviews.note_step(tx, change.state)
-    return change.state, contract
+    parties = await quotes.parties(tx, quote.customer_id, quote.legal_entity_id)
+    change = domain.approve_step(quote, act, roles, today=today(parties.time_zone))
+    await quotes.save_step(tx, change.state, events=change.events)
+    if not change.events:
+        return change.state, None
+    recorded = Amendment(act.by, act.at)
+    return change.state, await quote_contract.approve(tx, change.state, parties, recorded)
 
 
 async def accept_breaches(

@@ -147,6 +147,8 @@ async def _require_owner(tx: AsyncConnection, scope: CardScope) -> str:
         zone = (await legal_entities.get(tx, scope.legal_entity_id)).profile.time_zone
     if scope.customer_id is not None:
         await customers.get(tx, scope.customer_id)
+    if scope.borrowing_legal_entity_id is not None:
+        await legal_entities.get(tx, scope.borrowing_legal_entity_id)
     return zone
 
 

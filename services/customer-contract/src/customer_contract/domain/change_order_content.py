@@ -15,7 +15,13 @@ from customer_contract.domain.service_line import (
     ServiceLine,
     UsageTerms,
 )
-from customer_contract.domain.values import ChangeOrderId, ContractId, ContractLineId, QuoteLineId
+from customer_contract.domain.values import (
+    ChangeOrderId,
+    ContractId,
+    ContractLineId,
+    CustomerId,
+    QuoteLineId,
+)
 from throughline_core.ids import derived_id
 from throughline_core.money import Money
 
@@ -100,6 +106,7 @@ class ChangeOrderContent:
     payers: tuple[PayerShare, ...] | None = None
     holdback: HoldbackChange | None = None
     end_on: date | None = None
+    bill_to_customer_id: CustomerId | None = None
 
 
 def added_line_id(change_order_id: ChangeOrderId, key: str) -> QuoteLineId:

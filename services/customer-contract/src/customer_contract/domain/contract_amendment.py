@@ -254,6 +254,8 @@ def _profile(contract: Contract, content: ChangeOrderContent) -> BillingProfile:
         billing = replace(billing, payers=content.payers)
     if content.holdback is not None:
         billing = replace(billing, holdback=content.holdback.holdback)
+    if content.bill_to_customer_id is not None:
+        billing = replace(billing, bill_to_customer_id=content.bill_to_customer_id)
     return billing
 
 

@@ -41,6 +41,12 @@ class PayerShares(InvalidArgument):
     code = "contract.payer_shares"
 
 
+class PayerAmount(InvalidArgument):
+    """A payer with an amount of its own has a share or another limit as well."""
+
+    code = "contract.payer_amount"
+
+
 class RoundingPayer(InvalidArgument):
     """None of the payers, or more than one, takes the cents that cannot be shared."""
 
@@ -58,7 +64,7 @@ def check_profile(contract: Contract, billing: BillingProfile) -> None:
 
     Raises:
         PurchaseOrderRepeated, PurchaseOrderValidity, LineNotFound: a purchase order.
-        PayerRepeated, PayerShares, RoundingPayer: the payers.
+        PayerRepeated, PayerShares, PayerAmount, RoundingPayer: the payers.
         HoldbackInvalid: the holdback.
         LimitNotPositive, MixedCurrencies: an amount.
     """
@@ -102,25 +108,45 @@ def _check_payers(payers: Sequence[PayerShare], currency: str) -> None:
                 field=f"{field}.customer_id",
                 advice="give each payer one share",
             )
+        _check_payer(payer, currency, field)
+    sharing = [payer for payer in payers if payer.amount is None]
+    total = sum((payer.share_percent for payer in sharing), Decimal(0))
+    if sharing and total != WHOLE_PERCENT:
+        raise PayerShares(
+            f"the payers' shares sum to {total:f} percent",
+            field="payers",
+            advice="let the shares of all who pay by percent sum to 100",
+        )
+    rounding = [payer for payer in payers if payer.is_rounding_payer]
+    if len(rounding) != 1 or (sharing and rounding[0] not in sharing):
+        raise RoundingPayer(
+            "exactly one payer takes the cents that cannot be shared, one who pays by percent",
+            field="payers",
+            advice="set rounding_payer on one of those who share by percent, if any do",
+        )
+
+
+def _check_payer(payer: PayerShare, currency: str, field: str) -> None:
+    _require_limit(payer.not_to_exceed, currency, f"{field}.not_to_exceed")
+    _require_limit(payer.amount, currency, f"{field}.amount")
+    if payer.amount is None:
         if payer.share_percent <= 0:
             raise PayerShares(
                 "a payer with no share does not pay",
                 field=f"{field}.share_percent",
-                advice="leave the payer out",
+                advice="leave the payer out, or give it an amount",
             )
-        _require_limit(payer.not_to_exceed, currency, f"{field}.not_to_exceed")
-    total = sum((payer.share_percent for payer in payers), Decimal(0))
-    if total != WHOLE_PERCENT:
-        raise PayerShares(
-            f"the payers' shares sum to {total:f} percent",
-            field="payers",
-            advice="let the shares of all payers sum to 100",
+    elif payer.share_percent != 0:
+        raise PayerAmount(
+            "who pays an amount has no share of the rest",
+            field=f"{field}.share_percent",
+            advice="send 0, or leave the amount out",
         )
-    if sum(payer.is_rounding_payer for payer in payers) != 1:
-        raise RoundingPayer(
-            "exactly one payer takes the cents that cannot be shared",
-            field="payers",
-            advice="set rounding_payer on one of them",
+    elif payer.not_to_exceed is not None:
+        raise PayerAmount(
+            "the amount is the most this payer pays",
+            field=f"{field}.not_to_exceed",
+            advice="leave it out",
         )
 
 

@@ -81,13 +81,17 @@ class PurchaseOrder:
 
 @dataclass(frozen=True, slots=True)
 class PayerShare:
-    """One of several customers that share the bill; the rounding payer takes spare cents."""
+    """One of several customers that share the bill; the rounding payer takes spare cents.
+
+    Whoever has an `amount` pays that much in full, before those who share the rest by percent.
+    """
 
     customer_id: CustomerId
     share_percent: Decimal
     is_rounding_payer: bool
     not_to_exceed: Money | None
     purchase_order_number: str
+    amount: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from itertools import pairwise
 
 from customer_contract.domain.service_line import ActivityMultiplier
@@ -40,7 +40,7 @@ class RateNotPositive(InvalidArgument):
 
 
 class ScopeChanged(FailedPrecondition):
-    """The card's next version has another currency or another owner."""
+    """The card's next version has another currency, owner or purpose."""
 
     code = "rate_card.scope_changed"
 
@@ -49,6 +49,18 @@ class MultiplierRepeated(InvalidArgument):
     """An activity has two factors on one card."""
 
     code = "rate_card.multiplier_repeated"
+
+
+class TransferParties(InvalidArgument):
+    """A transfer card names who lends and no customer; only it names who borrows, another one."""
+
+    code = "rate_card.transfer_parties"
+
+
+class NotForBilling(InvalidArgument):
+    """A transfer card prices nothing that a customer pays."""
+
+    code = "rate_card.not_for_billing"
 
 
 class CardUnchanged(FailedPrecondition):
@@ -86,13 +98,30 @@ class RateEntry:
         return self.valid_from <= day and (self.valid_to is None or day < self.valid_to)
 
 
+class CardPurpose(StrEnum):
+    """What the rates are for: customers' bills, or one entity's work for another."""
+
+    BILLING = "billing"
+    TRANSFER = "transfer"
+
+
 @dataclass(frozen=True, slots=True)
 class CardScope:
-    """Whose card it is: a customer's, a legal entity's, or with neither the firm's."""
+    """Whose card it is: a customer's, a legal entity's, or with neither the firm's.
+
+    A transfer card is the lending entity's; without `borrowing_legal_entity_id` it is for any
+    entity that borrows.
+    """
 
     currency: str
     legal_entity_id: LegalEntityId | None
     customer_id: CustomerId | None
+    purpose: CardPurpose = CardPurpose.BILLING
+    borrowing_legal_entity_id: LegalEntityId | None = None
+
+    @property
+    def is_transfer(self) -> bool:
+        return self.purpose is CardPurpose.TRANSFER
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +178,16 @@ def draft(latest: RateCard | None, content: CardContent, *, rate_card_id: RateCa
         ScopeChanged: the currency or the owner differs from the earlier versions'.
         OverlappingEntries, EmptyPeriod, RateNotPositive, MixedCurrencies: the rates.
         MultiplierRepeated: the factors.
+        TransferParties: who lends and borrows.
         UnknownCurrency: the currency is no ISO 4217 code.
         CardUnchanged: it says what `latest` says.
     """
     require_known(content.scope.currency, field="currency")
+    _check_parties(content.scope)
     if latest is not None and latest.scope != content.scope:
         raise ScopeChanged(
-            f"card {content.code} has had another currency or owner since its first version",
+            f"card {content.code} has had another currency, owner or purpose since its first"
+            " version",
             advice="propose it under another code",
         )
     _check_entries(content.entries, content.scope.currency)
@@ -185,6 +217,48 @@ def publish(
         published_by=published_by,
     )
     return Change(published, (RateCardPublished(published),))
+
+
+def require_billing(scope: CardScope) -> None:
+    """Refuse a transfer card where a contract names its own.
+
+    Raises:
+        NotForBilling: it is one.
+    """
+    if scope.is_transfer:
+        raise NotForBilling(
+            "a transfer card prices nothing that a customer pays",
+            field="rate_card_id",
+            advice="name a card of bill rates",
+        )
+
+
+def _check_parties(scope: CardScope) -> None:
+    lender, borrower = scope.legal_entity_id, scope.borrowing_legal_entity_id
+    if not scope.is_transfer:
+        if borrower is not None:
+            raise TransferParties(
+                "only a transfer card names an entity that borrows",
+                field="borrowing_legal_entity_id",
+                advice="leave it out, or propose a transfer card",
+            )
+        return
+    if lender is None:
+        raise TransferParties(
+            "a transfer card is the lending entity's",
+            field="legal_entity_id",
+            advice="name the entity whose people are lent",
+        )
+    if scope.customer_id is not None:
+        raise TransferParties(
+            "no customer pays by a transfer card", field="customer_id", advice="leave it out"
+        )
+    if borrower == lender:
+        raise TransferParties(
+            "an entity borrows from another",
+            field="borrowing_legal_entity_id",
+            advice="name another entity, or none for any",
+        )
 
 
 def _check_entries(entries: Sequence[RateEntry], currency: str) -> None:
@@ -233,7 +307,7 @@ class Deal:
 def in_scope(card: RateCard, deal: Deal) -> Owner | None:
     """Return whose card it is to this deal, None when it has no say."""
     scope = card.scope
-    if scope.currency != deal.currency:
+    if scope.is_transfer or scope.currency != deal.currency:
         return None
     if card.rate_card_id == deal.rate_card_id:
         return Owner.CONTRACT

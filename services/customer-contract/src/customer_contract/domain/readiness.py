@@ -85,10 +85,12 @@ def _check_contract(contract: Contract, facts: Facts) -> Iterable[Check]:
         CheckOwner.SALES_OPERATIONS,
         f"the contract is {contract.status}: have it signed and activate it",
     )
+    # A line that a change order ended may have been agreed for longer than the term is now.
     outside = [
         line
         for line in contract.lines
-        if not contract.start_on
+        if line.ended_on is None
+        and not contract.start_on
         <= (line.terms.start_on or contract.start_on)
         < (line.terms.end_on or contract.end_on)
         <= contract.end_on

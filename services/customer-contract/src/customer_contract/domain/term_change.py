@@ -122,6 +122,7 @@ def _payer(payer: PayerShare) -> Iterator[tuple[str, Value]]:
     yield f"{path}.share_percent", payer.share_percent
     yield f"{path}.rounding_payer", payer.is_rounding_payer
     yield f"{path}.not_to_exceed", payer.not_to_exceed
+    yield f"{path}.amount", payer.amount
     yield f"{path}.purchase_order_number", payer.purchase_order_number
 
 

@@ -4,6 +4,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from customer_contract.commands import catalogue, price_policy, rate_card
 from customer_contract.commands import proposal as commands
+from customer_contract.domain.rate_card import CardDraft
 from customer_contract.domain.values import LegalEntityId, ProposalId
 from customer_contract.grpc_api.caller import read_act
 from customer_contract.queries import proposals as queries
@@ -40,7 +41,8 @@ class ProposalServicer(ProposalServiceServicer):
                 tx, content, proposed=act, today=self._clock.today
             )
             return pb.ProposeRateCardResponse(
-                proposal=write_proposal(proposal), retroactive=write_retroactive(day)
+                proposal=write_proposal(proposal),
+                retroactive=write_retroactive(day, content.scope),
             )
 
         return await once(self._engine, request, pb.ProposeRateCardResponse, handle)
@@ -91,8 +93,10 @@ class ProposalServicer(ProposalServiceServicer):
 
         async def handle(tx: AsyncConnection) -> pb.PublishProposalResponse:
             proposal, day = await commands.publish(tx, proposal_id, act, today=self._clock.today)
+            content = proposal.content
+            scope = content.content.scope if isinstance(content, CardDraft) else None
             return pb.PublishProposalResponse(
-                proposal=write_proposal(proposal), retroactive=write_retroactive(day)
+                proposal=write_proposal(proposal), retroactive=write_retroactive(day, scope)
             )
 
         return await once(self._engine, request, pb.PublishProposalResponse, handle)

@@ -9,6 +9,7 @@ from customer_contract.domain.values import ContractLineId, RateCardId
 from customer_contract.grpc_api.caller import read_act
 from customer_contract.queries import price_lists as queries
 from customer_contract.wire.rate_card import (
+    CARD_PURPOSE,
     read_content,
     read_hour,
     write_rate_card,
@@ -18,7 +19,12 @@ from throughline.customer_contract.v1 import rate_card_service_pb2 as pb
 from throughline.customer_contract.v1.rate_card_service_pb2_grpc import RateCardServiceServicer
 from throughline_runtime.context import Context
 from throughline_runtime.database import read
-from throughline_runtime.fields import read_optional_instant, read_optional_uuid, read_uuid
+from throughline_runtime.fields import (
+    read_optional_enum,
+    read_optional_instant,
+    read_optional_uuid,
+    read_uuid,
+)
 from throughline_runtime.once import once
 from throughline_runtime.page import read_page
 
@@ -44,7 +50,7 @@ class RateCardServicer(RateCardServiceServicer):
             )
             return pb.PublishRateCardResponse(
                 rate_card=write_rate_card(published.card),
-                retroactive=write_retroactive(published.retroactive),
+                retroactive=write_retroactive(published.retroactive, published.card.scope),
             )
 
         return await once(self._engine, request, pb.PublishRateCardResponse, handle)
@@ -63,6 +69,10 @@ class RateCardServicer(RateCardServiceServicer):
         page = read_page(request, max=_CARDS_A_PAGE_MAX)
         entity = read_optional_uuid("legal_entity_id", request.legal_entity_id)
         customer = read_optional_uuid("customer_id", request.customer_id)
+        borrower = read_optional_uuid(
+            "borrowing_legal_entity_id", request.borrowing_legal_entity_id
+        )
+        purpose = read_optional_enum("purpose", request.purpose, CARD_PURPOSE)
         async with read(self._engine) as tx:
             cards, token = await queries.rate_cards(
                 tx,
@@ -71,6 +81,8 @@ class RateCardServicer(RateCardServiceServicer):
                 currency=request.currency,
                 legal_entity_id=entity,
                 customer_id=customer,
+                purpose=purpose,
+                borrowing_legal_entity_id=borrower,
             )
         return pb.ListRateCardsResponse(rate_cards=cards, next_page_token=token)
 

@@ -16,6 +16,7 @@ from customer_contract.domain.contract_terms import Contract, ContractStatus
 from customer_contract.domain.values import ContractId
 from customer_contract.queries.paging import after_id, cut, filtered, limited, page_of
 from customer_contract.repository import contract
+from customer_contract.repository.contract_statements import current
 from customer_contract.wire.contract import write_contract
 from throughline.customer_contract.v1 import contract_pb2
 from throughline_core.errors import InvalidArgument
@@ -53,7 +54,7 @@ async def contracts(
 ) -> tuple[list[contract_pb2.Contract], str]:
     """Return contracts as they stand by id, and the token of the next page."""
     table = tables.contract
-    query = page_of(contract.current(), table.c.contract_id, after_id(page), page)
+    query = page_of(current(), table.c.contract_id, after_id(page), page)
     query = limited(query, table.c.legal_entity_id)
     query = filtered(
         query,
@@ -74,7 +75,7 @@ async def visible(tx: AsyncConnection, contract_id: ContractId) -> Contract:
     Raises:
         ContractNotFound: there is none, or none for the caller.
     """
-    query = contract.current().where(tables.contract.c.contract_id == contract_id)
+    query = current().where(tables.contract.c.contract_id == contract_id)
     found = await contract.load(tx, limited(query, tables.contract.c.legal_entity_id))
     if not found:
         raise contract.ContractNotFound(f"there is no contract {contract_id}", field="contract_id")

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from customer_contract import tables
 from customer_contract.domain.contract_limit import LineNotFound
-from customer_contract.domain.rate_card import RateCard
+from customer_contract.domain.rate_card import CardPurpose, RateCard
 from customer_contract.domain.rate_difference import compare
 from customer_contract.domain.rate_resolution import Hour, resolve
 from customer_contract.domain.readiness import deal_of
@@ -77,6 +77,8 @@ async def rate_cards(
     currency: str,
     legal_entity_id: UUID | None,
     customer_id: UUID | None,
+    purpose: CardPurpose | None,
+    borrowing_legal_entity_id: UUID | None,
 ) -> tuple[list[rate_card_pb2.RateCard], str]:
     """Return the latest version of each card by id, and the token of the next page."""
     table = tables.rate_card
@@ -95,6 +97,8 @@ async def rate_cards(
             table.c.currency: currency,
             table.c.legal_entity_id: legal_entity_id,
             table.c.customer_id: customer_id,
+            table.c.purpose: purpose,
+            table.c.borrowing_legal_entity_id: borrowing_legal_entity_id,
         },
     )
     cards = await rate_card.load(tx, query)

@@ -101,7 +101,8 @@ async def compared_proposal(
     if isinstance(content, CardDraft):
         old: CardContent | None = before.content if isinstance(before, CardDraft) else None
         reply.rates.extend(write_differences(compare(old, content.content)))
-        warning = write_retroactive(retroactive_from(old, content.content, today=today))
+        day = retroactive_from(old, content.content, today=today)
+        warning = write_retroactive(day, content.content.scope)
         if warning is not None:
             reply.retroactive.CopyFrom(warning)
     return reply

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import ARRAY, Uuid, any_, bindparam, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -35,6 +36,19 @@ from customer_contract.repository import (
     quote_review,
     rate_card,
 )
+from customer_contract.repository.contract_statements import current
+from throughline_runtime.statement import Statement
+
+_CUSTOMERS: Final = Statement(
+    select(tables.customer).where(
+        tables.customer.c.customer_id == any_(bindparam("customer_ids", type_=ARRAY(Uuid)))
+    )
+)
+_REVIEWS: Final = Statement("""
+    SELECT review FROM quote
+    JOIN unnest(CAST(:quote_ids AS uuid[]), CAST(:quote_versions AS integer[]))
+         AS wanted (quote_id, quote_version) USING (quote_id, quote_version)
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +72,7 @@ async def load(
     Those that do not exist for the caller are left out. The number of statements is the same
     however many there are, except for one for each legal entity that sells.
     """
-    query = contract.current().where(tables.contract.c.contract_id.in_(contract_ids))
+    query = current().where(tables.contract.c.contract_id.in_(contract_ids))
     judged = await contract.load(tx, visible(query, tables.contract.c.legal_entity_id))
     surroundings = await _load_surroundings(tx, judged)
     limited = [one for one in surroundings.customers.values() if one.credit_limit is not None]
@@ -127,13 +141,12 @@ def _loaded(
 async def _customers(
     tx: AsyncConnection, judged: Sequence[Contract]
 ) -> Mapping[CustomerId, Customer]:
-    table = tables.customer
     wanted = {
         customer_id
         for one in judged
         for customer_id in (one.customer_id, one.billing.bill_to_customer_id)
     }
-    rows = await tx.execute(select(table).where(table.c.customer_id.in_(wanted)))
+    rows = await _CUSTOMERS.fetch(tx, {"customer_ids": list(wanted)})
     found = map(customer.customer_from, rows)
     return {one.customer_id: one for one in found}
 
@@ -162,10 +175,12 @@ async def _cards(tx: AsyncConnection, deals: Sequence[Deal]) -> Sequence[RateCar
 
 async def _breached(tx: AsyncConnection, judged: Sequence[Contract]) -> frozenset[QuoteLineId]:
     """Return the lines sold in breach of the price policy that nobody let pass."""
-    table = tables.quote
-    wanted = {(one.quote_id, one.quote_version) for one in judged}
-    rows = await tx.execute(
-        select(table.c.review).where(tuple_(table.c.quote_id, table.c.quote_version).in_(wanted))
+    rows = await _REVIEWS.fetch(
+        tx,
+        {
+            "quote_ids": [one.quote_id for one in judged],
+            "quote_versions": [one.quote_version for one in judged],
+        },
     )
     return frozenset(
         breach.quote_line_id

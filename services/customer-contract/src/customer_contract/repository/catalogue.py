@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import ARRAY, Row, Text, any_, bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -27,6 +27,18 @@ from throughline_core.errors import NotFound, StaleVersion
 from throughline_core.ids import derived_id
 from throughline_core.money import Money
 from throughline_runtime import audit
+from throughline_runtime.statement import Statement
+
+_ENTRY: Final = tables.catalogue_entry
+_ENTRIES: Final = Statement(
+    select(_ENTRY).where(_ENTRY.c.code == any_(bindparam("codes", type_=ARRAY(Text))))
+)
+_TEMPLATES: Final = Statement(
+    select(_ENTRY.c.template_code)
+    .distinct()
+    .where(_ENTRY.c.template_code == any_(bindparam("codes", type_=ARRAY(Text))))
+    .where(~_ENTRY.c.retired)
+)
 
 
 class ServiceNotFound(NotFound):
@@ -49,17 +61,14 @@ async def get(tx: AsyncConnection, code: str) -> CatalogueEntry:
 
 async def entries(tx: AsyncConnection, codes: Iterable[str]) -> Mapping[str, CatalogueEntry]:
     """Return the entries of these codes that exist, by code."""
-    table = tables.catalogue_entry
-    query = select(table).where(table.c.code.in_(sorted(set(codes))))
-    return {row.code: entry_from(row) for row in await tx.execute(query)}
+    rows = await _ENTRIES.fetch(tx, {"codes": sorted(set(codes))})
+    return {row.code: entry_from(row) for row in rows}
 
 
 async def templates(tx: AsyncConnection, codes: Iterable[str]) -> frozenset[str]:
     """Return those of these template codes that a service on sale has."""
-    table = tables.catalogue_entry
-    query = select(table.c.template_code).distinct()
-    query = query.where(table.c.template_code.in_(sorted(set(codes))), ~table.c.retired)
-    return frozenset((await tx.execute(query)).scalars())
+    rows = await _TEMPLATES.fetch(tx, {"codes": sorted(set(codes))})
+    return frozenset(row.template_code for row in rows)
 
 
 async def add(tx: AsyncConnection, entry: CatalogueEntry) -> None:

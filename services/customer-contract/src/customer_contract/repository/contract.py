@@ -2,23 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import (
-    ARRAY,
-    Integer,
-    Row,
-    Select,
-    Uuid,
-    and_,
-    bindparam,
-    delete,
-    func,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import Row, Select, delete, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from customer_contract import tables
@@ -27,7 +15,9 @@ from customer_contract.domain.contract_limit import LineNotFound
 from customer_contract.domain.contract_state import NoTermsYet
 from customer_contract.domain.contract_terms import Amendment, Contract
 from customer_contract.domain.values import ContractId, ContractLineId
+from customer_contract.repository import contract_statements as statements
 from customer_contract.repository.contract_rows import (
+    amendment_columns,
     amendment_from,
     contract_from,
     line_columns,
@@ -35,26 +25,14 @@ from customer_contract.repository.contract_rows import (
     terms_columns,
     terms_parameters,
 )
-from customer_contract.repository.service_line import insert_lines_sql, insert_sql
+from customer_contract.repository.contract_statements import joined
+from customer_contract.repository.number_series import Series, numbering
 from customer_contract.wire import contract as wire
 from throughline_core.change import Change
 from throughline_core.errors import NotFound, StaleVersion
 from throughline_runtime import audit, outbox
+from throughline_runtime.statement import Statement
 
-_LINES: Final = insert_lines_sql(
-    tables.contract_line,
-    keys=("contract_id", "contract_version"),
-)
-_ADD: Final = text(f"""
-    WITH written AS (
-        {insert_sql(tables.contract)} ON CONFLICT DO NOTHING RETURNING contract_id
-    ), terms AS (
-        {insert_sql(tables.contract_terms)} WHERE EXISTS (SELECT FROM written)
-    )
-    {_LINES} WHERE EXISTS (SELECT FROM written)
-""")
-_ADD_TERMS: Final = text(f"WITH terms AS ({insert_sql(tables.contract_terms)}) {_LINES}")
-_ADD_LINES: Final = text(_LINES)
 # Days are the contract's, whose zone the database knows as well as we do.
 _DUE: Final = text("""
     SELECT contract_id FROM contract JOIN contract_terms USING (contract_id, contract_version)
@@ -91,7 +69,9 @@ async def get(tx: AsyncConnection, contract_id: ContractId) -> Contract:
 
 async def find(tx: AsyncConnection, contract_id: ContractId) -> Contract | None:
     """Return the contract as it stands, None where there is none."""
-    contracts = await load(tx, _CURRENT, {"contract_id": contract_id})
+    contracts = await _with_lines(
+        tx, await statements.CURRENT.fetch(tx, {"contract_id": contract_id})
+    )
     return contracts[0] if contracts else None
 
 
@@ -166,7 +146,7 @@ async def get_by_line(
     """
     terms, line = tables.contract_terms, tables.contract_line
     query = (
-        _joined()
+        joined()
         .join(
             line,
             (line.c.contract_id == terms.c.contract_id)
@@ -186,65 +166,20 @@ async def get_by_line(
     return contracts[0]
 
 
-def current() -> Select[Any]:
-    """Return the query over all contracts, each joined to its present terms."""
-    contract, terms = tables.contract, tables.contract_terms
-    return _joined().where(terms.c.contract_version == contract.c.contract_version)
-
-
 def _of_any_version(contract_id: ContractId) -> Select[Any]:
-    return _joined().where(tables.contract.c.contract_id == contract_id)
+    return joined().where(tables.contract.c.contract_id == contract_id)
 
 
-def _joined() -> Select[Any]:
-    contract, terms = tables.contract, tables.contract_terms
-    columns = [column for column in terms.c if column.name not in contract.c]
-    present = [column for column in contract.c if column.name != "contract_version"]
-    return select(*present, terms.c.contract_version, *columns).join(
-        terms, terms.c.contract_id == contract.c.contract_id
-    )
-
-
-# Statements of the hot path are made once: to make one costs more than to run it.
-_CURRENT: Final = current().where(tables.contract.c.contract_id == bindparam("contract_id"))
-_WANTED: Final = (
-    func.unnest(
-        bindparam("contract_ids", type_=ARRAY(Uuid)),
-        bindparam("contract_versions", type_=ARRAY(Integer)),
-    )
-    .table_valued("contract_id", "contract_version", name="wanted")
-    .render_derived()
-)
-_LINES_OF: Final = (
-    select(tables.contract_line)
-    .join(
-        _WANTED,
-        and_(
-            _WANTED.c.contract_id == tables.contract_line.c.contract_id,
-            _WANTED.c.contract_version == tables.contract_line.c.contract_version,
-        ),
-    )
-    .order_by(tables.contract_line.c.contract_id, tables.contract_line.c.position)
-)
-_SAVE_STATE: Final = update(tables.contract).where(
-    tables.contract.c.contract_id == bindparam("of_contract"),
-    tables.contract.c.version == bindparam("replaced"),
-)
-_SAVE_TERMS: Final = update(tables.contract_terms).where(
-    tables.contract_terms.c.contract_id == bindparam("of_contract"),
-    tables.contract_terms.c.contract_version == bindparam("of_version"),
-)
-
-
-async def load(
-    tx: AsyncConnection, query: Select[Any], values: Mapping[str, object] | None = None
-) -> list[Contract]:
+async def load(tx: AsyncConnection, query: Select[Any]) -> list[Contract]:
     """Return the contracts a query made from `current` yields, in its order, with their lines."""
-    rows = (await tx.execute(query, values)).all()
+    return await _with_lines(tx, (await tx.execute(query)).all())
+
+
+async def _with_lines(tx: AsyncConnection, rows: Sequence[Row[Any]]) -> list[Contract]:
     if not rows:
         return []
-    lines = await tx.execute(
-        _LINES_OF,
+    lines = await statements.LINES_OF.fetch(
+        tx,
         {
             "contract_ids": [row.contract_id for row in rows],
             "contract_versions": [row.contract_version for row in rows],
@@ -256,16 +191,16 @@ async def load(
     return [contract_from(row, by_version[row.contract_id, row.contract_version]) for row in rows]
 
 
-async def add(tx: AsyncConnection, contract: Contract) -> None:
-    """Write a new draft.
+async def add(tx: AsyncConnection, contract: Contract) -> Contract:
+    """Write a new draft, and return it under the number it has got.
 
     Raises:
         StaleVersion: another writer drafted it first.
     """
-    written = await tx.execute(
-        _ADD,
+    written = await statements.ADD.fetch(
+        tx,
         {
-            "number": contract.number,
+            **numbering(Series.CONTRACT),
             "engagement_id": contract.engagement_id,
             "correlation_id": contract.correlation_id,
             "quote_id": contract.quote_id,
@@ -274,9 +209,10 @@ async def add(tx: AsyncConnection, contract: Contract) -> None:
             **line_columns(contract),
         },
     )
-    if written.rowcount != len(contract.lines):
+    if not written:
         raise StaleVersion(f"contract {contract.contract_id} was made by another writer")
     audit.touch(tx, contract.contract_id, engagement_id=contract.engagement_id)
+    return replace(contract, number=written[0].number)
 
 
 async def save(tx: AsyncConnection, change: Change[Contract, ContractEvent]) -> None:
@@ -289,14 +225,19 @@ async def save(tx: AsyncConnection, change: Change[Contract, ContractEvent]) -> 
     await outbox.append(tx, map(wire.write_event, change.events))
 
 
-async def save_signed(tx: AsyncConnection, change: Change[Contract, ContractEvent]) -> None:
+async def save_signed(
+    tx: AsyncConnection, change: Change[Contract, ContractEvent], *, replaced: int
+) -> None:
     """Write the signature, from which on the terms are closed, and queue the events.
 
+    `replaced` is the version decided upon: a signature may put the contract into force as well.
+
     Raises:
-        StaleVersion: see `save`.
+        StaleVersion: the stored row is at another one.
     """
-    await _save_state(tx, change.state)
-    await _save_terms(tx, change.state)
+    signed = change.state
+    values = {**state_columns(signed), **amendment_columns(signed.amendment)}
+    await _move(tx, statements.SAVE_SIGNED, signed, values, replaced=replaced)
     await outbox.append(tx, map(wire.write_event, change.events))
 
 
@@ -307,8 +248,9 @@ async def save_amended(tx: AsyncConnection, change: Change[Contract, ContractEve
         StaleVersion: see `save`.
     """
     await _save_state(tx, change.state)
-    values = {**terms_parameters(change.state), **line_columns(change.state)}
-    await tx.execute(_ADD_TERMS, values)
+    await statements.ADD_TERMS.run(
+        tx, {**terms_parameters(change.state), **line_columns(change.state)}
+    )
     await outbox.append(tx, map(wire.write_event, change.events))
 
 
@@ -327,7 +269,7 @@ async def save_draft(tx: AsyncConnection, contract: Contract) -> None:
             line.c.contract_version == contract.contract_version,
         )
     )
-    await tx.execute(_ADD_LINES, line_columns(contract))
+    await statements.ADD_LINES.run(tx, line_columns(contract))
 
 
 async def versions(tx: AsyncConnection, contract_id: ContractId) -> list[tuple[int, Amendment]]:
@@ -339,13 +281,24 @@ async def versions(tx: AsyncConnection, contract_id: ContractId) -> list[tuple[i
 
 
 async def _save_state(tx: AsyncConnection, contract: Contract) -> None:
-    moved = {"of_contract": contract.contract_id, "replaced": contract.version - 1}
-    written = await tx.execute(_SAVE_STATE, {**moved, **state_columns(contract)})
-    if written.rowcount != 1:
-        raise StaleVersion(f"contract {contract.number} is not at {contract.version - 1}")
+    values = state_columns(contract)
+    await _move(tx, statements.SAVE_STATE, contract, values, replaced=contract.version - 1)
+
+
+async def _move(
+    tx: AsyncConnection,
+    statement: Statement,
+    contract: Contract,
+    values: Mapping[str, object],
+    *,
+    replaced: int,
+) -> None:
+    moved = {"of_contract": contract.contract_id, "replaced": replaced}
+    if await statement.run(tx, {**values, **moved}) != 1:
+        raise StaleVersion(f"contract {contract.number} is not at {replaced}")
     audit.touch(tx, contract.contract_id, engagement_id=contract.engagement_id)
 
 
 async def _save_terms(tx: AsyncConnection, contract: Contract) -> None:
     closed = {"of_contract": contract.contract_id, "of_version": contract.contract_version}
-    await tx.execute(_SAVE_TERMS, {**closed, **terms_columns(contract)})
+    await statements.SAVE_TERMS.run(tx, {**closed, **terms_columns(contract)})

@@ -65,7 +65,7 @@ def state_columns(contract: Contract) -> dict[str, object]:
 
 
 def terms_columns(contract: Contract) -> dict[str, object]:
-    billing, amendment = contract.billing, contract.amendment
+    billing = contract.billing
     return {
         "contract_id": contract.contract_id,
         "contract_version": contract.contract_version,
@@ -80,15 +80,21 @@ def terms_columns(contract: Contract) -> dict[str, object]:
         "time_rounding_minutes": billing.time_rounding.increment_minutes,
         "time_rounding_mode": billing.time_rounding.mode,
         "rate_card_id": billing.rate_card_id,
-        "effective_on": amendment.effective_on,
-        "reason": amendment.reason,
-        "recorded_by": amendment.recorded_by,
-        "recorded_at": amendment.recorded_at,
         "purchase_orders": [_write_order(one) for one in billing.purchase_orders],
         "payers": [_write_payer(one) for one in billing.payers],
         "holdback_percent": billing.holdback and billing.holdback.percent,
         "holdback_due_on": billing.holdback and billing.holdback.due_on,
         "rerating_policy": billing.rerating_policy,
+        **amendment_columns(contract.amendment),
+    }
+
+
+def amendment_columns(amendment: Amendment) -> dict[str, object]:
+    return {
+        "effective_on": amendment.effective_on,
+        "reason": amendment.reason,
+        "recorded_by": amendment.recorded_by,
+        "recorded_at": amendment.recorded_at,
         "change_order_id": amendment.change_order_id,
     }
 
@@ -207,6 +213,7 @@ def _write_payer(payer: PayerShare) -> Json:
         "is_rounding_payer": payer.is_rounding_payer,
         "not_to_exceed": amount_text(payer.not_to_exceed),
         "purchase_order_number": payer.purchase_order_number,
+        "amount": amount_text(payer.amount),
     }
 
 
@@ -217,4 +224,6 @@ def _payer_from(item: Mapping[str, Any], currency: str) -> PayerShare:
         is_rounding_payer=item["is_rounding_payer"],
         not_to_exceed=money_from(item["not_to_exceed"], currency),
         purchase_order_number=item["purchase_order_number"],
+        # Payers kept before there were amounts have none.
+        amount=money_from(item.get("amount"), currency),
     )

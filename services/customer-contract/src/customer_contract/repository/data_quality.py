@@ -19,8 +19,9 @@ from customer_contract.domain.values import LegalEntityId
 from throughline_core.errors import NotFound
 from throughline_core.ids import derived_id
 from throughline_runtime import audit
+from throughline_runtime.statement import Statement
 
-_IN_FORCE: Final = (
+_IN_FORCE: Final = Statement(
     select(tables.data_quality_rule)
     .where(tables.data_quality_rule.c.status == RuleStatus.ACTIVE)
     .where(
@@ -68,7 +69,7 @@ async def in_force(
     tx: AsyncConnection, legal_entity_ids: Collection[LegalEntityId] = ()
 ) -> Sequence[Rule]:
     """Return the rules in force for all legal entities, and those for the ones named, by code."""
-    rows = await tx.execute(_IN_FORCE, {"legal_entity_ids": list(legal_entity_ids)})
+    rows = await _IN_FORCE.fetch(tx, {"legal_entity_ids": list(legal_entity_ids)})
     return [rule_from(row) for row in rows]
 
 

@@ -3,12 +3,18 @@
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-_TAKE: Final = text("""
-    UPDATE number_series SET last = last + 1 WHERE series = :series RETURNING last
-""")
+from throughline_runtime.statement import Statement
+
+TAKE: Final = """
+    UPDATE number_series SET last = last + 1 WHERE series = :series
+    RETURNING CAST(:prefix AS text) || '-'
+              || lpad(last::text, greatest(6, length(last::text)), '0') AS number
+"""
+"""Takes the next number with the values of `numbering`; for statements that write what has it."""
+
+_TAKE: Final = Statement(TAKE)
 
 
 class Series(StrEnum):
@@ -28,10 +34,16 @@ _PREFIX: Final = {
 }
 
 
+def numbering(series: Series) -> dict[str, object]:
+    """Return the values of `TAKE`."""
+    return {"series": series, "prefix": _PREFIX[series]}
+
+
 async def take(tx: AsyncConnection, series: Series) -> str:
     """Return the next number, such as `C-000042`.
 
     The series stays locked until the transaction ends: take it late.
     """
-    last = (await tx.execute(_TAKE, {"series": series})).scalar_one()
-    return f"{_PREFIX[series]}-{last:06}"
+    [row] = await _TAKE.fetch(tx, numbering(series))
+    number: str = row.number
+    return number

@@ -20,7 +20,6 @@ from sqlalchemy import (
     or_,
     select,
     text,
-    update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -38,21 +37,23 @@ from customer_contract.domain.values import CustomerId, LegalEntityId, QuoteId
 from customer_contract.repository.columns import source_columns, source_from
 from customer_contract.repository.customer import CustomerNotFound, customer_from
 from customer_contract.repository.legal_entity import LegalEntityNotFound
-from customer_contract.repository.quote_review import awaiting, review_from, write_review
-from customer_contract.repository.service_line import (
-    insert_lines_sql,
-    insert_sql,
-    line_from,
-    line_values,
+from customer_contract.repository.quote_review import (
+    awaiting,
+    review_from,
+    step_columns,
+    write_review,
 )
+from customer_contract.repository.service_line import line_from, line_values
+from customer_contract.repository.sql import insert_lines_sql, insert_sql, update_sql
 from customer_contract.wire import quote as wire
 from throughline_core.errors import NotFound, StaleVersion
 from throughline_runtime import audit, outbox
 from throughline_runtime.database import Contended
+from throughline_runtime.statement import Statement
 
 _WAITING: Final = frozenset({QuoteStatus.DRAFT, QuoteStatus.IN_REVIEW})
 
-_ADD: Final = text(f"""
+_ADD: Final = Statement(f"""
     WITH written AS (
         {insert_sql(tables.quote)} ON CONFLICT DO NOTHING RETURNING quote_id
     )
@@ -60,13 +61,16 @@ _ADD: Final = text(f"""
     WHERE EXISTS (SELECT FROM written)
 """)
 
-# Statements of the hot path are made once: to make one costs more than to run it.
-_LATEST: Final = select(tables.quote).where(
-    tables.quote.c.quote_id == bindparam("quote_id"), tables.quote.c.is_latest
+_LATEST: Final = Statement(
+    select(tables.quote).where(
+        tables.quote.c.quote_id == bindparam("quote_id"), tables.quote.c.is_latest
+    )
 )
-_VERSION: Final = select(tables.quote).where(
-    tables.quote.c.quote_id == bindparam("quote_id"),
-    tables.quote.c.quote_version == bindparam("quote_version"),
+_VERSION: Final = Statement(
+    select(tables.quote).where(
+        tables.quote.c.quote_id == bindparam("quote_id"),
+        tables.quote.c.quote_version == bindparam("quote_version"),
+    )
 )
 _WANTED: Final = (
     func.unnest(
@@ -75,7 +79,7 @@ _WANTED: Final = (
     .table_valued("quote_id", "quote_version", name="wanted")
     .render_derived()
 )
-_LINES: Final = (
+_LINES: Final = Statement(
     select(tables.quote_line)
     .join(
         _WANTED,
@@ -90,7 +94,7 @@ _LINES: Final = (
         tables.quote_line.c.position,
     )
 )
-_PARTIES: Final = (
+_PARTIES: Final = Statement(
     select(tables.customer, tables.legal_entity.c.time_zone.label("entity_time_zone"))
     .outerjoin(
         tables.legal_entity,
@@ -98,11 +102,28 @@ _PARTIES: Final = (
     )
     .where(tables.customer.c.customer_id == bindparam("customer"))
 )
-_SAVE: Final = update(tables.quote).where(
-    tables.quote.c.quote_id == bindparam("of_quote"),
-    tables.quote.c.quote_version == bindparam("of_version"),
-    tables.quote.c.version == bindparam("replaced"),
+_MOVE: Final = update_sql(
+    tables.quote,
+    (
+        "is_latest",
+        "version",
+        "status",
+        "approved_by",
+        "approved_at",
+        "rejection_reason",
+        "rejection_code",
+        "review",
+        "awaiting_role",
+        "is_breaching",
+    ),
+    where="quote_id = :of_quote AND quote_version = :of_version AND version = :replaced",
 )
+_SAVE: Final = Statement(_MOVE)
+_STEP_PREFIX: Final = "step_"
+_SAVE_STEP: Final = Statement(f"""
+    WITH moved AS ({_MOVE} RETURNING quote_id)
+    {insert_sql(tables.quote_approval, prefix=_STEP_PREFIX)} WHERE EXISTS (SELECT FROM moved)
+""")
 
 _EXPIRE: Final = text("""
     UPDATE quote SET status = 'expired', awaiting_role = NULL, version = expired.version
@@ -145,21 +166,23 @@ async def find(
 ) -> Quote | None:
     """Return a version of the quote, the latest unless told, None where there is none."""
     if quote_version is None:
-        quotes = await load(tx, _LATEST, {"quote_id": quote_id})
+        rows = await _LATEST.fetch(tx, {"quote_id": quote_id})
     else:
-        quotes = await load(tx, _VERSION, {"quote_id": quote_id, "quote_version": quote_version})
+        rows = await _VERSION.fetch(tx, {"quote_id": quote_id, "quote_version": quote_version})
+    quotes = await _with_lines(tx, rows)
     return quotes[0] if quotes else None
 
 
-async def load(
-    tx: AsyncConnection, query: Select[Any], values: Mapping[str, object] | None = None
-) -> list[Quote]:
+async def load(tx: AsyncConnection, query: Select[Any]) -> list[Quote]:
     """Return the quotes the query over `tables.quote` yields, in its order, with their lines."""
-    rows = (await tx.execute(query, values)).all()
+    return await _with_lines(tx, (await tx.execute(query)).all())
+
+
+async def _with_lines(tx: AsyncConnection, rows: Sequence[Row[Any]]) -> list[Quote]:
     if not rows:
         return []
-    lines = await tx.execute(
-        _LINES,
+    lines = await _LINES.fetch(
+        tx,
         {
             "quote_ids": [row.quote_id for row in rows],
             "quote_versions": [row.quote_version for row in rows],
@@ -180,9 +203,8 @@ async def add(tx: AsyncConnection, quote: Quote, *, events: Sequence[QuoteApprov
     """
     if not events:
         wire.require_publishable(quote)
-    state = _state_columns(quote)
-    written = await tx.execute(
-        _ADD,
+    written = await _ADD.run(
+        tx,
         {
             "quote_id": quote.quote_id,
             "quote_version": quote.quote_version,
@@ -200,12 +222,11 @@ async def add(tx: AsyncConnection, quote: Quote, *, events: Sequence[QuoteApprov
             "content_sha256": quote.origin.content_sha256,
             "valid_until": quote.valid_until,
             **source_columns(quote.origin.source),
-            **state,
-            "review": json.dumps(state["review"]),
+            **_state_columns(quote),
             **line_values(quote.lines),
         },
     )
-    if written.rowcount != len(quote.lines):
+    if written != len(quote.lines):
         # Run again, the command sees what the other writer brought in, and decides on that.
         raise Contended(f"quote {quote.number} has got version {quote.quote_version} meanwhile")
     audit.touch(tx, quote.quote_id)
@@ -220,10 +241,10 @@ async def parties(
     Raises:
         CustomerNotFound, LegalEntityNotFound: one does not exist.
     """
-    named = {"customer": customer_id, "entity": legal_entity_id}
-    row = (await tx.execute(_PARTIES, named)).one_or_none()
-    if row is None:
+    rows = await _PARTIES.fetch(tx, {"customer": customer_id, "entity": legal_entity_id})
+    if not rows:
         raise CustomerNotFound(f"there is no customer {customer_id}", field="terms.customer_id")
+    [row] = rows
     if row.entity_time_zone is None:
         raise LegalEntityNotFound(
             f"there is no legal entity {legal_entity_id}", field="terms.legal_entity_id"
@@ -243,17 +264,30 @@ async def save(
     Raises:
         StaleVersion: the stored row is not exactly one version behind.
     """
-    written = await tx.execute(
-        _SAVE,
-        {
-            "of_quote": quote.quote_id,
-            "of_version": quote.quote_version,
-            "replaced": quote.version - 1,
-            "is_latest": is_latest,
-            **_state_columns(quote),
-        },
-    )
-    if written.rowcount != 1:
+    await _move(tx, _SAVE, quote, {"is_latest": is_latest}, events)
+
+
+async def save_step(
+    tx: AsyncConnection, quote: Quote, *, events: Iterable[QuoteApproved] = ()
+) -> None:
+    """Write the step of the approval taken last as well; see `save`."""
+    step = {f"{_STEP_PREFIX}{name}": value for name, value in step_columns(quote).items()}
+    await _move(tx, _SAVE_STEP, quote, {"is_latest": True, **step}, events)
+
+
+async def _move(
+    tx: AsyncConnection,
+    statement: Statement,
+    quote: Quote,
+    values: Mapping[str, object],
+    events: Iterable[QuoteApproved],
+) -> None:
+    moved = {
+        "of_quote": quote.quote_id,
+        "of_version": quote.quote_version,
+        "replaced": quote.version - 1,
+    }
+    if await statement.run(tx, {**_state_columns(quote), **moved, **values}) != 1:
         raise StaleVersion(f"quote {quote.number} is not at {quote.version - 1}")
     audit.touch(tx, quote.quote_id)
     await outbox.append(tx, map(wire.write_event, events))
@@ -312,7 +346,7 @@ def _state_columns(quote: Quote) -> dict[str, object]:
         "approved_at": None if approval is None else approval.at,
         "rejection_reason": quote.rejection_reason,
         "rejection_code": quote.rejection_code,
-        "review": write_review(quote.review),
+        "review": json.dumps(write_review(quote.review)),
         "awaiting_role": awaiting(quote.review) if quote.status in _WAITING else None,
         "is_breaching": bool(quote.review.open_breaches),
     }

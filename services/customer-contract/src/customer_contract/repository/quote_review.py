@@ -5,10 +5,9 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Select, insert
+from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from customer_contract import tables
 from customer_contract.domain.price_policy import ApproverRole, Breach, PriceRule, ReviewStep
 from customer_contract.domain.proposal import Act
 from customer_contract.domain.quote import Quote
@@ -19,8 +18,6 @@ Json = dict[str, Any]
 
 ANY_ROLE: Final = "any"
 """Stands in the column for a step that any approver may take."""
-
-_NOTE_STEP: Final = insert(tables.quote_approval)
 
 
 def write_review(review: Review) -> Json:
@@ -55,23 +52,20 @@ def awaiting(review: Review) -> str | None:
     return None if step is None else step.role or ANY_ROLE
 
 
-async def note_step(tx: AsyncConnection, quote: Quote) -> None:
-    """Write the step taken last; the row of the quote guards against a second one."""
+def step_columns(quote: Quote) -> dict[str, object]:
+    """Return the step taken last."""
     step = [one for one in quote.review.steps if one.taken is not None][-1]
     assert step.taken is not None
-    await tx.execute(
-        _NOTE_STEP,
-        {
-            "quote_id": quote.quote_id,
-            "quote_version": quote.quote_version,
-            "step": step.step,
-            "role": step.role,
-            "name": step.name,
-            "approved_by": step.taken.by,
-            "approved_at": step.taken.at,
-            "comment": step.taken.comment,
-        },
-    )
+    return {
+        "quote_id": quote.quote_id,
+        "quote_version": quote.quote_version,
+        "step": step.step,
+        "role": step.role,
+        "name": step.name,
+        "approved_by": step.taken.by,
+        "approved_at": step.taken.at,
+        "comment": step.taken.comment,
+    }
 
 
 async def load(tx: AsyncConnection, query: Select[Any]) -> list[tuple[int, ReviewStep]]:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from customer_contract import tables
 from customer_contract.domain.rate_card import (
+    CardPurpose,
     CardScope,
     Deal,
     RateCard,
@@ -89,6 +90,7 @@ async def in_scope(
         .ext(distinct_on(table.c.rate_card_id))
         .where(
             table.c.currency == deal.currency,
+            table.c.purpose == CardPurpose.BILLING,
             (table.c.rate_card_id == deal.rate_card_id)
             | ((owned_by_customer | owned_by_us) & right_entity),
         )
@@ -134,6 +136,8 @@ async def add(tx: AsyncConnection, change: Change[RateCard, RateCardPublished]) 
             currency=card.scope.currency,
             legal_entity_id=card.scope.legal_entity_id,
             customer_id=card.scope.customer_id,
+            purpose=card.scope.purpose,
+            borrowing_legal_entity_id=card.scope.borrowing_legal_entity_id,
             published_at=card.published_at,
             published_by=card.published_by,
             proposed_by=card.proposed_by,
@@ -166,7 +170,13 @@ def _card_from(row: Row[Any], entries: Sequence[Row[Any]]) -> RateCard:
         version=row.version,
         code=row.code,
         name=row.name,
-        scope=CardScope(row.currency, row.legal_entity_id, row.customer_id),
+        scope=CardScope(
+            row.currency,
+            row.legal_entity_id,
+            row.customer_id,
+            CardPurpose(row.purpose),
+            row.borrowing_legal_entity_id,
+        ),
         entries=tuple(
             RateEntry(
                 RateKey(entry.role, entry.level, entry.region, entry.person_id),

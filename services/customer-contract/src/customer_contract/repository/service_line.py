@@ -4,8 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Row, Table
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import Row
 
 from customer_contract import tables
 from customer_contract.domain.service_line import BillingModel, ModelTerms, ServiceLine
@@ -21,6 +20,7 @@ from customer_contract.repository.line_terms import (
     write_rates,
     write_terms,
 )
+from customer_contract.repository.sql import LINE_PREFIX
 from throughline_core.money import Money
 
 _COLUMNS: Final = [
@@ -28,40 +28,12 @@ _COLUMNS: Final = [
     for column in tables.quote_line.c
     if column.name not in {"quote_id", "quote_version"}
 ]
-# A document and its lines have columns of the same names.
-_PREFIX: Final = "line_"
-
-
-def insert_sql(table: Table) -> str:
-    """Return the statement that writes one row, each column from the parameter of its name."""
-    names = [column.name for column in table.c]
-    values = ", ".join(f"CAST(:{name} AS {_type_of(table, name)})" for name in names)
-    return f"INSERT INTO {table.name} ({', '.join(names)}) SELECT {values}"
-
-
-def insert_lines_sql(table: Table, *, keys: Sequence[str]) -> str:
-    """Return the statement that writes all lines of a document at once.
-
-    `keys` stand for every line; every other column comes from a list, see `line_values`.
-    """
-    names = [column.name for column in table.c if column.name not in keys]
-    values = ", ".join([*(f"CAST(:{key} AS {_type_of(table, key)})" for key in keys), "line.*"])
-    lists = ", ".join(f"CAST(:{_PREFIX}{name} AS {_type_of(table, name)}[])" for name in names)
-    return (
-        f"INSERT INTO {table.name} ({', '.join([*keys, *names])})"
-        f" SELECT {values} FROM unnest({lists}) AS line"
-    )
 
 
 def line_values(lines: Sequence[ServiceLine]) -> dict[str, list[Any]]:
     """Return the lines as one list for each column."""
     rows = [_columns(line) for line in lines]
-    return {f"{_PREFIX}{name}": [row[name] for row in rows] for name in _COLUMNS}
-
-
-def _type_of(table: Table, column: str) -> str:
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own gap
-    return str(table.c[column].type.compile(dialect=dialect))
+    return {f"{LINE_PREFIX}{name}": [row[name] for row in rows] for name in _COLUMNS}
 
 
 def _columns(line: ServiceLine) -> dict[str, object]:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -95,6 +96,8 @@ rate_card: Final = Table(
     text_column("published_by"),
     Column("multipliers", JSONB, nullable=False),
     text_column("proposed_by"),
+    Column("purpose", Text, nullable=False, server_default=text("'billing'")),
+    Column("borrowing_legal_entity_id", Uuid, ForeignKey("legal_entity.legal_entity_id")),
     UniqueConstraint("code", "version"),
     Index("rate_card_by_owner", "currency", "customer_id", "legal_entity_id"),
     comment="append-only: published versions of rate cards",

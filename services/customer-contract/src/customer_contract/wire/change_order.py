@@ -22,7 +22,7 @@ from customer_contract.domain.change_order_record import (
 from customer_contract.domain.contract_terms import Contract, Signature
 from customer_contract.domain.service_line import ServiceLine
 from customer_contract.domain.term_change import TermChange
-from customer_contract.domain.values import ContractId, ContractLineId
+from customer_contract.domain.values import ContractId, ContractLineId, CustomerId
 from customer_contract.wire.altered_line import read_altered, write_altered
 from customer_contract.wire.contract_profile import (
     read_holdback,
@@ -48,8 +48,10 @@ from throughline_runtime.fields import (
     read_date,
     read_optional_date,
     read_optional_money,
+    read_optional_uuid,
     read_uuid,
     write_date,
+    write_id,
     write_instant,
     write_money,
     write_optional_money,
@@ -80,6 +82,7 @@ def read_content(message: pb.ChangeOrderContent) -> ChangeOrderContent:
         payers=rest.payers,
         holdback=rest.holdback,
         end_on=rest.end_on,
+        bill_to_customer_id=rest.bill_to_customer_id,
     )
 
 
@@ -123,7 +126,13 @@ def _read_rest(message: pb.ChangeOrderContent) -> ChangeOrderContent:
             else None
         ),
         end_on=read_optional_date("content.end_on", message.end_on),
+        bill_to_customer_id=_read_bill_to(message.bill_to_customer_id),
     )
+
+
+def _read_bill_to(value: str) -> CustomerId | None:
+    found = read_optional_uuid("content.bill_to_customer_id", value)
+    return None if found is None else CustomerId(found)
 
 
 def _read_ended(field: str, message: pb.EndedLine) -> EndedLine:
@@ -164,6 +173,7 @@ def write_content(content: ChangeOrderContent, contract_id: ContractId) -> pb.Ch
             )
         ),
         end_on=write_date(content.end_on) or None,
+        bill_to_customer_id=write_id(content.bill_to_customer_id) or None,
     )
 
 

@@ -69,6 +69,7 @@ def read_payers(field: str, messages: Iterable[pb.PayerShare]) -> tuple[PayerSha
                 f"{field}[{index}].not_to_exceed", message.not_to_exceed
             ),
             purchase_order_number=message.purchase_order_number,
+            amount=read_optional_money(f"{field}[{index}].amount", message.amount),
         )
         for index, message in enumerate(messages)
     )
@@ -81,6 +82,7 @@ def write_payer(payer: PayerShare) -> pb.PayerShare:
         rounding_payer=payer.is_rounding_payer,
         not_to_exceed=write_optional_money(payer.not_to_exceed),
         purchase_order_number=payer.purchase_order_number,
+        amount=write_optional_money(payer.amount),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Final
 from customer_contract.domain.rate_card import (
     CardContent,
     CardDraft,
+    CardPurpose,
     CardScope,
     RateCard,
     RateCardPublished,
@@ -28,9 +29,11 @@ from throughline_core.errors import InvalidArgument
 from throughline_core.money import RATE_PLACES
 from throughline_runtime.events import Outgoing
 from throughline_runtime.fields import (
+    EnumMap,
     read_date,
     read_money,
     read_optional_date,
+    read_optional_enum,
     read_optional_uuid,
     read_uuid,
     write_date,
@@ -41,6 +44,8 @@ from throughline_runtime.fields import (
     write_optional_money,
 )
 from throughline_runtime.outbox import PAYLOAD_BYTES_MAX
+
+CARD_PURPOSE: Final = EnumMap(pb.RateCardPurpose, CardPurpose)
 
 # The rest of an event is its envelope, and who published the card.
 _CARD_BYTES_MAX: Final = PAYLOAD_BYTES_MAX - 2048
@@ -58,6 +63,7 @@ def read_content(
     """Return the card as sent, or as it was kept."""
     entity = read_optional_uuid("legal_entity_id", request.legal_entity_id)
     customer = read_optional_uuid("customer_id", request.customer_id)
+    borrower = read_optional_uuid("borrowing_legal_entity_id", request.borrowing_legal_entity_id)
     return CardContent(
         code=request.code,
         name=request.name,
@@ -65,6 +71,8 @@ def read_content(
             request.currency,
             None if entity is None else LegalEntityId(entity),
             None if customer is None else CustomerId(customer),
+            read_optional_enum("purpose", request.purpose, CARD_PURPOSE) or CardPurpose.BILLING,
+            None if borrower is None else LegalEntityId(borrower),
         ),
         entries=read_entries(request.entries),
         multipliers=read_multipliers("multipliers", request.multipliers),
@@ -136,6 +144,8 @@ def write_draft(card: CardDraft) -> pb.RateCard:
             for entry in content.entries
         ],
         multipliers=write_multipliers(content.multipliers),
+        purpose=CARD_PURPOSE.write(content.scope.purpose),
+        borrowing_legal_entity_id=write_id(content.scope.borrowing_legal_entity_id) or None,
     )
 
 
@@ -214,8 +224,14 @@ def write_card_terms(
 
 
 def _terms(content: CardContent) -> dict[str, str]:
+    scope = content.scope
+    parties = {
+        "purpose": str(scope.purpose),
+        "borrowing_legal_entity_id": write_id(scope.borrowing_legal_entity_id),
+    }
     return {
         "name": content.name,
+        **({term: said for term, said in parties.items() if said} if scope.is_transfer else {}),
         **{
             f"multipliers[{one.activity}].factor": write_decimal(one.factor)
             for one in content.multipliers
@@ -223,7 +239,9 @@ def _terms(content: CardContent) -> dict[str, str]:
     }
 
 
-def write_retroactive(day: date | None) -> proposal_pb.RetroactiveWarning | None:
+def write_retroactive(
+    day: date | None, scope: CardScope | None
+) -> proposal_pb.RetroactiveWarning | None:
     """Return the warning of a version that prices days gone by otherwise, None without one."""
     if day is None:
         return None
@@ -231,6 +249,11 @@ def write_retroactive(day: date | None) -> proposal_pb.RetroactiveWarning | None
         f"work from {day} on has another rate than before: what was approved since then has to be "
         "rated again"
     )
+    if scope is not None and scope.is_transfer:
+        text = (
+            f"work from {day} on has another transfer price than before: what was charged since "
+            "then keeps the price it had"
+        )
     return proposal_pb.RetroactiveWarning(from_date=day.isoformat(), text=text)
 
 

@@ -12,31 +12,14 @@ from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from invoice_payment.domain.draft import LineItems
-from invoice_payment.domain.item import ItemType
+from invoice_payment.domain.item import ItemType, Treatment
 from invoice_payment.domain.run import InvoiceRun
+from invoice_payment.repository.open_items import OPEN_ITEM
 from throughline_core.money import Money
 from throughline_core.period import Period
 
-# What takes back an item that did not arrive yet waits for it: the two may cancel.
-_OPEN_ITEM: Final = """
-    FROM billable_item AS item
-    WHERE item.legal_entity_id = :legal_entity_id AND item.billable_on <= :cut_off
-      AND NOT EXISTS (
-          SELECT FROM invoice_item AS claim
-          WHERE claim.billing_event_id = item.billing_event_id AND claim.is_live)
-      AND NOT EXISTS (
-          SELECT FROM netted_item AS netted
-          WHERE netted.billing_event_id = item.billing_event_id)
-      AND NOT EXISTS (
-          SELECT FROM item_set_aside AS aside
-          WHERE aside.billing_event_id = item.billing_event_id AND aside.until > now())
-      AND (item.reverses_billing_event_id IS NULL OR EXISTS (
-          SELECT FROM billable_item AS original
-          WHERE original.billing_event_id = item.reverses_billing_event_id))
-"""
-
 _COUNT_CONTRACTS: Final = text(f"""
-    SELECT count(DISTINCT item.contract_id) {_OPEN_ITEM}
+    SELECT count(DISTINCT item.contract_id) {OPEN_ITEM}
       AND (CAST(:all AS boolean) OR item.contract_id = ANY(CAST(:contract_ids AS uuid[])))
 """)
 
@@ -45,7 +28,7 @@ _NEXT_CONTRACTS: Final = text(f"""
         SELECT item.contract_id, count(*) AS item_count,
                array_agg(DISTINCT item.bill_to_customer_id) AS customer_ids,
                array_agg(DISTINCT item.currency) AS currencies
-        {_OPEN_ITEM}
+        {OPEN_ITEM}
           AND (CAST(:all AS boolean) OR item.contract_id = ANY(CAST(:contract_ids AS uuid[])))
           AND item.contract_id > :after
         GROUP BY item.contract_id ORDER BY item.contract_id LIMIT :limit
@@ -66,7 +49,7 @@ _NEXT_CONTRACTS: Final = text(f"""
 # Items of one line have these in common; a line has what is summed or taken first below.
 _LINE_KEY: Final = """
     document_key, bill_to_customer_id, contract_id, contract_line_id, quote_line_id, type, unit,
-    unit_rate, currency, tax_category, detail_key
+    unit_rate, currency, tax_category, treatment, purchase_order_number, detail_key
 """
 _LINE_SUMS: Final = """
     invoice_line_id, quantity, recognised_amount, service_from, service_to, item_count, role,
@@ -75,13 +58,13 @@ _LINE_SUMS: Final = """
 
 _GROUP: Final = f"""
     WITH chosen AS MATERIALIZED (
-        SELECT item.billing_event_id, item.source_item_id, item.contract_id,
+        SELECT item.billing_event_id, item.portion, item.source_item_id, item.contract_id,
                item.contract_line_id, item.quote_line_id, item.bill_to_customer_id, item.type,
                item.unit, item.unit_rate, item.currency, item.tax_category, item.quantity,
                item.amount, item.recognised_amount, item.service_from, item.service_to, item.role,
-               item.person_name, item.description,
-               CASE terms.invoice_grouping
-                   WHEN 'contract_line' THEN item.contract_line_id ELSE item.contract_id
+               item.person_name, item.description, item.treatment, item.purchase_order_number,
+               CASE WHEN terms.invoice_grouping = 'contract_line' AND NOT CAST(:whole AS boolean)
+                    THEN item.contract_line_id ELSE item.contract_id
                END AS document_key,
                CASE WHEN item.type <> 'time' THEN item.description
                     WHEN terms.line_detail = 'role' THEN item.role
@@ -90,7 +73,7 @@ _GROUP: Final = f"""
                     ELSE CAST(item.billing_event_id AS text)
                END COLLATE "C" AS detail_key
         FROM contract_terms AS terms, LATERAL (
-            SELECT item.* {_OPEN_ITEM} AND item.contract_id = terms.contract_id
+            SELECT item.* {OPEN_ITEM} AND item.contract_id = terms.contract_id
               AND item.currency = terms.currency
               AND EXISTS (
                   SELECT FROM customer WHERE customer.customer_id = item.bill_to_customer_id)
@@ -106,7 +89,7 @@ _GROUP: Final = f"""
                sum(recognised_amount) AS recognised_amount, min(service_from) AS service_from,
                max(service_to) AS service_to, count(*) AS item_count, min(role) AS role,
                min(person_name) AS person_name, min(description) AS description,
-               array_agg(billing_event_id) AS billing_event_ids,
+               array_agg(billing_event_id) AS billing_event_ids, array_agg(portion) AS portions,
                array_agg(source_item_id) AS source_item_ids,
                array_agg(quantity) AS quantities, array_agg(amount) AS amounts,
                array_agg(recognised_amount) AS recognised_amounts
@@ -114,19 +97,25 @@ _GROUP: Final = f"""
     )
 """
 
+_OWED: Final = "document.is_owed"
+_CREDIT: Final = (
+    "NOT document.is_owed AND document.bill_to_customer_id = CAST(:customer_id AS uuid)"
+)
+
 # Each line brings the items it sums: to join them again on so many keys would be far slower.
 _CLAIM: Final = """
     , claimed AS (
-        INSERT INTO invoice_item (invoice_id, billing_event_id, invoice_line_id, source_item_id,
-                                  quantity, currency, amount, recognised_amount, is_live)
-        SELECT document.invoice_id, item.billing_event_id, line.invoice_line_id,
+        INSERT INTO invoice_item (invoice_id, billing_event_id, portion, invoice_line_id,
+                                  source_item_id, quantity, currency, amount, recognised_amount,
+                                  is_live)
+        SELECT document.invoice_id, item.billing_event_id, item.portion, line.invoice_line_id,
                item.source_item_id, item.quantity, line.currency, item.amount,
                item.recognised_amount, true
         FROM line JOIN document USING (document_key, bill_to_customer_id), unnest(
-            line.billing_event_ids, line.source_item_ids, line.quantities, line.amounts,
-            line.recognised_amounts
-        ) AS item (billing_event_id, source_item_id, quantity, amount, recognised_amount)
-        WHERE document.is_owed
+            line.billing_event_ids, line.portions, line.source_item_ids, line.quantities,
+            line.amounts, line.recognised_amounts
+        ) AS item (billing_event_id, portion, source_item_id, quantity, amount, recognised_amount)
+        WHERE {which}
     )
 """
 
@@ -137,7 +126,11 @@ _LINES: Final = f"""
 """
 
 _PREVIEW: Final = text(_GROUP + _LINES)
-_CLAIM_LINES: Final = text(_GROUP + _CLAIM + _LINES)
+_CLAIM_LINES: Final = text(_GROUP + _CLAIM.format(which=_OWED) + _LINES)
+_CLAIM_CREDIT: Final = text(_GROUP + _CLAIM.format(which=_CREDIT) + _LINES)
+
+# Any day a service can end on, and more: what is credited is not cut off.
+_LAST_DAY: Final = date.max
 
 
 class Wait(StrEnum):
@@ -226,6 +219,29 @@ async def claim(
     return await _documents(tx, _CLAIM_LINES, scope, contract_ids)
 
 
+async def claim_credit(
+    tx: AsyncConnection, legal_entity_id: UUID, contract_id: UUID, customer_id: UUID
+) -> DocumentItems | None:
+    """Claim all open items of a contract and payer that sum to less than nothing, as one document.
+
+    The caller has locked the terms. None, and nothing is claimed, when there is no such sum.
+    """
+    values = {
+        "legal_entity_id": legal_entity_id,
+        "cut_off": _LAST_DAY,
+        "contract_ids": [contract_id],
+        "customer_id": customer_id,
+        "whole": True,
+    }
+    rows = await tx.execute(_CLAIM_CREDIT, values)
+    found = [
+        each
+        for each in _documents_from(rows.all())
+        if not each.is_owed and each.bill_to_customer_id == customer_id
+    ]
+    return found[0] if found else None
+
+
 async def preview(
     tx: AsyncConnection, scope: Scope, contract_ids: Sequence[UUID]
 ) -> list[DocumentItems]:
@@ -242,6 +258,7 @@ async def _documents(
             "legal_entity_id": scope.legal_entity_id,
             "cut_off": scope.cut_off,
             "contract_ids": list(contract_ids),
+            "whole": False,
         },
     )
     return list(_documents_from(rows.all()))
@@ -275,4 +292,6 @@ def _line_items_from(row: Row[Any]) -> LineItems:
         role=row.role,
         person_name=row.person_name,
         description=row.description,
+        treatment=Treatment(row.treatment),
+        purchase_order_number=row.purchase_order_number,
     )

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from invoice_payment.domain.item import BillableItem
+from invoice_payment.domain.item import BillableItem, Treatment
 from invoice_payment.domain.journal import Recognised
 from throughline_core.money import Money
 
@@ -17,8 +17,10 @@ _ADD_ITEMS: Final = text("""
         quote_line_id, engagement_id, correlation_id, bill_to_customer_id, legal_entity_id,
         project_id, person_id, person_name, role, description, service_from, service_to,
         billable_on, quantity, unit, unit_rate, currency, amount, recognised_amount, tax_category,
-        released_at, reverses_billing_event_id)
-    SELECT * FROM unnest(
+        released_at, reverses_billing_event_id, row_version, treatment, purchase_order_number,
+        rerating_run_id, portion)
+    SELECT told.*, coalesce(before.portion + 1, 0)
+    FROM unnest(
         CAST(:billing_event_ids AS uuid[]), CAST(:batch_ids AS uuid[]),
         CAST(:source_item_ids AS uuid[]), CAST(:types AS text[]), CAST(:kinds AS text[]),
         CAST(:contract_ids AS uuid[]), CAST(:contract_line_ids AS uuid[]),
@@ -31,32 +33,76 @@ _ADD_ITEMS: Final = text("""
         CAST(:quantities AS numeric[]), CAST(:units AS text[]), CAST(:unit_rates AS numeric[]),
         CAST(:currencies AS text[]), CAST(:amounts AS numeric[]),
         CAST(:recognised_amounts AS numeric[]), CAST(:tax_categories AS text[]),
-        CAST(:released_ats AS timestamptz[]), CAST(:reversed_ids AS uuid[]))
-    ON CONFLICT (billing_event_id) DO NOTHING
+        CAST(:released_ats AS timestamptz[]), CAST(:reversed_ids AS uuid[]),
+        CAST(:versions AS bigint[]), CAST(:treatments AS text[]), CAST(:orders AS text[]),
+        CAST(:rerating_run_ids AS uuid[])
+    ) AS told (
+        billing_event_id, batch_id, source_item_id, type, kind, contract_id, contract_line_id,
+        quote_line_id, engagement_id, correlation_id, bill_to_customer_id, legal_entity_id,
+        project_id, person_id, person_name, role, description, service_from, service_to,
+        billable_on, quantity, unit, unit_rate, currency, amount, recognised_amount, tax_category,
+        released_at, reverses_billing_event_id, row_version, treatment, purchase_order_number,
+        rerating_run_id)
+    LEFT JOIN LATERAL (
+        SELECT max(item.portion) AS portion, max(item.row_version) AS row_version
+        FROM billable_item AS item WHERE item.billing_event_id = told.billing_event_id
+    ) AS before ON true
+    WHERE told.row_version > coalesce(before.row_version, 0)
+      AND NOT EXISTS (
+          SELECT FROM retracted_item AS retracted
+          WHERE retracted.billing_event_id = told.billing_event_id
+            AND retracted.withdrawn_version >= told.row_version)
+    ON CONFLICT DO NOTHING
     RETURNING billing_event_id
 """)
 
 # Batches whose entity was not known when they came: their journal entry is still to be made.
 _UNRECOGNISED: Final = text("""
     SELECT item.legal_entity_id, item.batch_id, item.currency, item.contract_id,
-           item.contract_line_id, item.engagement_id, item.correlation_id,
+           item.contract_line_id, item.engagement_id, item.correlation_id, item.treatment,
            min(item.released_at) AS released_at,
            sum(item.recognised_amount) AS amount
     FROM billable_item AS item
     WHERE item.legal_entity_id = ANY(CAST(:legal_entity_ids AS uuid[]))
+      AND item.returned_by IS NULL
+      AND NOT EXISTS (
+          SELECT FROM retracted_item AS retracted
+          WHERE retracted.billing_event_id = item.billing_event_id
+            AND retracted.withdrawn_version >= item.row_version)
       AND NOT EXISTS (
           SELECT FROM journal_entry AS entry
           WHERE entry.fact_id = item.batch_id AND entry.fact = 'release'
             AND entry.legal_entity_id = item.legal_entity_id AND entry.currency = item.currency)
     GROUP BY item.legal_entity_id, item.batch_id, item.currency, item.contract_id,
-             item.contract_line_id, item.engagement_id, item.correlation_id
+             item.contract_line_id, item.engagement_id, item.correlation_id, item.treatment
     ORDER BY item.legal_entity_id, item.batch_id, item.currency, item.contract_line_id
 """)
 
 
+_KNOWN: Final = text("""
+    SELECT DISTINCT billing_event_id FROM billable_item
+    WHERE billing_event_id = ANY(CAST(:billing_event_ids AS uuid[]))
+""")
+
+
 async def add_items(tx: AsyncConnection, items: Sequence[BillableItem]) -> list[BillableItem]:
-    """Store released items and return those that were not there before: one statement."""
-    distinct = list({item.billing_event_id: item for item in items}.values())
+    """Store released items and return those that were not there before.
+
+    One released anew, with a higher version, is there a second time; what was withdrawn is not.
+    One statement, and one more for each further release of an item that is already among these.
+    """
+    fresh: list[BillableItem] = []
+    rest = sorted(items, key=lambda item: item.version)
+    while rest:
+        first: dict[UUID, BillableItem] = {}
+        for item in rest:
+            first.setdefault(item.billing_event_id, item)
+        rest = [item for item in rest if item.version > first[item.billing_event_id].version]
+        fresh += await _add(tx, list(first.values()))
+    return fresh
+
+
+async def _add(tx: AsyncConnection, distinct: Sequence[BillableItem]) -> list[BillableItem]:
     added = await tx.execute(
         _ADD_ITEMS,
         {
@@ -89,10 +135,20 @@ async def add_items(tx: AsyncConnection, items: Sequence[BillableItem]) -> list[
             "tax_categories": [item.tax_category for item in distinct],
             "released_ats": [item.released_at for item in distinct],
             "reversed_ids": [item.reverses_billing_event_id for item in distinct],
+            "versions": [item.version for item in distinct],
+            "treatments": [item.treatment for item in distinct],
+            "orders": [item.purchase_order_number for item in distinct],
+            "rerating_run_ids": [item.rerating_run_id for item in distinct],
         },
     )
     fresh = set(added.scalars())
     return [item for item in distinct if item.billing_event_id in fresh]
+
+
+async def known(tx: AsyncConnection, billing_event_ids: Iterable[UUID]) -> set[UUID]:
+    """Return those of the items that arrived."""
+    rows = await tx.execute(_KNOWN, {"billing_event_ids": sorted(set(billing_event_ids))})
+    return set(rows.scalars())
 
 
 async def unrecognised(
@@ -111,6 +167,7 @@ async def unrecognised(
                 engagement_id=row.engagement_id,
                 correlation_id=row.correlation_id,
                 amount=Money(row.amount, row.currency),
+                treatment=Treatment(row.treatment),
             )
         )
     return found

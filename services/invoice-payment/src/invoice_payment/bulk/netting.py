@@ -8,6 +8,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from invoice_payment.repository.open_items import ALIVE, CLAIMED, NETTED, STILL_BILLED
+
 # In one order for all, as everywhere where contracts are locked.
 _LOCK: Final = text("""
     SELECT contract_id FROM contract_terms
@@ -15,29 +17,36 @@ _LOCK: Final = text("""
     ORDER BY contract_id FOR NO KEY UPDATE
 """)
 
-_NET: Final = text("""
-    WITH pair AS (
-        SELECT reversal.billing_event_id AS reversal_id,
-               original.billing_event_id AS original_id
-        FROM billable_item AS reversal
-        JOIN billable_item AS original
+# A reversal cancels with all portions of its original that nobody has claimed, if they sum to it:
+# one that was released, or those that credit notes gave back.
+_NET: Final = text(f"""
+    WITH item AS MATERIALIZED (
+        SELECT item.billing_event_id, item.portion, item.reverses_billing_event_id,
+               item.bill_to_customer_id, item.currency, item.amount
+        FROM billable_item AS item
+        WHERE item.contract_id = ANY(CAST(:contract_ids AS uuid[]))
+          AND (item.reverses_billing_event_id IS NOT NULL OR EXISTS (
+              SELECT FROM billable_item AS reversal
+              WHERE reversal.reverses_billing_event_id = item.billing_event_id))
+          AND NOT {CLAIMED} AND NOT {NETTED} AND {ALIVE}
+    ), pair AS (
+        SELECT reversal.billing_event_id AS reversal_id, reversal.portion AS reversal_portion,
+               original.billing_event_id AS original_id,
+               array_agg(original.portion) AS original_portions
+        FROM item AS reversal
+        JOIN item AS original
           ON original.billing_event_id = reversal.reverses_billing_event_id
          AND original.bill_to_customer_id = reversal.bill_to_customer_id
-         AND original.currency = reversal.currency AND original.amount = -reversal.amount
-        WHERE reversal.contract_id = ANY(CAST(:contract_ids AS uuid[]))
-          AND reversal.reverses_billing_event_id IS NOT NULL
-          AND NOT EXISTS (
-              SELECT FROM invoice_item AS claim WHERE claim.is_live AND claim.billing_event_id
-                  IN (reversal.billing_event_id, original.billing_event_id))
-          AND NOT EXISTS (
-              SELECT FROM netted_item AS netted WHERE netted.billing_event_id
-                  IN (reversal.billing_event_id, original.billing_event_id))
+         AND original.currency = reversal.currency
+        GROUP BY reversal.billing_event_id, reversal.portion, reversal.amount,
+                 original.billing_event_id
+        HAVING sum(original.amount) = -reversal.amount
     )
-    INSERT INTO netted_item (billing_event_id, counterpart_id, netted_at)
-    SELECT original_id, reversal_id, CAST(:at AS timestamptz) FROM pair
+    INSERT INTO netted_item (billing_event_id, portion, counterpart_id, netted_at)
+    SELECT original_id, unnest(original_portions), reversal_id, CAST(:at AS timestamptz) FROM pair
     UNION ALL
-    SELECT reversal_id, original_id, CAST(:at AS timestamptz) FROM pair
-    ON CONFLICT (billing_event_id) DO NOTHING
+    SELECT reversal_id, reversal_portion, original_id, CAST(:at AS timestamptz) FROM pair
+    ON CONFLICT (billing_event_id, portion) DO NOTHING
 """)
 
 _REVERSED: Final = text("""
@@ -54,10 +63,11 @@ _CONTRACTS: Final = text("""
     WHERE billing_event_id = ANY(CAST(:billing_event_ids AS uuid[]))
 """)
 
-_CLAIMED: Final = text("""
+_CLAIMED: Final = text(f"""
     SELECT claim.billing_event_id, claim.invoice_id, invoice.number
     FROM invoice_item AS claim JOIN invoice USING (invoice_id)
-    WHERE claim.is_live AND claim.billing_event_id = ANY(CAST(:billing_event_ids AS uuid[]))
+    WHERE {STILL_BILLED}
+      AND claim.billing_event_id = ANY(CAST(:billing_event_ids AS uuid[]))
     ORDER BY claim.billing_event_id LIMIT 1
 """)
 

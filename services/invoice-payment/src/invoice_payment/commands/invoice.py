@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from invoice_payment.domain import invoice as domain
 from invoice_payment.domain.invoice import Invoice
+from invoice_payment.domain.issue import issue_in_order
 from invoice_payment.domain.journal import post_invoice, posting_day
 from invoice_payment.domain.series import Series, SeriesKey
 from invoice_payment.repository import document, journal, master, seal, series, tax
@@ -60,7 +61,7 @@ async def issue_invoices(
     await exceptions.close(tx, LEFT_OUT, [invoice.invoice_id for invoice in invoices])
     key = SeriesKey(entity.party.party_id, Series.INVOICE, on.year)
     taken = await series.lock(tx, {key: len(invoices)})
-    changes = domain.issue_in_order(invoices, taken[key], on=on)
+    changes = issue_in_order(invoices, taken[key], on=on)
     issued = [change.state for change in changes]
     await repository.save(tx, changes)
     await seal.add(tx, changes, items)
@@ -102,7 +103,9 @@ async def retry_document(tx: AsyncConnection, invoice_id: UUID) -> Invoice:
         InvoiceNotFound, EntityForbidden: no such invoice for the caller.
         DocumentNotFailed: it did not fail.
     """
-    pending = domain.retry_document(await _own(tx, invoice_id))
+    document_of = await repository.get(tx, invoice_id)
+    require_entity(document_of.legal_entity_id)
+    pending = domain.retry_document(document_of)
     await document.set_step(tx, pending)
     audit.touch(tx, invoice_id, engagement_id=pending.engagement_id)
     return pending
@@ -137,5 +140,11 @@ async def retry_tax(tx: AsyncConnection, invoice_ids: Sequence[UUID]) -> list[In
 async def _own(tx: AsyncConnection, invoice_id: UUID) -> Invoice:
     """Return the invoice, locked, if the caller may act for its entity."""
     invoice = await repository.get(tx, invoice_id)
+    if invoice.is_credit_note:
+        raise repository.InvoiceNotFound(
+            f"{invoice_id} is a credit note",
+            field="invoice_id",
+            advice="use the methods of credit notes",
+        )
     require_entity(invoice.legal_entity_id)
     return invoice

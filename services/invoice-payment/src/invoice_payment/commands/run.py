@@ -335,7 +335,8 @@ _WAITS: Final = {
     ),
     Wait.NET_NEGATIVE: (
         "they sum to less than nothing, which is no invoice",
-        "they need a credit note; a later run invoices them together with work that outweighs them",
+        "draft a credit note over them, or wait: a later run invoices them together with work that"
+        " outweighs them",
     ),
 }
 

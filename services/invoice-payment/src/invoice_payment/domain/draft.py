@@ -1,7 +1,7 @@
 """Drafting: which items share an invoice and a line, and what the line says."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -15,7 +15,7 @@ from invoice_payment.domain.invoice import (
     InvoiceStatus,
     determine_tax,
 )
-from invoice_payment.domain.item import ItemType
+from invoice_payment.domain.item import ItemType, Treatment
 from invoice_payment.domain.line import Line
 from invoice_payment.domain.party import Party
 from invoice_payment.domain.tax import TaxRule
@@ -39,6 +39,13 @@ class LineDetail(StrEnum):
     ROLE = "role"
     PERSON = "person"
     ENTRY = "entry"
+
+
+class ReratingPolicy(StrEnum):
+    """What a difference found after invoicing becomes."""
+
+    DEBIT_CREDIT = "debit_credit"
+    CREDIT_AND_REBILL = "credit_and_rebill"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +72,21 @@ class Terms:
     engagement_id: UUID
     correlation_id: UUID
     lines: Mapping[UUID, SoldLine]
+    # None while it is not told: then all payers pay by the contract's terms.
+    bill_to_customer_id: UUID | None = None
+    rerating_policy: ReratingPolicy = ReratingPolicy.DEBIT_CREDIT
 
 
 @dataclass(frozen=True, slots=True)
 class Buyer:
-    """A bill-to customer; `is_registered` when its tax registration passed the check."""
+    """A bill-to customer; `is_registered` when its tax registration passed the check.
+
+    `payment_terms_days` are its own, for where a contract agreed on terms with another payer.
+    """
 
     party: Party
     is_registered: bool
+    payment_terms_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +107,19 @@ class LineItems:
     role: str
     person_name: str
     description: str
+    treatment: Treatment = Treatment.INVOICED
+    purchase_order_number: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LineRest:
+    """What is left of a draft's line when items have left it."""
+
+    invoice_line_id: UUID
+    quantity: Decimal
+    recognised: Money
+    service: Period
+    item_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +139,10 @@ def draft_invoice(
 ) -> InvoiceChange:
     """Return the draft over `items`, taxed if the rules allow; it is the first version.
 
-    Items of one invoice are in the contract's currency. The tax point is the last day of service.
+    Items of one invoice have one payer and the contract's currency. The tax point is the last day
+    of service. The order all lines are paid by is the invoice's; where several are, lines name it.
     """
-    lines = _lines(terms, items)
+    lines, order = lines_of(terms, items)
     service = Period(
         min(line.service.start for line in lines), max(line.service.end for line in lines)
     )
@@ -129,8 +157,8 @@ def draft_invoice(
         engagement_id=terms.engagement_id,
         correlation_id=terms.correlation_id,
         currency=terms.currency,
-        purchase_order_number=terms.purchase_order_number,
-        payment_terms_days=terms.payment_terms_days,
+        purchase_order_number=order,
+        payment_terms_days=_terms_days(terms, buyer),
         seller=run.seller,
         buyer=buyer.party,
         buyer_is_registered=buyer.is_registered,
@@ -143,8 +171,36 @@ def draft_invoice(
         drafted_by=run.started_by,
         created_at=run.drafted_at,
         paid=Money.zero(terms.currency),
+        credited=Money.zero(terms.currency),
     )
     return determine_tax(draft, run.rules)
+
+
+def redraft_lines(lines: Sequence[Line], left: Sequence[LineRest]) -> tuple[Line, ...]:
+    """Return the lines of a draft over the items `left` on it, in their order and words."""
+    items = {each.invoice_line_id: each for each in left}
+    kept = [line for line in lines if line.invoice_line_id in items]
+    return tuple(
+        replace(
+            line,
+            position=position,
+            quantity=group.quantity,
+            net=line_net(group.quantity, line.unit_rate),
+            service=group.service,
+            item_count=group.item_count,
+            recognised=group.recognised,
+        )
+        for position, line in enumerate(kept, start=1)
+        for group in (items[line.invoice_line_id],)
+    )
+
+
+def _terms_days(terms: Terms, buyer: Buyer) -> int:
+    """Return the days to pay: those agreed with the contract's own payer, else the payer's."""
+    is_own = terms.bill_to_customer_id in {None, buyer.party.party_id}
+    if is_own or buyer.payment_terms_days is None:
+        return terms.payment_terms_days
+    return buyer.payment_terms_days
 
 
 def last_day(service: Period) -> date:
@@ -169,7 +225,8 @@ def describe(sold: str, detail: LineDetail, items: LineItems) -> str:
     return text
 
 
-def _lines(terms: Terms, items: Iterable[LineItems]) -> tuple[Line, ...]:
+def lines_of(terms: Terms, items: Iterable[LineItems]) -> tuple[tuple[Line, ...], str]:
+    """Return the lines in their order, and the purchase order that pays for all of them, if any."""
     unknown = SoldLine(position=len(terms.lines) + 1, description="")
     described = [
         (sold.position, describe(sold.description, terms.line_detail, group), group)
@@ -177,9 +234,19 @@ def _lines(terms: Terms, items: Iterable[LineItems]) -> tuple[Line, ...]:
         for sold in (terms.lines.get(group.contract_line_id, unknown),)
     ]
     described.sort(
-        key=lambda each: (each[0], each[2].service.start, each[1], each[2].unit_rate.amount)
+        key=lambda each: (
+            each[0],
+            each[2].service.start,
+            each[1],
+            each[2].unit_rate.amount,
+            each[2].purchase_order_number,
+        )
     )
-    return tuple(
+    orders = {
+        group.purchase_order_number or terms.purchase_order_number for _, _, group in described
+    }
+    common = orders.pop() if len(orders) == 1 else ""
+    lines = tuple(
         Line(
             invoice_line_id=group.invoice_line_id,
             position=position,
@@ -195,6 +262,11 @@ def _lines(terms: Terms, items: Iterable[LineItems]) -> tuple[Line, ...]:
             service=group.service,
             item_count=group.item_count,
             recognised=group.recognised,
+            treatment=group.treatment,
+            purchase_order_number=""
+            if common
+            else group.purchase_order_number or terms.purchase_order_number,
         )
         for position, (_, text, group) in enumerate(described, start=1)
     )
+    return lines, common

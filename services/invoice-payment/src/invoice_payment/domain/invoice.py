@@ -1,6 +1,6 @@
 """The invoice: its parts, its way from draft to paid, and what each step decides."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -13,10 +13,11 @@ from invoice_payment.domain.amounts import (
     TaxTreatment,
     Totals,
     totals_of,
+    untaxed,
 )
 from invoice_payment.domain.line import Line
 from invoice_payment.domain.party import Party
-from invoice_payment.domain.series import Number, Taken, canonical, chained_hash
+from invoice_payment.domain.series import Number
 from invoice_payment.domain.tax import TaxCase, TaxRule, treatment_of
 from throughline_core.change import Change
 from throughline_core.errors import FailedPrecondition, PermissionDenied
@@ -43,6 +44,13 @@ class DocumentNotFailed(FailedPrecondition):
     code = "invoice.document_not_failed"
 
 
+class DocumentType(StrEnum):
+    """What kind of document it is; each has a number series of its own name."""
+
+    INVOICE = "invoice"
+    CREDIT_NOTE = "credit_note"
+
+
 class InvoiceStatus(StrEnum):
     """Where an invoice stands."""
 
@@ -54,6 +62,7 @@ class InvoiceStatus(StrEnum):
     PARTIALLY_PAID = "partially_paid"
     PAID = "paid"
     VOIDED = "voided"
+    CREDITED = "credited"
 
 
 TRANSITIONS: Final[Mapping[InvoiceStatus, frozenset[InvoiceStatus]]] = {
@@ -63,14 +72,37 @@ TRANSITIONS: Final[Mapping[InvoiceStatus, frozenset[InvoiceStatus]]] = {
     ),
     InvoiceStatus.READY: frozenset({InvoiceStatus.APPROVED, InvoiceStatus.VOIDED}),
     InvoiceStatus.APPROVED: frozenset({InvoiceStatus.ISSUED, InvoiceStatus.VOIDED}),
-    InvoiceStatus.ISSUED: frozenset({InvoiceStatus.PARTIALLY_PAID, InvoiceStatus.PAID}),
+    InvoiceStatus.ISSUED: frozenset(
+        {InvoiceStatus.PARTIALLY_PAID, InvoiceStatus.PAID, InvoiceStatus.CREDITED}
+    ),
     InvoiceStatus.PARTIALLY_PAID: frozenset({InvoiceStatus.PARTIALLY_PAID, InvoiceStatus.PAID}),
     InvoiceStatus.PAID: frozenset(),
     InvoiceStatus.VOIDED: frozenset(),
+    InvoiceStatus.CREDITED: frozenset(),
 }
 
+UNISSUED: Final = frozenset(
+    {
+        InvoiceStatus.DRAFT,
+        InvoiceStatus.TAX_PENDING,
+        InvoiceStatus.READY,
+        InvoiceStatus.APPROVED,
+    }
+)
+"""Drafts: what is on them may still leave them."""
+
 OPEN_STATUSES: Final = frozenset({InvoiceStatus.ISSUED, InvoiceStatus.PARTIALLY_PAID})
-"""Issued and not fully paid: a payment may settle these."""
+"""Issued and not fully settled: a payment or a credit may settle these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credits:
+    """What a credit note says of the invoice it takes back, in part or in full, and why."""
+
+    invoice_id: UUID
+    number: str
+    issued_on: date
+    reason: str
 
 
 class DocumentStep(StrEnum):
@@ -83,7 +115,11 @@ class DocumentStep(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
-    """An invoice; immutable in content once it has a number."""
+    """An invoice or credit note; immutable in content once it has a number.
+
+    A credit note is an invoice below zero: its quantities and amounts are negative, and `paid` is
+    what of it settled invoices. It prints, and leaves this service, with positive ones.
+    """
 
     invoice_id: UUID
     version: int
@@ -105,10 +141,16 @@ class Invoice:
     rounding_policy: RoundingPolicy
     service: Period
     tax_point_on: date
-    run_id: UUID
+    # None on a credit note.
+    run_id: UUID | None
     drafted_by: str
     created_at: datetime
     paid: Money
+    # What credit notes settled of it.
+    credited: Money
+    document_type: DocumentType = DocumentType.INVOICE
+    # Of a credit note only.
+    credits: Credits | None = None
     # How each tax category among the lines is taxed; empty while that is unknown.
     treatments: Mapping[str, TaxTreatment] = field(default_factory=dict)
     approved_by: str = ""
@@ -123,8 +165,13 @@ class Invoice:
 
     @property
     def open_amount(self) -> Money:
-        """What is still to be paid."""
-        return self.totals.gross - self.paid
+        """What is still to be settled; of a credit note, below zero, the credit not applied."""
+        return self.totals.gross - self.paid - self.credited
+
+    @property
+    def is_credit_note(self) -> bool:
+        """Whether it takes an invoice back."""
+        return self.document_type is DocumentType.CREDIT_NOTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +222,30 @@ class InvoiceSettled:
     allocated_on: date
 
 
+@dataclass(frozen=True, slots=True)
+class InvoiceCredited:
+    """A credit note became final and settled `applied` of the `invoice` it names.
+
+    `content` is what the credit note's hash seals.
+    """
+
+    credit_note: Invoice
+    content: str
+    invoice: Invoice
+    applied: Money
+
+
+@dataclass(frozen=True, slots=True)
+class CreditApplied:
+    """The rest of a credit note settled a part of a further invoice, or all of it."""
+
+    credit_application_id: UUID
+    credit_note: Invoice
+    invoice: Invoice
+    amount: Money
+    applied_on: date
+
+
 InvoiceEvent = (
     InvoiceDrafted
     | TaxRuleMissing
@@ -182,6 +253,8 @@ InvoiceEvent = (
     | InvoiceIssued
     | InvoiceVoided
     | InvoiceSettled
+    | InvoiceCredited
+    | CreditApplied
 )
 InvoiceChange = Change[Invoice, InvoiceEvent]
 
@@ -192,12 +265,12 @@ def determine_tax(invoice: Invoice, rules: Iterable[TaxRule]) -> InvoiceChange:
     Gives back the invoice as it is, without an event, when it waited before and still has to.
     """
     known = tuple(rules)
-    cases = _tax_cases(invoice)
+    cases = tax_cases(invoice)
     found = {category: treatment_of(case, known) for category, case in cases.items()}
     treatments = {category: how for category, how in found.items() if how is not None}
     if len(treatments) == len(cases):
         ready = replace(
-            _step(invoice, InvoiceStatus.READY),
+            step(invoice, InvoiceStatus.READY),
             treatments=treatments,
             totals=_taxed_totals(invoice, treatments),
         )
@@ -205,8 +278,32 @@ def determine_tax(invoice: Invoice, rules: Iterable[TaxRule]) -> InvoiceChange:
     missing = tuple(cases[category] for category, how in found.items() if how is None)
     if invoice.status is InvoiceStatus.TAX_PENDING:
         return Change(invoice, ())
-    waiting = _step(invoice, InvoiceStatus.TAX_PENDING)
+    waiting = step(invoice, InvoiceStatus.TAX_PENDING)
     return Change(waiting, (InvoiceDrafted(waiting), TaxRuleMissing(waiting, missing)))
+
+
+def redraft(invoice: Invoice, lines: tuple[Line, ...], rules: Iterable[TaxRule]) -> InvoiceChange:
+    """Make a draft anew over the `lines` that are left, taxed again; it is to be approved again.
+
+    Raises:
+        IllegalTransition: it is issued or voided.
+    """
+    if invoice.status not in UNISSUED:
+        step(invoice, InvoiceStatus.READY)
+    service = Period(
+        min(line.service.start for line in lines), max(line.service.end for line in lines)
+    )
+    anew = replace(
+        invoice,
+        status=InvoiceStatus.DRAFT,
+        approved_by="",
+        lines=lines,
+        totals=untaxed(Money.total((line.net for line in lines), invoice.currency)),
+        treatments={},
+        service=service,
+        tax_point_on=service.end - timedelta(days=1),
+    )
+    return determine_tax(anew, rules)
 
 
 def approve(invoice: Invoice, *, by: str) -> InvoiceChange:
@@ -217,8 +314,8 @@ def approve(invoice: Invoice, *, by: str) -> InvoiceChange:
         ApproverDraftedIt: the same person started the run.
         TotalNegative: its total is below zero.
     """
-    _require_not_negative(invoice)
-    approved = replace(_step(invoice, InvoiceStatus.APPROVED), approved_by=by)
+    require_sign(invoice)
+    approved = replace(step(invoice, InvoiceStatus.APPROVED), approved_by=by)
     if by == invoice.drafted_by:
         raise ApproverDraftedIt(
             f"{by} drafted invoice {invoice.invoice_id}", advice="ask a second person to approve it"
@@ -226,29 +323,10 @@ def approve(invoice: Invoice, *, by: str) -> InvoiceChange:
     return Change(approved, (InvoiceApproved(approved),))
 
 
-def issue(invoice: Invoice, number: Number, *, on: date, previous_hash: str) -> InvoiceChange:
-    """Make an approved invoice final under `number`; `on` is a day in the entity's zone.
-
-    Raises:
-        IllegalTransition: it is not approved.
-        TotalNegative: its total is below zero.
-    """
-    _require_not_negative(invoice)
-    numbered = replace(
-        _step(invoice, InvoiceStatus.ISSUED),
-        number=number,
-        issued_on=on,
-        due_on=on + timedelta(days=invoice.payment_terms_days),
-        document_step=DocumentStep.PENDING,
-        previous_hash=previous_hash,
-    )
-    content = canonical(_content_of(numbered))
-    issued = replace(numbered, content_hash=chained_hash(previous_hash, content))
-    return Change(issued, (InvoiceIssued(issued, content),))
-
-
-def _require_not_negative(invoice: Invoice) -> None:
+def require_sign(invoice: Invoice) -> None:
     """Raise `TotalNegative` for an invoice that would pay the customer."""
+    if invoice.is_credit_note:
+        return
     total = min(invoice.totals.net, invoice.totals.gross)
     if total < Money.zero(invoice.currency):
         raise TotalNegative(
@@ -259,28 +337,13 @@ def _require_not_negative(invoice: Invoice) -> None:
         )
 
 
-def issue_in_order(invoices: Sequence[Invoice], taken: Taken, *, on: date) -> list[InvoiceChange]:
-    """Issue invoices of one series under the numbers taken for them, each chained to the last.
-
-    Raises:
-        IllegalTransition, TotalNegative: see `issue`.
-    """
-    changes = []
-    previous_hash = taken.last_hash
-    for index, invoice in enumerate(invoices):
-        change = issue(invoice, taken.number(index), on=on, previous_hash=previous_hash)
-        previous_hash = change.state.content_hash
-        changes.append(change)
-    return changes
-
-
 def void(invoice: Invoice, *, reason: str) -> InvoiceChange:
     """Give up an invoice that is not issued.
 
     Raises:
         IllegalTransition: it is issued, or voided already.
     """
-    voided = replace(_step(invoice, InvoiceStatus.VOIDED), void_reason=reason)
+    voided = replace(step(invoice, InvoiceStatus.VOIDED), void_reason=reason)
     return Change(voided, (InvoiceVoided(voided),))
 
 
@@ -299,85 +362,16 @@ def retry_document(invoice: Invoice) -> Invoice:
     return replace(invoice, document_step=DocumentStep.PENDING)
 
 
-def settled(invoice: Invoice, amount: Money) -> Invoice:
-    """Return the invoice after `amount`, at most what is open, was paid.
-
-    Raises:
-        IllegalTransition: it is not open.
-    """
-    paid = invoice.paid + amount
-    whole = paid >= invoice.totals.gross
-    status = InvoiceStatus.PAID if whole else InvoiceStatus.PARTIALLY_PAID
-    return replace(_step(invoice, status), paid=paid)
-
-
-def _content_of(invoice: Invoice) -> dict[str, object]:
-    """Return what an issued invoice says, as plain data: the content its hash seals.
-
-    Old hashes are checked over the content stored with them, so it may be added to.
-    """
-    assert invoice.number is not None, "only what is issued has final content"
-    return {
-        "number": invoice.number.text,
-        "invoice_id": str(invoice.invoice_id),
-        "issued_on": str(invoice.issued_on),
-        "due_on": str(invoice.due_on),
-        "tax_point_on": str(invoice.tax_point_on),
-        "service_from": str(invoice.service.start),
-        "service_to": str(invoice.service.end),
-        "contract_number": invoice.contract_number,
-        "purchase_order_number": invoice.purchase_order_number,
-        "currency": invoice.currency,
-        "payment_terms_days": invoice.payment_terms_days,
-        "rounding_policy": invoice.rounding_policy.value,
-        "seller": invoice.seller.content,
-        "buyer": invoice.buyer.content,
-        "lines": [_line_content(line, invoice.treatments) for line in invoice.lines],
-        "taxes": [
-            {
-                "code": group.tax_code,
-                "rate_percent": f"{group.rate_percent:.2f}",
-                "base": _plain(group.base),
-                "tax": _plain(group.tax),
-                "exemption_reason": group.exemption_reason,
-            }
-            for group in invoice.totals.groups
-        ],
-        "net_total": _plain(invoice.totals.net),
-        "tax_total": _plain(invoice.totals.tax),
-        "gross_total": _plain(invoice.totals.gross),
-    }
-
-
-def _plain(money: Money) -> str:
-    """Return an amount with its currency's decimals, whatever scale it was stored with."""
-    return f"{money.rounded().amount:f}"
-
-
-def _line_content(line: Line, treatments: Mapping[str, TaxTreatment]) -> dict[str, object]:
-    treatment = treatments[line.tax_category]
-    return {
-        "invoice_line_id": str(line.invoice_line_id),
-        "position": line.position,
-        "description": line.description,
-        "quantity": line.printed_quantity,
-        "unit": line.unit,
-        "unit_rate": f"{line.unit_rate.amount.normalize():f}",
-        "net": _plain(line.net),
-        "tax_code": treatment.tax_code,
-        "rate_percent": f"{treatment.rate_percent:.2f}",
-        "service_from": str(line.service.start),
-        "service_to": str(line.service.end),
-    }
-
-
-def _step(invoice: Invoice, target: InvoiceStatus) -> Invoice:
-    subject = f"invoice {invoice.number.text if invoice.number else invoice.invoice_id}"
+def step(invoice: Invoice, target: InvoiceStatus) -> Invoice:
+    """Return the document in the next status and version, if the table allows the step."""
+    kind = invoice.document_type.replace("_", " ")
+    subject = f"{kind} {invoice.number.text if invoice.number else invoice.invoice_id}"
     status = move(subject, invoice.status, target, TRANSITIONS)
     return replace(invoice, status=status, version=invoice.version + 1)
 
 
-def _tax_cases(invoice: Invoice) -> dict[str, TaxCase]:
+def tax_cases(invoice: Invoice) -> dict[str, TaxCase]:
+    """Return how each tax category among the lines presents itself to the rules."""
     return {
         category: TaxCase(
             invoice.seller.address.country,

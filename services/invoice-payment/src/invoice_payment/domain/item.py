@@ -17,6 +17,21 @@ class ItemType(StrEnum):
     EXPENSE = "expense"
     MILESTONE = "milestone"
     RECURRING = "recurring"
+    PROGRESS = "progress"
+    USAGE = "usage"
+    RETAINER_DRAW = "retainer_draw"
+    ADJUSTMENT = "adjustment"
+
+
+class Treatment(StrEnum):
+    """What becomes of an item."""
+
+    INVOICED = "invoiced"
+    """Invoiced; its release recognised the revenue."""
+    PREPAYMENT = "prepayment"
+    """Invoiced in advance, and owed to the customer until work draws on it."""
+    DRAWN = "drawn"
+    """Never invoiced: earned out of a prepayment."""
 
 
 class ItemKind(StrEnum):
@@ -28,10 +43,36 @@ class ItemKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Portion:
+    """A part of an item that is billed once, as it stands: where it is on, and in the books.
+
+    `invoice_id` is the draft or document that claims it; `is_billed` when that one is issued and
+    not taken back in full. `number` is the document's, None on a draft.
+    """
+
+    billing_event_id: UUID
+    portion: int
+    row_version: int
+    legal_entity_id: UUID
+    contract_id: UUID
+    contract_line_id: UUID
+    engagement_id: UUID
+    correlation_id: UUID
+    recognised: Money
+    treatment: Treatment
+    is_netted: bool
+    invoice_id: UUID | None
+    number: str | None
+    is_billed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class BillableItem:
     """A released billing event as it came, with everything an invoice needs of it.
 
-    `reverses_billing_event_id` is the item this one takes back, None on all others.
+    `reverses_billing_event_id` is the item this one takes back, None on all others; with
+    `rerating_run_id` it does so because the work was rated anew. `version` is the billing event's
+    at its release. `purchase_order_number` is empty where the contract's own holds.
     """
 
     billing_event_id: UUID
@@ -58,11 +99,15 @@ class BillableItem:
     amount: Money
     tax_category: str
     released_at: datetime
+    version: int = 1
+    treatment: Treatment = Treatment.INVOICED
+    purchase_order_number: str = ""
     reverses_billing_event_id: UUID | None = None
+    rerating_run_id: UUID | None = None
 
     @property
     def recognised(self) -> Money:
-        """The revenue its release recognises: its amount, rounded by itself."""
+        """What it stands at in the books until it is invoiced: its amount, rounded by itself."""
         return self.amount.rounded()
 
     @property

@@ -10,6 +10,8 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from invoice_payment.domain.invoice import Invoice, InvoiceSettled
+from invoice_payment.domain.item import Treatment
+from invoice_payment.domain.line import Disposition, Line
 from invoice_payment.domain.payment import Payment
 from throughline_core.ids import derived_id
 from throughline_core.money import Money
@@ -27,16 +29,28 @@ class AccountRole(StrEnum):
     CASH = "cash"
     UNAPPLIED_CASH = "unapplied_cash"
     ROUNDING = "rounding"
+    CONTRACT_LIABILITY = "contract_liability"
+    WRITE_OFF = "write_off"
+    INTERCOMPANY_RECEIVABLE = "intercompany_receivable"
+    INTERCOMPANY_REVENUE = "intercompany_revenue"
+    INTERCOMPANY_COST = "intercompany_cost"
+    INTERCOMPANY_PAYABLE = "intercompany_payable"
 
 
 DEFAULT_ACCOUNTS: Final = {
     AccountRole.CASH: "1100",
     AccountRole.RECEIVABLE: "1200",
     AccountRole.CONTRACT_ASSET: "1250",
+    AccountRole.INTERCOMPANY_RECEIVABLE: "1300",
     AccountRole.UNAPPLIED_CASH: "2100",
     AccountRole.TAX_PAYABLE: "2200",
+    AccountRole.CONTRACT_LIABILITY: "2300",
+    AccountRole.INTERCOMPANY_PAYABLE: "2400",
     AccountRole.REVENUE: "4000",
+    AccountRole.INTERCOMPANY_REVENUE: "4100",
     AccountRole.ROUNDING: "4900",
+    AccountRole.INTERCOMPANY_COST: "5100",
+    AccountRole.WRITE_OFF: "6900",
 }
 """The neutral chart a new entity starts with; finance maps it to its own."""
 
@@ -48,6 +62,22 @@ class Fact(StrEnum):
     INVOICE = "invoice"
     PAYMENT = "payment"
     PAYMENT_ALLOCATION = "payment_allocation"
+    CREDIT_NOTE = "credit_note"
+    WITHDRAWAL = "withdrawal"
+    WRITE_OFF = "write_off"
+    WRITE_OFF_UNDONE = "write_off_undone"
+    INTERCOMPANY = "intercompany"
+    RETAINER_LAPSE = "retainer_lapse"
+
+
+_DOCUMENT_FACTS: Final = {False: Fact.INVOICE, True: Fact.CREDIT_NOTE}
+
+STANDS_ON: Final = {
+    Treatment.INVOICED: AccountRole.CONTRACT_ASSET,
+    Treatment.PREPAYMENT: AccountRole.CONTRACT_LIABILITY,
+    Treatment.DRAWN: AccountRole.CONTRACT_LIABILITY,
+}
+"""The account of the balance sheet on which items of a treatment meet what settles them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +113,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Recognised:
-    """What one batch releases on one contract line: the sum of its items, each rounded."""
+    """What one batch releases on one contract line: the sum of its items, each rounded.
+
+    A prepayment recognises nothing; what is drawn uses one up.
+    """
 
     batch_id: UUID
     released_at: datetime
@@ -92,6 +125,7 @@ class Recognised:
     engagement_id: UUID
     correlation_id: UUID
     amount: Money
+    treatment: Treatment = Treatment.INVOICED
 
 
 def posting_day(at: datetime, zone: str) -> date:
@@ -102,68 +136,77 @@ def posting_day(at: datetime, zone: str) -> date:
 def post_release(legal_entity_id: UUID, zone: str, recognised: Iterable[Recognised]) -> list[Entry]:
     """Recognise released work as delivered: one entry for each batch and currency.
 
-    Debit contract asset, credit revenue, for each contract line. What rounds to nothing or cancels
-    out leaves no entry.
+    Debit contract asset, or contract liability where a prepayment pays for it; credit revenue, for
+    each contract line. What rounds to nothing or cancels out leaves no entry.
     """
     by_entry: dict[tuple[UUID, str], list[Recognised]] = defaultdict(list)
     for part in recognised:
         by_entry[part.batch_id, part.amount.currency].append(part)
     entries = []
     for (batch_id, currency), parts in by_entry.items():
-        postings = tuple(posting for part in parts for posting in _recognise(part))
+        postings = tuple(
+            posting
+            for part in parts
+            for posting in earn(
+                part.amount, part.treatment, part.contract_id, part.contract_line_id
+            )
+        )
         if not postings:
             continue
         entries.append(
             Entry(
-                journal_entry_id=_entry_id(Fact.RELEASE, batch_id, legal_entity_id, currency),
+                journal_entry_id=entry_id(Fact.RELEASE, batch_id, legal_entity_id, currency),
                 legal_entity_id=legal_entity_id,
                 posted_on=posting_day(parts[0].released_at, zone),
                 fact=Fact.RELEASE,
                 fact_id=batch_id,
                 currency=currency,
                 postings=postings,
-                engagement_id=_only([part.engagement_id for part in parts]),
-                correlation_id=_only([part.correlation_id for part in parts]),
+                engagement_id=only([part.engagement_id for part in parts]),
+                correlation_id=only([part.correlation_id for part in parts]),
             )
         )
     return entries
 
 
 def post_invoice(invoice: Invoice) -> Entry:
-    """Turn delivered work into a receivable.
+    """Turn delivered work, or a prepayment, into a receivable; a credit note is the mirror of it.
 
-    Debit receivable with the gross total; credit contract asset with what the items recognised,
-    tax payable with the tax, and rounding with the cents by which the lines differ from that.
+    Debit receivable with the gross total; credit contract asset with what the items recognised, or
+    contract liability with what is prepaid, tax payable with the tax, and rounding with the cents
+    by which the lines differ from that. What a credit note gives up is debited to write-off.
     """
     assert invoice.issued_on is not None, "only what is issued is posted"
-    recognised: dict[UUID, Money] = {}
+    recognised: dict[tuple[AccountRole, UUID], Money] = {}
     for line in invoice.lines:
-        before = recognised.get(line.contract_line_id, Money.zero(invoice.currency))
-        recognised[line.contract_line_id] = before + line.recognised
+        key = (_role_of(line), line.contract_line_id)
+        before = recognised.get(key, Money.zero(invoice.currency))
+        recognised[key] = before + line.recognised
     rounding = invoice.totals.net - Money.total(recognised.values(), invoice.currency)
     contract_id = invoice.contract_id
     sides = [
-        _debit(AccountRole.RECEIVABLE, invoice.totals.gross, contract_id),
+        debit(AccountRole.RECEIVABLE, invoice.totals.gross, contract_id),
         *(
-            _credit(AccountRole.CONTRACT_ASSET, amount, contract_id, contract_line_id)
-            for contract_line_id, amount in recognised.items()
+            credit(role, amount, contract_id, contract_line_id)
+            for (role, contract_line_id), amount in recognised.items()
         ),
         *(
-            _credit(AccountRole.TAX_PAYABLE, group.tax, contract_id)
+            credit(AccountRole.TAX_PAYABLE, group.tax, contract_id)
             for group in invoice.totals.groups
         ),
-        _credit(AccountRole.ROUNDING, rounding, contract_id),
+        credit(AccountRole.ROUNDING, rounding, contract_id),
     ]
+    fact = _DOCUMENT_FACTS[invoice.is_credit_note]
     return Entry(
-        journal_entry_id=_entry_id(
-            Fact.INVOICE, invoice.invoice_id, invoice.legal_entity_id, invoice.currency
+        journal_entry_id=entry_id(
+            fact, invoice.invoice_id, invoice.legal_entity_id, invoice.currency
         ),
         legal_entity_id=invoice.legal_entity_id,
         posted_on=invoice.issued_on,
-        fact=Fact.INVOICE,
+        fact=fact,
         fact_id=invoice.invoice_id,
         currency=invoice.currency,
-        postings=_not_zero(sides),
+        postings=not_zero(sides),
         engagement_id=invoice.engagement_id,
         correlation_id=invoice.correlation_id,
     )
@@ -172,7 +215,7 @@ def post_invoice(invoice: Invoice) -> Entry:
 def post_payment(payment: Payment) -> Entry:
     """Take money in: debit cash, credit unapplied cash."""
     return Entry(
-        journal_entry_id=_entry_id(
+        journal_entry_id=entry_id(
             Fact.PAYMENT, payment.payment_id, payment.legal_entity_id, payment.amount.currency
         ),
         legal_entity_id=payment.legal_entity_id,
@@ -181,8 +224,8 @@ def post_payment(payment: Payment) -> Entry:
         fact_id=payment.payment_id,
         currency=payment.amount.currency,
         postings=(
-            _debit(AccountRole.CASH, payment.amount),
-            _credit(AccountRole.UNAPPLIED_CASH, payment.amount),
+            debit(AccountRole.CASH, payment.amount),
+            credit(AccountRole.UNAPPLIED_CASH, payment.amount),
         ),
     )
 
@@ -191,7 +234,7 @@ def post_allocation(settled: InvoiceSettled) -> Entry:
     """Settle a receivable: debit unapplied cash, credit receivable."""
     invoice = settled.invoice
     return Entry(
-        journal_entry_id=_entry_id(
+        journal_entry_id=entry_id(
             Fact.PAYMENT_ALLOCATION,
             settled.payment_allocation_id,
             invoice.legal_entity_id,
@@ -203,26 +246,37 @@ def post_allocation(settled: InvoiceSettled) -> Entry:
         fact_id=settled.payment_allocation_id,
         currency=invoice.currency,
         postings=(
-            _debit(AccountRole.UNAPPLIED_CASH, settled.amount, invoice.contract_id),
-            _credit(AccountRole.RECEIVABLE, settled.amount, invoice.contract_id),
+            debit(AccountRole.UNAPPLIED_CASH, settled.amount, invoice.contract_id),
+            credit(AccountRole.RECEIVABLE, settled.amount, invoice.contract_id),
         ),
         engagement_id=invoice.engagement_id,
         correlation_id=invoice.correlation_id,
     )
 
 
-def _recognise(part: Recognised) -> tuple[Posting, ...]:
-    return _not_zero(
+def earn(
+    amount: Money, treatment: Treatment, contract_id: UUID, contract_line_id: UUID
+) -> tuple[Posting, ...]:
+    """Return the two sides of revenue that is earned, or taken back where it is below zero."""
+    if treatment is Treatment.PREPAYMENT:
+        return ()
+    return not_zero(
         [
-            _debit(
-                AccountRole.CONTRACT_ASSET, part.amount, part.contract_id, part.contract_line_id
-            ),
-            _credit(AccountRole.REVENUE, part.amount, part.contract_id, part.contract_line_id),
+            debit(STANDS_ON[treatment], amount, contract_id, contract_line_id),
+            credit(AccountRole.REVENUE, amount, contract_id, contract_line_id),
         ]
     )
 
 
-def _debit(
+def _role_of(line: Line) -> AccountRole:
+    """Return the account a line settles, or what is given up is written off to."""
+    is_given_up = line.disposition is Disposition.WRITE_OFF
+    if is_given_up and line.treatment is Treatment.INVOICED:
+        return AccountRole.WRITE_OFF
+    return STANDS_ON[line.treatment]
+
+
+def debit(
     role: AccountRole,
     amount: Money,
     contract_id: UUID | None = None,
@@ -230,27 +284,30 @@ def _debit(
 ) -> Posting:
     """Return the amount on the debit side; a negative one stands on the credit side instead."""
     zero = Money.zero(amount.currency)
-    debit, credit = (amount, zero) if amount >= zero else (zero, -amount)
-    return Posting(role, debit, credit, contract_id, contract_line_id)
+    left, right = (amount, zero) if amount >= zero else (zero, -amount)
+    return Posting(role, left, right, contract_id, contract_line_id)
 
 
-def _credit(
+def credit(
     role: AccountRole,
     amount: Money,
     contract_id: UUID | None = None,
     contract_line_id: UUID | None = None,
 ) -> Posting:
-    return _debit(role, -amount, contract_id, contract_line_id)
+    """Return the amount on the credit side; a negative one stands on the debit side instead."""
+    return debit(role, -amount, contract_id, contract_line_id)
 
 
-def _not_zero(postings: Iterable[Posting]) -> tuple[Posting, ...]:
+def not_zero(postings: Iterable[Posting]) -> tuple[Posting, ...]:
+    """Return the postings without those of nothing."""
     return tuple(side for side in postings if not (side.debit.is_zero and side.credit.is_zero))
 
 
-def _entry_id(fact: Fact, fact_id: UUID, legal_entity_id: UUID, currency: str) -> UUID:
+def entry_id(fact: Fact, fact_id: UUID, legal_entity_id: UUID, currency: str) -> UUID:
+    """Return the one id of the entry of a fact."""
     return derived_id("journal_entry", fact.value, fact_id, legal_entity_id, currency)
 
 
-def _only(values: Sequence[T]) -> T | None:
+def only(values: Sequence[T]) -> T | None:
     """Return the value all have in common, None when they differ."""
     return values[0] if len(set(values)) == 1 else None

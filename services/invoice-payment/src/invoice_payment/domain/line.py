@@ -2,14 +2,22 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from invoice_payment.domain.item import ItemType
+from invoice_payment.domain.item import ItemType, Treatment
 from throughline_core.money import Money
 from throughline_core.period import Period
 
 HOUR: Final = "hour"
+
+
+class Disposition(StrEnum):
+    """What becomes of work that a credit note takes off an invoice."""
+
+    RETURN_TO_UNBILLED = "return_to_unbilled"
+    WRITE_OFF = "write_off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +38,14 @@ class Line:
     tax_category: str
     service: Period
     item_count: int
-    # What the release of its items recognised as revenue.
+    # What its items stood at in the books.
     recognised: Money
+    treatment: Treatment = Treatment.INVOICED
+    # Where it is not the one the document as a whole names.
+    purchase_order_number: str = ""
+    # On a credit note: the line it takes back, and what becomes of the work.
+    credits_line_id: UUID | None = None
+    disposition: Disposition | None = None
 
     @property
     def printed_quantity(self) -> str:

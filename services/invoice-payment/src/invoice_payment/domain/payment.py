@@ -6,7 +6,8 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from invoice_payment.domain.invoice import OPEN_STATUSES, Invoice, InvoiceSettled, settled
+from invoice_payment.domain.invoice import OPEN_STATUSES, Invoice, InvoiceSettled
+from invoice_payment.domain.settlement import settled
 from throughline_core.change import Change
 from throughline_core.errors import AlreadyExists, FailedPrecondition, InvalidArgument
 from throughline_core.money import Money
@@ -208,6 +209,7 @@ def allocatable(payment: Payment, invoice: Invoice) -> Money:
     fits = (
         payment.status is PaymentStatus.RECEIVED
         and invoice.status in OPEN_STATUSES
+        and not invoice.is_credit_note
         and invoice.legal_entity_id == payment.legal_entity_id
         and invoice.currency == payment.amount.currency
     )
@@ -226,9 +228,9 @@ def _require_fit(payment: Payment, invoice: Invoice) -> None:
             f"payment {payment.payment_id} is {payment.status}",
             advice="allocate it when the provider confirms that the money arrived",
         )
-    if invoice.status not in OPEN_STATUSES:
+    if invoice.status not in OPEN_STATUSES or invoice.is_credit_note:
         raise InvoiceNotOpen(
-            f"invoice {invoice.invoice_id} is {invoice.status}",
+            f"{invoice.document_type.replace('_', ' ')} {invoice.invoice_id} is {invoice.status}",
             advice="allocate to an issued invoice that is not fully paid",
         )
     if invoice.legal_entity_id != payment.legal_entity_id:

@@ -15,10 +15,11 @@ class Series(StrEnum):
     """What is numbered; each kind of document and the journal count by themselves."""
 
     INVOICE = "invoice"
+    CREDIT_NOTE = "credit_note"
     JOURNAL_ENTRY = "journal_entry"
 
 
-_LETTERS: Final = {Series.INVOICE: "INV", Series.JOURNAL_ENTRY: "JE"}
+_LETTERS: Final = {Series.INVOICE: "INV", Series.CREDIT_NOTE: "CN", Series.JOURNAL_ENTRY: "JE"}
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -63,6 +63,10 @@ class InvoiceServicer(InvoiceServiceServicer):
             issued_to=read_optional_date("issued_to", request.issued_to),
             run_id=read_optional_uuid("run_id", request.run_id),
             engagement_id=read_optional_uuid("engagement_id", request.engagement_id),
+            document_type=read_optional_enum(
+                "document_type", request.document_type, wire.DOCUMENT_TYPES
+            ),
+            credits_invoice_id=read_optional_uuid("credits_invoice_id", request.credits_invoice_id),
         )
         page = read_page(request)
         before = read_uuid("page_token", page.after[0]) if page.after else None

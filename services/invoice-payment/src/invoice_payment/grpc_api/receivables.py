@@ -6,8 +6,10 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from invoice_payment.commands import item as commands
+from invoice_payment.domain.invoice import InvoiceStatus
+from invoice_payment.queries import items as item_queries
 from invoice_payment.queries import receivables as queries
-from invoice_payment.queries.receivables import ITEM_STATUSES, ItemFilter
+from invoice_payment.queries.items import ITEM_STATUSES, ItemFilter
 from throughline.invoice_payment.v1 import billable_item_service_pb2 as items_pb
 from throughline.invoice_payment.v1 import receivable_service_pb2 as pb
 from throughline.invoice_payment.v1.billable_item_service_pb2_grpc import (
@@ -51,6 +53,7 @@ class BillableItemServicer(BillableItemServiceServicer):
     """`BillableItemService`."""
 
     def __init__(self, context: Context) -> None:
+        self._clock = context.clock
         self._engine = context.engine
 
     async def ListBillableItems(
@@ -66,10 +69,11 @@ class BillableItemServicer(BillableItemServiceServicer):
             legal_entity_ids=entities,
             status=read_optional_enum("status", request.status, ITEM_STATUSES),
             negative_only=request.negative_only,
+            net_negative_only=request.net_negative_only,
         )
-        page = read_page(request, keys=3, max=_ITEMS_MAX)
+        page = read_page(request, keys=4, max=_ITEMS_MAX)
         async with read(self._engine) as tx:
-            return await queries.items(tx, wanted, page)
+            return await item_queries.items(tx, wanted, page)
 
     async def SetItemsAside(
         self, request: items_pb.SetItemsAsideRequest, context: object
@@ -83,3 +87,35 @@ class BillableItemServicer(BillableItemServiceServicer):
             return items_pb.SetItemsAsideResponse(until=write_instant(until))
 
         return await once(self._engine, request, items_pb.SetItemsAsideResponse, handle)
+
+    async def WithdrawItems(
+        self, request: items_pb.WithdrawItemsRequest, context: object
+    ) -> items_pb.WithdrawItemsResponse:
+        versions: dict[UUID, int] = {}
+        for item in request.items:
+            item_id = read_uuid("items.billing_event_id", item.billing_event_id)
+            versions[item_id] = max(item.version, versions.get(item_id, 0))
+
+        async def handle(tx: AsyncConnection) -> items_pb.WithdrawItemsResponse:
+            changed = await commands.withdraw_items(
+                tx, versions, reason=request.reason, at=self._clock.now()
+            )
+            return items_pb.WithdrawItemsResponse(drafts=map(_write_changed, changed))
+
+        return await once(self._engine, request, items_pb.WithdrawItemsResponse, handle)
+
+    async def LocateItems(
+        self, request: items_pb.LocateItemsRequest, context: object
+    ) -> items_pb.LocateItemsResponse:
+        item_ids = [read_uuid("billing_event_ids", each) for each in request.billing_event_ids]
+        async with read(self._engine) as tx:
+            return await item_queries.locate(tx, item_ids)
+
+
+def _write_changed(changed: commands.ChangedDraft) -> items_pb.ChangedDraft:
+    return items_pb.ChangedDraft(
+        invoice_id=str(changed.invoice.invoice_id),
+        version=changed.invoice.version,
+        voided=changed.invoice.status is InvoiceStatus.VOIDED,
+        billing_event_ids=map(str, changed.left),
+    )

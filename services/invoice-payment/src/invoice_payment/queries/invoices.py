@@ -6,12 +6,13 @@ from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, literal, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from invoice_payment import tables
 from invoice_payment.domain.amounts import TaxGroup
-from invoice_payment.domain.invoice import InvoiceStatus
+from invoice_payment.domain.invoice import DocumentType, InvoiceStatus
+from invoice_payment.domain.issue import printed_line
 from invoice_payment.domain.run import RunStatus
 from invoice_payment.repository import invoice as repository
 from invoice_payment.repository.invoice import InvoiceNotFound
@@ -51,6 +52,8 @@ class InvoiceFilter:
     issued_to: date | None = None
     run_id: UUID | None = None
     engagement_id: UUID | None = None
+    document_type: DocumentType | None = None
+    credits_invoice_id: UUID | None = None
 
 
 async def invoice(tx: AsyncConnection, invoice_id: UUID) -> invoice_pb2.Invoice:
@@ -74,7 +77,8 @@ async def invoices(
     query = select(table).order_by(table.c.invoice_id.desc()).limit(size)
     for name in ("status", "legal_entity_id", "customer_id", "contract_id", "number", "run_id"):
         query = _equal(query, table.c[name], getattr(chosen, name))
-    query = _equal(query, table.c.engagement_id, chosen.engagement_id)
+    for name in ("engagement_id", "document_type", "credits_invoice_id"):
+        query = _equal(query, table.c[name], getattr(chosen, name))
     if chosen.issued_from is not None:
         query = query.where(table.c.issued_on >= chosen.issued_from)
     if chosen.issued_to is not None:
@@ -109,11 +113,13 @@ async def items(
     Raises:
         InvoiceNotFound, EntityForbidden: no such invoice for the caller.
     """
-    await _own(tx, invoice_id)
+    row = await _own(tx, invoice_id)
     table = tables.invoice_item
+    is_voided = row.status == InvoiceStatus.VOIDED
     query = (
         select(table)
         .where(table.c.invoice_id == invoice_id)
+        .where(table.c.is_live | literal(is_voided))
         .where(table.c.billing_event_id > (after or UUID(int=0)))
         .order_by(table.c.billing_event_id)
         .limit(size)
@@ -126,6 +132,7 @@ async def items(
             source_item_id=row.source_item_id,
             quantity=f"{row.quantity:f}",
             amount=Money(row.amount, row.currency),
+            credited=(row.credited_quantity, Money(row.credited_amount, row.currency)),
         )
         for row in rows
     ]
@@ -258,9 +265,7 @@ async def _lines(
         .limit(size)
     )
     treatments = repository.treatments_from(invoice_row.treatments)
-    return [
-        wire.write_line(
-            repository.line_from(row, invoice_row.currency), treatments.get(row.tax_category)
-        )
-        for row in rows
-    ]
+    found = [repository.line_from(row, invoice_row.currency) for row in rows]
+    if invoice_row.document_type == DocumentType.CREDIT_NOTE:
+        found = [printed_line(line) for line in found]
+    return [wire.write_line(line, treatments.get(line.tax_category)) for line in found]

@@ -32,8 +32,8 @@ _GAPS_MAX: Final = 100
 _GAPS: Final = text("""
     WITH carried AS (
         SELECT sequence FROM invoice
-        WHERE :series = 'invoice' AND legal_entity_id = :legal_entity_id
-          AND document_type = 'invoice' AND series_year = :year AND number IS NOT NULL
+        WHERE legal_entity_id = :legal_entity_id
+          AND document_type = :series AND series_year = :year AND number IS NOT NULL
         UNION ALL
         SELECT sequence FROM journal_entry
         WHERE :series = 'journal_entry' AND legal_entity_id = :legal_entity_id

@@ -23,10 +23,16 @@ DOCUMENT_FAILED: Final = "invoice.document_failed"
 _WORK: Final = text("""
     SELECT claim.invoice_line_id, item.type, item.person_name, item.role, item.description,
            item.service_from, item.service_to, item.quantity, item.unit, item.unit_rate,
-           item.amount
-    FROM invoice_item AS claim JOIN billable_item AS item USING (billing_event_id)
-    WHERE claim.invoice_id = :invoice_id
-    ORDER BY item.service_from, item.person_name, item.billing_event_id
+           item.amount, item.billing_event_id
+    FROM invoice_item AS claim JOIN billable_item AS item USING (billing_event_id, portion)
+    WHERE claim.invoice_id = :invoice_id AND claim.is_live
+    UNION ALL
+    SELECT credit.credit_line_id, item.type, item.person_name, item.role, item.description,
+           item.service_from, item.service_to, -credit.quantity, item.unit, item.unit_rate,
+           -credit.amount, item.billing_event_id
+    FROM credit_item AS credit JOIN billable_item AS item USING (billing_event_id, portion)
+    WHERE credit.credit_note_id = :invoice_id
+    ORDER BY service_from, person_name, billing_event_id
 """)
 
 

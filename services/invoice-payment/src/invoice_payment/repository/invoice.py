@@ -13,15 +13,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from invoice_payment import tables
 from invoice_payment.domain.amounts import RoundingPolicy, TaxGroup, TaxTreatment, Totals
 from invoice_payment.domain.invoice import (
+    Credits,
     DocumentStep,
+    DocumentType,
     Invoice,
     InvoiceChange,
     InvoiceEvent,
     InvoiceStatus,
     TaxRuleMissing,
 )
-from invoice_payment.domain.item import ItemType
-from invoice_payment.domain.line import Line
+from invoice_payment.domain.item import ItemType, Treatment
+from invoice_payment.domain.line import Disposition, Line
 from invoice_payment.domain.party import Party
 from invoice_payment.domain.series import Number, Series, SeriesKey
 from invoice_payment.repository.master import address_from
@@ -47,15 +49,16 @@ _SAVE: Final = text("""
         void_reason = new.void_reason, paid_total = new.paid_total, number = new.number,
         series_year = new.series_year, sequence = new.sequence, issued_on = new.issued_on,
         due_on = new.due_on, previous_hash = new.previous_hash, content_hash = new.content_hash,
-        document_step = new.document_step
+        document_step = new.document_step, credited_total = new.credited_total
     FROM unnest(
         CAST(:ids AS uuid[]), CAST(:versions AS bigint[]), CAST(:statuses AS text[]),
         CAST(:approvers AS text[]), CAST(:reasons AS text[]), CAST(:paid AS numeric[]),
         CAST(:numbers AS text[]), CAST(:years AS integer[]), CAST(:sequences AS bigint[]),
         CAST(:issued AS date[]), CAST(:due AS date[]), CAST(:previous_hashes AS text[]),
-        CAST(:content_hashes AS text[]), CAST(:steps AS text[])
+        CAST(:content_hashes AS text[]), CAST(:steps AS text[]), CAST(:credited AS numeric[])
     ) AS new (invoice_id, version, status, approved_by, void_reason, paid_total, number,
-              series_year, sequence, issued_on, due_on, previous_hash, content_hash, document_step)
+              series_year, sequence, issued_on, due_on, previous_hash, content_hash, document_step,
+              credited_total)
     WHERE invoice.invoice_id = new.invoice_id AND invoice.version = new.version - 1
 """)
 
@@ -95,6 +98,20 @@ async def get(tx: AsyncConnection, invoice_id: UUID, *, with_lines: bool = True)
     if not found:
         raise InvoiceNotFound(f"invoice {invoice_id} does not exist", field="invoice_id")
     return found[0]
+
+
+async def find(tx: AsyncConnection, invoice_id: UUID) -> Invoice:
+    """Return an invoice or credit note, not locked.
+
+    Raises:
+        InvoiceNotFound: there is none.
+    """
+    table = tables.invoice
+    rows = (await tx.execute(select(table).where(table.c.invoice_id == invoice_id))).all()
+    if not rows:
+        raise InvoiceNotFound(f"invoice {invoice_id} does not exist", field="invoice_id")
+    [found] = await with_parts(tx, rows)
+    return found
 
 
 async def with_parts(
@@ -148,6 +165,7 @@ async def save(tx: AsyncConnection, changes: Sequence[InvoiceChange]) -> None:
             "previous_hashes": [invoice.previous_hash for invoice in invoices],
             "content_hashes": [invoice.content_hash for invoice in invoices],
             "steps": [invoice.document_step for invoice in invoices],
+            "credited": [invoice.credited.amount for invoice in invoices],
         },
     )
     if written.rowcount != len(invoices):
@@ -195,8 +213,13 @@ def invoice_from(
     """Return the invoice a row of its table holds."""
     number = None
     if row.number is not None:
-        key = SeriesKey(row.legal_entity_id, Series.INVOICE, row.series_year)
+        key = SeriesKey(row.legal_entity_id, Series(row.document_type), row.series_year)
         number = Number(key, row.sequence, row.number)
+    credits = None
+    if row.credits_invoice_id is not None:
+        credits = Credits(
+            row.credits_invoice_id, row.credits_number, row.credits_issued_on, row.credit_reason
+        )
     return Invoice(
         invoice_id=row.invoice_id,
         version=row.version,
@@ -224,6 +247,9 @@ def invoice_from(
         drafted_by=row.drafted_by,
         created_at=row.created_at,
         paid=Money(row.paid_total, row.currency),
+        credited=Money(row.credited_total, row.currency),
+        document_type=DocumentType(row.document_type),
+        credits=credits,
         treatments=treatments_from(row.treatments),
         approved_by=row.approved_by,
         void_reason=row.void_reason,
@@ -254,6 +280,10 @@ def line_from(row: Row[Any], currency: str) -> Line:
         service=Period(row.service_from, row.service_to),
         item_count=row.item_count,
         recognised=Money(row.recognised_amount, currency),
+        treatment=Treatment(row.treatment),
+        purchase_order_number=row.purchase_order_number,
+        credits_line_id=row.credits_line_id,
+        disposition=Disposition(row.disposition) if row.disposition else None,
     )
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from invoice_payment import tables
+from invoice_payment.domain.booking import Booking
 from invoice_payment.domain.journal import DEFAULT_ACCOUNTS, AccountRole, Entry
 from invoice_payment.domain.series import Number, Series, SeriesKey
 from invoice_payment.repository import series
@@ -42,6 +43,14 @@ _SEED_ACCOUNTS: Final = text("""
     ON CONFLICT DO NOTHING
 """)
 
+_POSTED: Final = text("""
+    SELECT fact, fact_id, legal_entity_id, currency FROM journal_entry
+    JOIN unnest(
+        CAST(:facts AS text[]), CAST(:fact_ids AS uuid[]), CAST(:entities AS uuid[]),
+        CAST(:currencies AS text[])) AS wanted (fact, fact_id, legal_entity_id, currency)
+    USING (fact, fact_id, legal_entity_id, currency)
+""")
+
 Accounts = Mapping[AccountRole, str]
 
 
@@ -55,6 +64,27 @@ async def seed_accounts(tx: AsyncConnection, legal_entity_ids: Iterable[UUID]) -
             "accounts": list(DEFAULT_ACCOUNTS.values()),
         },
     )
+
+
+async def unposted(tx: AsyncConnection, bookings: Sequence[Booking]) -> list[Booking]:
+    """Return those of the facts that have no entry yet."""
+    if not bookings:
+        return []
+    rows = await tx.execute(
+        _POSTED,
+        {
+            "facts": [booking.fact for booking in bookings],
+            "fact_ids": [booking.fact_id for booking in bookings],
+            "entities": [booking.legal_entity_id for booking in bookings],
+            "currencies": [booking.currency for booking in bookings],
+        },
+    )
+    posted = {tuple(row) for row in rows}
+    return [
+        booking
+        for booking in bookings
+        if (booking.fact, booking.fact_id, booking.legal_entity_id, booking.currency) not in posted
+    ]
 
 
 async def post(tx: AsyncConnection, entries: Sequence[Entry]) -> None:

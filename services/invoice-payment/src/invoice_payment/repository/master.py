@@ -10,7 +10,14 @@ from sqlalchemy import Row, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from invoice_payment import tables
-from invoice_payment.domain.draft import Buyer, InvoiceGrouping, LineDetail, SoldLine, Terms
+from invoice_payment.domain.draft import (
+    Buyer,
+    InvoiceGrouping,
+    LineDetail,
+    ReratingPolicy,
+    SoldLine,
+    Terms,
+)
 from invoice_payment.domain.party import Address, Party
 from invoice_payment.wire.incoming import CustomerState, Entity
 from throughline_core.errors import NotFound
@@ -44,26 +51,31 @@ _PUT_ENTITIES: Final = text("""
 """)
 
 _PUT_CUSTOMERS: Final = text("""
-    INSERT INTO customer (customer_id, version, name, address, tax_id, is_registered)
+    INSERT INTO customer (customer_id, version, name, address, tax_id, is_registered,
+                          payment_terms_days)
     SELECT * FROM unnest(
         CAST(:ids AS uuid[]), CAST(:versions AS bigint[]), CAST(:names AS text[]),
-        CAST(:addresses AS jsonb[]), CAST(:tax_ids AS text[]), CAST(:registered AS boolean[]))
+        CAST(:addresses AS jsonb[]), CAST(:tax_ids AS text[]), CAST(:registered AS boolean[]),
+        CAST(:days AS integer[]))
     ON CONFLICT (customer_id) DO UPDATE SET
         version = EXCLUDED.version, name = EXCLUDED.name, address = EXCLUDED.address,
-        tax_id = EXCLUDED.tax_id, is_registered = EXCLUDED.is_registered
+        tax_id = EXCLUDED.tax_id, is_registered = EXCLUDED.is_registered,
+        payment_terms_days = EXCLUDED.payment_terms_days
     WHERE customer.version < EXCLUDED.version
 """)
 
 _PUT_TERMS: Final = text("""
     INSERT INTO contract_terms (contract_id, version, number, legal_entity_id, currency,
                                 payment_terms_days, purchase_order_number, invoice_grouping,
-                                line_detail, engagement_id, correlation_id, lines)
+                                line_detail, engagement_id, correlation_id, lines,
+                                bill_to_customer_id, rerating_policy)
     SELECT * FROM unnest(
         CAST(:ids AS uuid[]), CAST(:versions AS bigint[]), CAST(:numbers AS text[]),
         CAST(:legal_entity_ids AS uuid[]), CAST(:currencies AS text[]), CAST(:days AS integer[]),
         CAST(:orders AS text[]), CAST(:groupings AS text[]), CAST(:details AS text[]),
         CAST(:engagement_ids AS uuid[]), CAST(:correlation_ids AS uuid[]),
-        CAST(:lines AS jsonb[]))
+        CAST(:lines AS jsonb[]), CAST(:bill_to_customer_ids AS uuid[]),
+        CAST(:rerating_policies AS text[]))
     ON CONFLICT (contract_id) DO UPDATE SET
         version = EXCLUDED.version, number = EXCLUDED.number,
         legal_entity_id = EXCLUDED.legal_entity_id, currency = EXCLUDED.currency,
@@ -71,7 +83,8 @@ _PUT_TERMS: Final = text("""
         purchase_order_number = EXCLUDED.purchase_order_number,
         invoice_grouping = EXCLUDED.invoice_grouping, line_detail = EXCLUDED.line_detail,
         engagement_id = EXCLUDED.engagement_id, correlation_id = EXCLUDED.correlation_id,
-        lines = EXCLUDED.lines
+        lines = EXCLUDED.lines, bill_to_customer_id = EXCLUDED.bill_to_customer_id,
+        rerating_policy = EXCLUDED.rerating_policy
     WHERE contract_terms.version < EXCLUDED.version
 """)
 
@@ -115,6 +128,7 @@ async def put_customers(tx: AsyncConnection, customers: Iterable[CustomerState])
             "addresses": [json.dumps(asdict(row.buyer.party.address)) for row in rows],
             "tax_ids": [row.buyer.party.tax_id for row in rows],
             "registered": [row.buyer.is_registered for row in rows],
+            "days": [row.buyer.payment_terms_days for row in rows],
         },
     )
 
@@ -137,6 +151,8 @@ async def put_terms(tx: AsyncConnection, terms: Iterable[Terms]) -> None:
             "engagement_ids": [row.engagement_id for row in rows],
             "correlation_ids": [row.correlation_id for row in rows],
             "lines": [_lines_text(row) for row in rows],
+            "bill_to_customer_ids": [row.bill_to_customer_id for row in rows],
+            "rerating_policies": [row.rerating_policy for row in rows],
         },
     )
 
@@ -220,7 +236,7 @@ def address_from(stored: Mapping[str, Any]) -> Address:
 
 def _buyer_from(row: Row[Any]) -> Buyer:
     party = Party(row.customer_id, row.name, address_from(row.address), row.tax_id)
-    return Buyer(party, row.is_registered)
+    return Buyer(party, row.is_registered, row.payment_terms_days)
 
 
 def _terms_from(row: Row[Any]) -> Terms:
@@ -240,6 +256,8 @@ def _terms_from(row: Row[Any]) -> Terms:
             UUID(line_id): SoldLine(line["position"], line["description"])
             for line_id, line in row.lines.items()
         },
+        bill_to_customer_id=row.bill_to_customer_id,
+        rerating_policy=ReratingPolicy(row.rerating_policy),
     )
 
 

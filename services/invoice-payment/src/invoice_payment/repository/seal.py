@@ -5,11 +5,16 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from invoice_payment import tables
-from invoice_payment.domain.invoice import Invoice, InvoiceChange, InvoiceIssued
+from invoice_payment.domain.invoice import (
+    Invoice,
+    InvoiceChange,
+    InvoiceCredited,
+    InvoiceEvent,
+    InvoiceIssued,
+)
 from invoice_payment.domain.series import Number
 from invoice_payment.wire import invoice as wire
 from throughline_core.money import Money
@@ -18,14 +23,20 @@ from throughline_runtime import outbox
 _ADD: Final = text("""
     INSERT INTO invoice_seal (invoice_id, legal_entity_id, document_type, series_year, sequence,
                               content, previous_hash, content_hash)
-    SELECT invoice_id, legal_entity_id, 'invoice', series_year, sequence, content, previous_hash,
-           content_hash
-    FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:entities AS uuid[]), CAST(:years AS integer[]),
-        CAST(:sequences AS bigint[]), CAST(:contents AS text[]), CAST(:previous AS text[]),
-        CAST(:hashes AS text[])
-    ) AS seal (invoice_id, legal_entity_id, series_year, sequence, content, previous_hash,
-               content_hash)
+    SELECT * FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:entities AS uuid[]), CAST(:types AS text[]),
+        CAST(:years AS integer[]), CAST(:sequences AS bigint[]), CAST(:contents AS text[]),
+        CAST(:previous AS text[]), CAST(:hashes AS text[]))
+""")
+
+# Portions of one item on one line are one claim to whoever is told.
+_ITEMS: Final = text("""
+    SELECT invoice_id, billing_event_id, invoice_line_id, source_item_id, currency,
+           sum(quantity) AS quantity, sum(amount) AS amount
+    FROM invoice_item
+    WHERE is_live AND invoice_id = ANY(CAST(:invoice_ids AS uuid[]))
+    GROUP BY invoice_id, billing_event_id, invoice_line_id, source_item_id, currency
+    ORDER BY invoice_id, billing_event_id, invoice_line_id
 """)
 
 Items = Mapping[UUID, Sequence[wire.Item]]
@@ -33,22 +44,9 @@ Items = Mapping[UUID, Sequence[wire.Item]]
 
 async def items_of(tx: AsyncConnection, invoices: Sequence[Invoice]) -> Items:
     """Return what each invoice claims, in the order of the billing events."""
-    table = tables.invoice_item
-    rows = await tx.execute(
-        select(
-            table.c.invoice_id,
-            table.c.billing_event_id,
-            table.c.invoice_line_id,
-            table.c.source_item_id,
-            table.c.quantity,
-            table.c.amount,
-            table.c.currency,
-        )
-        .where(table.c.invoice_id.in_([invoice.invoice_id for invoice in invoices]))
-        .order_by(table.c.invoice_id, table.c.billing_event_id)
-    )
+    values = {"invoice_ids": [invoice.invoice_id for invoice in invoices]}
     found: dict[UUID, list[wire.Item]] = defaultdict(list)
-    for row in rows:
+    for row in await tx.execute(_ITEMS, values):
         found[row.invoice_id].append(
             wire.write_item(
                 billing_event_id=row.billing_event_id,
@@ -63,19 +61,18 @@ async def items_of(tx: AsyncConnection, invoices: Sequence[Invoice]) -> Items:
 
 async def add(tx: AsyncConnection, changes: Sequence[InvoiceChange], items: Items) -> None:
     """Seal what issued invoices say, and announce the rest of their lines and all their items."""
-    events = [
-        event for change in changes for event in change.events if isinstance(event, InvoiceIssued)
-    ]
-    issued = [event.invoice for event in events]
+    sealed = [found for change in changes for found in map(_sealed, change.events) if found]
+    issued = [invoice for invoice, _ in sealed]
     numbers = [_number(invoice) for invoice in issued]
     await tx.execute(
         _ADD,
         {
             "ids": [invoice.invoice_id for invoice in issued],
             "entities": [invoice.legal_entity_id for invoice in issued],
+            "types": [invoice.document_type for invoice in issued],
             "years": [number.key.year for number in numbers],
             "sequences": [number.sequence for number in numbers],
-            "contents": [event.content for event in events],
+            "contents": [content for _, content in sealed],
             "previous": [invoice.previous_hash for invoice in issued],
             "hashes": [invoice.content_hash for invoice in issued],
         },
@@ -89,6 +86,15 @@ async def add(tx: AsyncConnection, changes: Sequence[InvoiceChange], items: Item
         )
     ]
     await outbox.append(tx, outgoing)
+
+
+def _sealed(event: InvoiceEvent) -> tuple[Invoice, str] | None:
+    """Return the document an event of its issue tells of, and the content its hash seals."""
+    match event:
+        case InvoiceIssued(invoice, content) | InvoiceCredited(invoice, content, _, _):
+            return invoice, content
+        case _:
+            return None
 
 
 def _number(invoice: Invoice) -> Number:

@@ -2,6 +2,8 @@
 
 from invoice_payment.tables.columns import metadata
 from invoice_payment.tables.invoice import (
+    credit_application,
+    credit_item,
     invoice,
     invoice_document,
     invoice_item,
@@ -20,6 +22,7 @@ from invoice_payment.tables.item import (
     item_set_aside,
     legal_entity,
     netted_item,
+    retracted_item,
 )
 from invoice_payment.tables.ledger import (
     account_mapping,
@@ -27,12 +30,15 @@ from invoice_payment.tables.ledger import (
     journal_line,
     payment,
     payment_allocation,
+    waiting_entry,
 )
 
 __all__ = [
     "account_mapping",
     "billable_item",
     "contract_terms",
+    "credit_application",
+    "credit_item",
     "customer",
     "invoice",
     "invoice_document",
@@ -51,5 +57,7 @@ __all__ = [
     "number_series",
     "payment",
     "payment_allocation",
+    "retracted_item",
     "tax_rule",
+    "waiting_entry",
 ]

@@ -7,6 +7,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -28,7 +29,6 @@ from invoice_payment.tables.columns import (
     texts,
     version,
 )
-from invoice_payment.tables.item import billable_item
 from throughline_runtime.schema import APPEND_ONLY
 
 tax_rule: Final = table(
@@ -110,7 +110,7 @@ invoice: Final = table(
     *numbers("net_total", "tax_total", "gross_total", "paid_total"),
     *texts("rounding_policy"),
     *days("service_from", "service_to", "tax_point_on"),
-    Column("run_id", Uuid, ForeignKey(invoice_run.c.run_id), nullable=False),
+    Column("run_id", Uuid, ForeignKey(invoice_run.c.run_id)),
     *texts("drafted_by", "approved_by", "void_reason"),
     instant("created_at"),
     *texts("number", nullable=True),
@@ -120,6 +120,16 @@ invoice: Final = table(
     *texts("previous_hash", "content_hash"),
     *texts("document_step", nullable=True),
     *texts("document_sha256"),
+    Column("credited_total", Numeric, nullable=False, server_default="0"),
+    Column("credits_invoice_id", Uuid, ForeignKey("invoice.invoice_id")),
+    Column("credits_number", Text, nullable=False, server_default=""),
+    *days("credits_issued_on", nullable=True),
+    Column("credit_reason", Text, nullable=False, server_default=""),
+    Index(
+        "invoice_by_credited",
+        "credits_invoice_id",
+        postgresql_where=text("credits_invoice_id IS NOT NULL"),
+    ),
     Index("invoice_by_number", "number", unique=True, postgresql_where=text("number IS NOT NULL")),
     Index(
         "invoice_by_sequence",
@@ -156,7 +166,11 @@ invoice_line: Final = table(
     *days("service_from", "service_to"),
     *integers("item_count"),
     *numbers("recognised_amount"),
-    comment=f"{APPEND_ONLY}: what invoices print, line by line",
+    Column("treatment", Text, nullable=False, server_default="invoiced"),
+    Column("purchase_order_number", Text, nullable=False, server_default=""),
+    *ids("credits_line_id", nullable=True),
+    *texts("disposition", nullable=True),
+    comment="what invoices print, line by line; final once issued",
 )
 
 invoice_tax: Final = table(
@@ -166,7 +180,7 @@ invoice_tax: Final = table(
     Column("rate_percent", Numeric, primary_key=True),
     *numbers("base_amount", "tax_amount"),
     *texts("exemption_reason"),
-    comment=f"{APPEND_ONLY}: tax of invoices by code and rate",
+    comment="tax of invoices by code and rate; final once issued",
 )
 
 invoice_item: Final = table(
@@ -177,18 +191,66 @@ invoice_item: Final = table(
         ForeignKey(invoice.c.invoice_id, deferrable=True, initially="DEFERRED"),
         primary_key=True,
     ),
-    Column(
-        "billing_event_id",
-        Uuid,
-        ForeignKey(billable_item.c.billing_event_id),
-        primary_key=True,
-    ),
+    Column("billing_event_id", Uuid, primary_key=True),
     *ids("invoice_line_id", "source_item_id"),
     *numbers("quantity"),
     *texts("currency"),
     *numbers("amount", "recognised_amount"),
     Column("is_live", Boolean, nullable=False),
-    Index("invoice_item_once", "billing_event_id", unique=True, postgresql_where=text("is_live")),
+    Column("portion", Integer, primary_key=True, server_default="0"),
+    Column("credited_quantity", Numeric, nullable=False, server_default="0"),
+    Column("credited_amount", Numeric, nullable=False, server_default="0"),
+    Column("credited_recognised", Numeric, nullable=False, server_default="0"),
+    ForeignKeyConstraint(
+        ["billing_event_id", "portion"],
+        ["billable_item.billing_event_id", "billable_item.portion"],
+        name="invoice_item_portion_fkey",
+    ),
+    Index(
+        "invoice_item_once",
+        "billing_event_id",
+        "portion",
+        unique=True,
+        postgresql_where=text("is_live"),
+    ),
+)
+
+credit_item: Final = table(
+    "credit_item",
+    Column("credit_note_id", Uuid, ForeignKey(invoice.c.invoice_id), primary_key=True),
+    Column("invoice_id", Uuid, primary_key=True),
+    Column("billing_event_id", Uuid, primary_key=True),
+    Column("portion", Integer, primary_key=True),
+    *ids("source_item_id", "invoice_line_id", "credit_line_id"),
+    *numbers("quantity"),
+    *texts("currency"),
+    *numbers("amount", "recognised_amount"),
+    *texts("disposition"),
+    *ids("reversal_id", nullable=True),
+    Column("is_live", Boolean, nullable=False),
+    ForeignKeyConstraint(
+        ["invoice_id", "billing_event_id", "portion"],
+        ["invoice_item.invoice_id", "invoice_item.billing_event_id", "invoice_item.portion"],
+    ),
+    Index("credit_item_by_claim", "billing_event_id", "portion"),
+    Index(
+        "credit_item_by_reversal",
+        "reversal_id",
+        postgresql_where=text("reversal_id IS NOT NULL"),
+    ),
+)
+
+credit_application: Final = table(
+    "credit_application",
+    Column("credit_application_id", Uuid, primary_key=True),
+    Column("credit_note_id", Uuid, ForeignKey(invoice.c.invoice_id), nullable=False),
+    Column("invoice_id", Uuid, ForeignKey(invoice.c.invoice_id), nullable=False),
+    *texts("currency"),
+    *numbers("amount"),
+    *days("applied_on"),
+    Index("credit_application_by_invoice", "invoice_id"),
+    Index("credit_application_by_credit_note", "credit_note_id"),
+    comment=f"{APPEND_ONLY}: which credit note settled how much of which invoice",
 )
 
 invoice_seal: Final = table(

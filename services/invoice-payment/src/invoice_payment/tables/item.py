@@ -2,7 +2,17 @@
 
 from typing import Final
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Uuid, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    Text,
+    Uuid,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from invoice_payment.tables.columns import (
@@ -35,6 +45,7 @@ customer: Final = table(
     Column("address", JSONB, nullable=False),
     *texts("tax_id"),
     Column("is_registered", Boolean, nullable=False),
+    *integers("payment_terms_days", nullable=True),
 )
 
 contract_terms: Final = table(
@@ -48,6 +59,8 @@ contract_terms: Final = table(
     *texts("purchase_order_number", "invoice_grouping", "line_detail"),
     *ids("engagement_id", "correlation_id"),
     Column("lines", JSONB, nullable=False),
+    *ids("bill_to_customer_id", nullable=True),
+    Column("rerating_policy", Text, nullable=False, server_default="debit_credit"),
 )
 
 billable_item: Final = table(
@@ -75,10 +88,24 @@ billable_item: Final = table(
     *texts("tax_category"),
     instant("released_at"),
     *ids("reverses_billing_event_id", nullable=True),
+    Column("portion", Integer, primary_key=True, server_default="0"),
+    Column("row_version", BigInteger, nullable=False, server_default="1"),
+    Column("treatment", Text, nullable=False, server_default="invoiced"),
+    Column("purchase_order_number", Text, nullable=False, server_default=""),
+    *ids("rerating_run_id", "returned_by", nullable=True),
     Index("billable_item_by_contract", "legal_entity_id", "contract_id", "billable_on"),
+    Index(
+        "billable_item_rerated",
+        "contract_id",
+        "billing_event_id",
+        postgresql_where=text(
+            "rerating_run_id IS NOT NULL AND reverses_billing_event_id IS NOT NULL"
+        ),
+    ),
     Index(
         "billable_item_reversed_once",
         "reverses_billing_event_id",
+        "portion",
         unique=True,
         postgresql_where=text("reverses_billing_event_id IS NOT NULL"),
     ),
@@ -89,21 +116,24 @@ billable_item: Final = table(
 
 netted_item: Final = table(
     "netted_item",
-    Column(
-        "billing_event_id",
-        Uuid,
-        ForeignKey(billable_item.c.billing_event_id),
-        primary_key=True,
-    ),
-    Column(
-        "counterpart_id",
-        Uuid,
-        ForeignKey(billable_item.c.billing_event_id),
-        nullable=False,
-        unique=True,
-    ),
+    Column("billing_event_id", Uuid, primary_key=True),
+    Column("portion", Integer, primary_key=True, server_default="0"),
+    *ids("counterpart_id"),
     instant("netted_at"),
+    ForeignKeyConstraint(
+        ["billing_event_id", "portion"],
+        ["billable_item.billing_event_id", "billable_item.portion"],
+        name="netted_item_portion_fkey",
+    ),
     comment=f"{APPEND_ONLY}: what cancelled stays cancelled",
+)
+
+retracted_item: Final = table(
+    "retracted_item",
+    Column("billing_event_id", Uuid, primary_key=True),
+    Column("withdrawn_version", BigInteger, nullable=False),
+    Column("written_off_version", BigInteger, nullable=False),
+    Column("undone_version", BigInteger, nullable=False),
 )
 
 item_set_aside: Final = table(

@@ -3,6 +3,7 @@
 from typing import Final
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Text, UniqueConstraint, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
 
 from invoice_payment.tables.columns import (
     days,
@@ -56,6 +57,17 @@ journal_line: Final = table(
     *numbers("debit", "credit"),
     *ids("contract_id", "contract_line_id", nullable=True),
     comment=f"{APPEND_ONLY}: debits and credits",
+)
+
+waiting_entry: Final = table(
+    "waiting_entry",
+    Column("legal_entity_id", Uuid, primary_key=True),
+    Column("fact", Text, primary_key=True),
+    Column("fact_id", Uuid, primary_key=True),
+    Column("currency", Text, primary_key=True),
+    instant("at"),
+    Column("postings", JSONB, nullable=False),
+    *ids("engagement_id", "correlation_id", nullable=True),
 )
 
 payment: Final = table(

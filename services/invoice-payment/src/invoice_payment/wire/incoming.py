@@ -6,19 +6,27 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from invoice_payment.domain.booking import Charge, Lapse, WrittenOff
 from invoice_payment.domain.draft import (
     Buyer,
     InvoiceGrouping,
     LineDetail,
+    ReratingPolicy,
     SoldLine,
     Terms,
 )
-from invoice_payment.domain.item import BillableItem, ItemKind, ItemType
+from invoice_payment.domain.item import BillableItem, ItemKind, ItemType, Treatment
 from invoice_payment.domain.party import Address, Party
-from throughline.billing_event.events.v1.billing_event_events_pb2 import BillingEventsReleased
+from throughline.billing_event.events.v1.billing_event_events_pb2 import (
+    BillingEventsReleased,
+    BillingEventsWrittenOff,
+    IntercompanyChargesRated,
+    RetainerPeriodChanged,
+)
 from throughline.billing_event.v1 import billing_event_pb2
 from throughline.common.v1 import address_pb2
 from throughline.customer_contract.v1 import contract_pb2, customer_pb2, legal_entity_pb2
+from throughline_core.ids import derived_id
 from throughline_core.money import RATE_PLACES
 from throughline_core.period import Period
 from throughline_runtime.fields import (
@@ -37,6 +45,7 @@ _QUANTITY_PLACES: Final = 4
 _TYPES: Final = EnumMap(billing_event_pb2.BillingEventType, ItemType)
 _KINDS: Final = EnumMap(billing_event_pb2.BillingEventKind, ItemKind)
 _GROUPINGS: Final = EnumMap(contract_pb2.InvoiceGrouping, InvoiceGrouping)
+_TREATMENTS: Final = EnumMap(billing_event_pb2.BillingTreatment, Treatment)
 _DETAILS: Final = EnumMap(contract_pb2.LineDetail, LineDetail)
 
 
@@ -83,7 +92,8 @@ def read_customer(message: customer_pb2.Customer) -> CustomerState:
         tax_id=message.tax_id,
     )
     is_registered = message.tax_status == customer_pb2.TAX_STATUS_VALID
-    return CustomerState(Buyer(party, is_registered), message.version)
+    buyer = Buyer(party, is_registered, message.payment_terms_days)
+    return CustomerState(buyer, message.version)
 
 
 def read_terms(message: contract_pb2.Contract) -> Terms:
@@ -106,6 +116,8 @@ def read_terms(message: contract_pb2.Contract) -> Terms:
             )
             for line in message.lines
         },
+        bill_to_customer_id=read_uuid("bill_to_customer_id", message.bill_to_customer_id),
+        rerating_policy=_rerating_policy(message),
     )
 
 
@@ -117,6 +129,83 @@ def read_items(events: Iterable[BillingEventsReleased]) -> list[BillableItem]:
         released_at = read_instant("released_at", event.released_at)
         items.extend(_read_item(row, batch_id, released_at) for row in event.billing_events)
     return items
+
+
+def read_written_off(events: Iterable[BillingEventsWrittenOff]) -> list[WrittenOff]:
+    """Return the rows that batches give up after their release, or take up again."""
+    found: list[WrittenOff] = []
+    for event in events:
+        if not event.was_released:
+            continue
+        batch_id = read_uuid("batch_id", event.batch_id)
+        at = read_instant("decided_at", event.decided_at)
+        found.extend(
+            WrittenOff(
+                batch_id,
+                at,
+                _read_item(row, batch_id, at),
+                undone=event.undone,
+                is_released=row.status == billing_event_pb2.BILLING_EVENT_STATUS_RELEASED,
+            )
+            for row in event.billing_events
+        )
+    return found
+
+
+def read_charges(events: Iterable[IntercompanyChargesRated]) -> list[Charge]:
+    """Return what entities owe each other, in the order told."""
+    return [
+        Charge(
+            batch_id=read_uuid("batch_id", event.batch_id),
+            at=read_instant("rated_at", event.rated_at),
+            lending_entity_id=read_uuid("lending_legal_entity_id", row.lending_legal_entity_id),
+            borrowing_entity_id=read_uuid(
+                "borrowing_legal_entity_id", row.borrowing_legal_entity_id
+            ),
+            contract_id=read_uuid("contract_id", row.contract_id),
+            contract_line_id=read_uuid("contract_line_id", row.contract_line_id),
+            engagement_id=read_uuid("engagement_id", row.engagement_id),
+            correlation_id=read_uuid("correlation_id", row.correlation_id),
+            amount=read_money("amount", row.amount, places=RATE_PLACES),
+        )
+        for event in events
+        for row in event.charges
+    ]
+
+
+def read_lapses(events: Iterable[RetainerPeriodChanged], *, at: datetime) -> list[Lapse]:
+    """Return what of retainers lapsed; a period that is closed says when, others lapse now."""
+    found = []
+    for event in events:
+        if not event.HasField("lapsed_amount"):
+            continue
+        period = event.retainer_period
+        closed = period.HasField("closed_at")
+        period_id = read_uuid("retainer_period_id", period.retainer_period_id)
+        found.append(
+            Lapse(
+                lapse_id=derived_id("retainer_lapse", period_id, period.version),
+                at=read_instant("closed_at", period.closed_at) if closed else at,
+                legal_entity_id=read_uuid("legal_entity_id", period.legal_entity_id),
+                contract_id=read_uuid("contract_id", period.contract_id),
+                contract_line_id=read_uuid("contract_line_id", period.contract_line_id),
+                engagement_id=read_optional_uuid("engagement_id", event.engagement_id),
+                correlation_id=read_optional_uuid("correlation_id", event.correlation_id),
+                amount=read_money("lapsed_amount", event.lapsed_amount, places=RATE_PLACES),
+            )
+        )
+    return found
+
+
+def _rerating_policy(message: contract_pb2.Contract) -> ReratingPolicy:
+    is_rebilled = message.rerating_policy == contract_pb2.RERATING_POLICY_CREDIT_AND_REBILL
+    return ReratingPolicy.CREDIT_AND_REBILL if is_rebilled else ReratingPolicy.DEBIT_CREDIT
+
+
+def _read_treatment(row: billing_event_pb2.BillingEvent) -> Treatment:
+    if row.treatment == billing_event_pb2.BILLING_TREATMENT_UNSPECIFIED:
+        return Treatment.INVOICED
+    return read_enum("treatment", row.treatment, _TREATMENTS)
 
 
 def _read_item(
@@ -152,6 +241,10 @@ def _read_item(
         reverses_billing_event_id=read_optional_uuid(
             "reverses_billing_event_id", row.reverses_billing_event_id
         ),
+        version=max(row.version, 1),
+        treatment=_read_treatment(row),
+        purchase_order_number=row.purchase_order_number,
+        rerating_run_id=read_optional_uuid("rerating_run_id", row.rerating_run_id),
     )
 
 

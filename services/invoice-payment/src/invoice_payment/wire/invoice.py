@@ -1,6 +1,7 @@
 """Invoices, runs and tax rules as messages, and what is published about invoices."""
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -8,9 +9,12 @@ from google.protobuf.message import Message
 
 from invoice_payment.domain.amounts import RoundingPolicy, TaxGroup, TaxTreatment
 from invoice_payment.domain.invoice import (
+    CreditApplied,
     DocumentStep,
+    DocumentType,
     Invoice,
     InvoiceApproved,
+    InvoiceCredited,
     InvoiceDrafted,
     InvoiceEvent,
     InvoiceIssued,
@@ -18,8 +22,9 @@ from invoice_payment.domain.invoice import (
     InvoiceStatus,
     InvoiceVoided,
 )
-from invoice_payment.domain.item import ItemType
-from invoice_payment.domain.line import Line
+from invoice_payment.domain.issue import printed
+from invoice_payment.domain.item import ItemType, Treatment
+from invoice_payment.domain.line import Disposition, Line
 from invoice_payment.domain.party import Party
 from invoice_payment.domain.run import InvoiceRun, RunStatus
 from invoice_payment.domain.tax import BuyerRegistration, TaxRule, percent
@@ -51,19 +56,23 @@ POLICIES: Final = EnumMap(invoice_run_service_pb2.RoundingPolicy, RoundingPolicy
 REGISTRATIONS: Final = EnumMap(tax_service_pb2.BuyerRegistration, BuyerRegistration)
 _STEPS: Final = EnumMap(invoice_pb2.StepStatus, DocumentStep)
 _TYPES: Final = EnumMap(billing_event_pb2.BillingEventType, ItemType)
+_TREATMENTS: Final = EnumMap(billing_event_pb2.BillingTreatment, Treatment)
+DOCUMENT_TYPES: Final = EnumMap(invoice_pb2.DocumentType, DocumentType)
+DISPOSITIONS: Final = EnumMap(invoice_pb2.CreditDisposition, Disposition)
 
 Item = invoice_pb2.InvoiceItem
 
 T = TypeVar("T")
 
 
-def write_invoice(invoice: Invoice, *, lines: Sequence[Line] | None = None) -> invoice_pb2.Invoice:
-    """Return the invoice with the first of its lines, or of `lines`, as many as a message holds."""
-    shown = (invoice.lines if lines is None else lines)[:LINES_PER_MESSAGE_MAX]
+def write_invoice(document: Invoice) -> invoice_pb2.Invoice:
+    """Return an invoice, or a credit note as it prints, with as many lines as a message holds."""
+    invoice = printed(document)
+    shown = invoice.lines[:LINES_PER_MESSAGE_MAX]
     message = invoice_pb2.Invoice(
         invoice_id=str(invoice.invoice_id),
         version=invoice.version,
-        document_type=invoice_pb2.DOCUMENT_TYPE_INVOICE,
+        document_type=DOCUMENT_TYPES.write(invoice.document_type),
         number=invoice.number.text if invoice.number else "",
         status=STATUSES.write(invoice.status),
         legal_entity_id=str(invoice.legal_entity_id),
@@ -84,7 +93,7 @@ def write_invoice(invoice: Invoice, *, lines: Sequence[Line] | None = None) -> i
         paid_total=write_money(invoice.paid),
         purchase_order_number=invoice.purchase_order_number,
         payment_terms_days=invoice.payment_terms_days,
-        run_id=str(invoice.run_id),
+        run_id=write_id(invoice.run_id),
         document_sha256=invoice.document_sha256,
         rounding_policy=invoice.rounding_policy.value,
         content_hash=invoice.content_hash,
@@ -95,7 +104,15 @@ def write_invoice(invoice: Invoice, *, lines: Sequence[Line] | None = None) -> i
         approved_by=invoice.approved_by,
         previous_hash=invoice.previous_hash,
         void_reason=invoice.void_reason,
+        drafted_by=invoice.drafted_by,
     )
+    if invoice.credits is not None:
+        message.credits_invoice_id = str(invoice.credits.invoice_id)
+        message.credits_invoice_number = invoice.credits.number
+        message.credits_issued_on = write_date(invoice.credits.issued_on)
+        message.credit_reason = invoice.credits.reason
+    else:
+        message.credited_total.CopyFrom(write_money(invoice.credited))
     if invoice.issued_on is not None:
         message.issued_on = write_date(invoice.issued_on)
         message.due_on = write_date(invoice.due_on)
@@ -106,7 +123,7 @@ def write_invoice(invoice: Invoice, *, lines: Sequence[Line] | None = None) -> i
 
 def write_line(line: Line, treatment: TaxTreatment | None) -> invoice_pb2.InvoiceLine:
     """Return a line; without a treatment its tax is not known yet."""
-    return invoice_pb2.InvoiceLine(
+    message = invoice_pb2.InvoiceLine(
         invoice_line_id=str(line.invoice_line_id),
         position=line.position,
         description=line.description,
@@ -123,7 +140,14 @@ def write_line(line: Line, treatment: TaxTreatment | None) -> invoice_pb2.Invoic
         service_from=write_date(line.service.start),
         service_to=write_date(line.service.end),
         item_count=line.item_count,
+        purchase_order_number=line.purchase_order_number,
+        treatment=_TREATMENTS.write(line.treatment),
     )
+    if line.credits_line_id is not None:
+        message.credits_invoice_line_id = str(line.credits_line_id)
+    if line.disposition is not None:
+        message.credit_disposition = DISPOSITIONS.write(line.disposition)
+    return message
 
 
 def write_item(
@@ -133,19 +157,28 @@ def write_item(
     source_item_id: UUID,
     quantity: str,
     amount: Money,
+    credited: tuple[Decimal, Money] | None = None,
 ) -> Item:
-    """Return what a line claims of one billing event."""
-    return Item(
+    """Return what a line claims of one billing event, and what credit notes took of it."""
+    item = Item(
         billing_event_id=str(billing_event_id),
         invoice_line_id=str(invoice_line_id),
         source_item_id=str(source_item_id),
         quantity=quantity,
         amount=write_money(amount),
     )
+    if credited is not None:
+        item.credited_quantity = f"{credited[0]:f}"
+        item.credited_amount.CopyFrom(write_money(credited[1]))
+    return item
 
 
 def write_event(event: InvoiceEvent) -> Outgoing | None:
     """Return what is published of an event; None when it concerns this service's people only."""
+    if isinstance(event, CreditApplied):
+        return _write_applied(event)
+    if isinstance(event, InvoiceCredited):
+        return _write_credited(event)
     message = _message_of(event)
     if message is None:
         return None
@@ -153,8 +186,8 @@ def write_event(event: InvoiceEvent) -> Outgoing | None:
 
 
 def write_continued_lines(invoice: Invoice) -> Iterator[Outgoing]:
-    """Yield the lines of an issued invoice that do not fit into `InvoiceIssued`."""
-    rest = invoice.lines[LINES_PER_MESSAGE_MAX:]
+    """Yield the lines of an issued document that do not fit into the event of its issue."""
+    rest = printed(invoice).lines[LINES_PER_MESSAGE_MAX:]
     chunks = _chunks(rest, LINES_PER_MESSAGE_MAX)
     for number, chunk in enumerate(chunks, start=1):
         message = events_pb2.InvoiceLinesContinued(
@@ -186,6 +219,58 @@ def write_billed_items(invoice: Invoice, items: Sequence[Item]) -> Iterator[Outg
             issued_on=write_date(invoice.issued_on),
         )
         yield Outgoing(message, invoice.invoice_id, invoice.version)
+
+
+def write_credited_items(
+    credit_note: Invoice, items: Sequence[invoice_pb2.CreditedItem]
+) -> Iterator[Outgoing]:
+    """Yield what an issued credit note gives back, in events of at most 500 items."""
+    assert credit_note.credits is not None, "only a credit note gives back"
+    chunks = _chunks(items, ITEMS_PER_EVENT_MAX)
+    for number, chunk in enumerate(chunks, start=1):
+        message = events_pb2.InvoiceItemsCredited(
+            credit_note_id=str(credit_note.invoice_id),
+            version=credit_note.version,
+            chunk=number,
+            chunk_count=len(chunks),
+            invoice_id=str(credit_note.credits.invoice_id),
+            items=chunk,
+            contract_id=str(credit_note.contract_id),
+            engagement_id=str(credit_note.engagement_id),
+            correlation_id=str(credit_note.correlation_id),
+            issued_on=write_date(credit_note.issued_on),
+        )
+        yield Outgoing(message, credit_note.invoice_id, credit_note.version)
+
+
+def _write_credited(event: InvoiceCredited) -> Outgoing:
+    credit_note = event.credit_note
+    message = events_pb2.InvoiceCredited(
+        credit_note=write_invoice(credit_note),
+        invoice_id=str(event.invoice.invoice_id),
+        invoice_version=event.invoice.version,
+        invoice_status=STATUSES.write(event.invoice.status),
+        applied=write_money(event.applied),
+        engagement_id=write_id(credit_note.engagement_id),
+        correlation_id=write_id(credit_note.correlation_id),
+    )
+    return Outgoing(message, credit_note.invoice_id, credit_note.version)
+
+
+def _write_applied(event: CreditApplied) -> Outgoing:
+    message = events_pb2.CreditApplied(
+        credit_application_id=str(event.credit_application_id),
+        version=1,
+        credit_note_id=str(event.credit_note.invoice_id),
+        invoice_id=str(event.invoice.invoice_id),
+        invoice_version=event.invoice.version,
+        invoice_status=STATUSES.write(event.invoice.status),
+        amount=write_money(event.amount),
+        applied_on=write_date(event.applied_on),
+        engagement_id=write_id(event.invoice.engagement_id),
+        correlation_id=write_id(event.invoice.correlation_id),
+    )
+    return Outgoing(message, event.credit_application_id, 1)
 
 
 def write_run(run: InvoiceRun) -> invoice_run_service_pb2.InvoiceRun:

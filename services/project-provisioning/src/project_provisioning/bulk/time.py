@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from project_provisioning.domain.time_entry import NewEntry, SheetKey, Sheets
+from project_provisioning.domain.time_entry import NewEntry, SheetKey, Sheets, content_of
 from project_provisioning.domain.timesheet import TimesheetStatus
 from throughline_runtime import audit
 from throughline_runtime.database import Contended, driver_of, fetch
@@ -36,6 +36,7 @@ _ADD_TO_DAYS: Final = """
         ORDER BY person_id, work_date
         ON CONFLICT (person_id, work_date)
         DO UPDATE SET minutes = person_day.minutes + excluded.minutes
+        RETURNING person_id, work_date, minutes
     )
 """
 # Corrections may take away from days, which are there: a row to insert may not be negative even
@@ -73,6 +74,28 @@ _OPENED: Final = """
            legal_entity_id::text AS legal_entity_id, week_start
     FROM sheet
 """
+# Days that others have written to since the facts were loaded come as rows without a sheet.
+_DAYS_OF_OTHERS: Final = """
+    UNION ALL
+    SELECT NULL, day.person_id::text, NULL, day.work_date
+    FROM day
+    JOIN unnest($1::uuid[], $2::date[], $12::integer[]) AS foreseen (person_id, work_date, minutes)
+        USING (person_id, work_date)
+    WHERE day.minutes <> foreseen.minutes
+"""
+# What others recorded meanwhile and says the same as one of ours.
+_SAID_BY_OTHERS: Final = """
+    SELECT FROM unnest($1::uuid[], $2::date[], $3::uuid[], $4::integer[], $5::text[], $6::text[])
+        AS ours (person_id, work_date, task_id, minutes, activity, note)
+    JOIN timesheet AS sheet ON sheet.person_id = ours.person_id
+        AND sheet.week_start = date_trunc('week', ours.work_date)::date
+    JOIN time_entry AS entry ON entry.timesheet_id = sheet.timesheet_id
+        AND entry.work_date = ours.work_date AND entry.task_id = ours.task_id
+        AND entry.minutes = ours.minutes AND entry.activity = ours.activity
+        AND entry.note = ours.note
+    WHERE entry.time_entry_id <> ALL($7::uuid[])
+    LIMIT 1
+"""
 
 _ENTRY_COLUMNS: Final = (
     ("time_entry_id", "uuid"),
@@ -106,8 +129,8 @@ _NO_SOURCE: Final = (None, None, None)
 _AT_ONCE_MAX: Final = 50
 
 
-def _save_entries_sql(days: str) -> str:
-    """Return the statement that does all at once.
+def _save_entries_sql(days: str, opened: str, *, first: int) -> str:
+    """Return the statement that does all at once; entries are its parameters from `first` on.
 
     An entry names the Monday of its week in place of the sheet, which is found by it.
     """
@@ -116,19 +139,19 @@ def _save_entries_sql(days: str) -> str:
         for name, kind in _ENTRY_COLUMNS
     ]
     taken = ["sheet.timesheet_id" if name == "timesheet_id" else f"fresh.{name}" for name in _NAMES]
-    arrays = [f"${place}::{kind}[]" for place, (_, kind) in enumerate(sent, start=12)]
+    arrays = [f"${place}::{kind}[]" for place, (_, kind) in enumerate(sent, start=first)]
     return f"""{days.rstrip()}{_OPEN_SHEETS.rstrip()}, entry AS (
         INSERT INTO time_entry ({", ".join(_NAMES)})
         SELECT {", ".join(taken)}
         FROM unnest({", ".join(arrays)}) AS fresh ({", ".join(name for name, _ in sent)})
         JOIN sheet USING (person_id, legal_entity_id, week_start)
     )
-    {_OPENED}"""
+    {opened}"""
 
 
-_SAVE_FEW: Final = _save_entries_sql(_ADD_TO_DAYS)
-_CORRECT: Final = _save_entries_sql(_CHANGE_DAYS)
-_OPEN: Final = _ADD_TO_DAYS.rstrip() + _OPEN_SHEETS + _OPENED
+_SAVE_FEW: Final = _save_entries_sql(_ADD_TO_DAYS, _OPENED + _DAYS_OF_OTHERS, first=13)
+_CORRECT: Final = _save_entries_sql(_CHANGE_DAYS, _OPENED, first=12)
+_OPEN: Final = _ADD_TO_DAYS.rstrip() + _OPEN_SHEETS + _OPENED + _DAYS_OF_OTHERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,14 +172,20 @@ async def save_entries(
     approved by it.
 
     Raises:
-        Contended: another writer recorded the same sources, or filled up the same days, since the
-            facts were loaded; the facts have to be loaded again.
+        Contended: another writer recorded the same sources or the same work, or filled up the same
+            days, since the facts were loaded; the facts have to be loaded again.
     """
+    opening = (*_opening_values(entries, decision), _foreseen(entries))
     try:
         if len(entries) <= _AT_ONCE_MAX:
-            return await _save(tx, _SAVE_FEW, entries, decision, at, None)
-        opened = await fetch(tx, _OPEN, *_opening_values(entries, decision))
-        sheets = _sheets(tx, entries, opened)
+            written = await _save(tx, _SAVE_FEW, opening, entries, at, None)
+        else:
+            written = await fetch(tx, _OPEN, *opening)
+        if any(row["timesheet_id"] is None for row in written):
+            await _refuse_said_by_others(tx, entries, written)
+        sheets = _sheets(tx, entries, written)
+        if len(entries) <= _AT_ONCE_MAX:
+            return sheets
         driver = await driver_of(tx)
         await driver.copy_records_to_table(
             "time_entry", records=_records(entries, sheets, at, None), columns=_NAMES
@@ -181,7 +210,12 @@ async def save_correction(
         Contended: another writer corrected the same entries, or filled up the same days.
     """
     try:
-        return await _save(tx, _CORRECT, entries, decision, decision.at, time_correction_id)
+        opening = _opening_values(entries, decision)
+        return _sheets(
+            tx,
+            entries,
+            await _save(tx, _CORRECT, opening, entries, decision.at, time_correction_id),
+        )
     except asyncpg.IntegrityConstraintViolationError as error:
         raise _contended(error) from error
 
@@ -189,15 +223,31 @@ async def save_correction(
 async def _save(
     tx: AsyncConnection,
     statement: str,
+    opening: tuple[object, ...],
     entries: Sequence[NewEntry],
-    decision: Decision | None,
     at: datetime,
     time_correction_id: UUID | None,
-) -> Sheets:
-    opening = _opening_values(entries, decision)
+) -> Sequence[asyncpg.Record]:
     weeks = {_key(entry): entry.week_start for entry in entries}
     columns = zip(*_records(entries, weeks, at, time_correction_id), strict=True)
-    return _sheets(tx, entries, await fetch(tx, statement, *opening, *map(list, columns)))
+    return await fetch(tx, statement, *opening, *map(list, columns))
+
+
+async def _refuse_said_by_others(
+    tx: AsyncConnection, entries: Sequence[NewEntry], written: Sequence[asyncpg.Record]
+) -> None:
+    """Refuse what says the same as an entry that came in since the facts were loaded.
+
+    Whoever writes holds the day, so that nothing more comes in now: this sees all there is.
+    """
+    touched = {
+        (row["person_id"], row["week_start"]) for row in written if row["timesheet_id"] is None
+    }
+    ours = [each for each in entries if (each.worker.person_id, each.work_date) in touched]
+    columns = zip(*((*content_of(entry), entry.entry_id) for entry in ours), strict=True)
+    people, tasks, days, minutes, activities, notes, ids = map(list, columns)
+    if await fetch(tx, _SAID_BY_OTHERS, people, days, tasks, minutes, activities, notes, ids):
+        raise Contended("others record the same work at this moment", advice="try again")
 
 
 def _contended(error: Exception) -> Exception:
@@ -217,6 +267,7 @@ def _sheets(
     sheets: dict[SheetKey, str] = {
         (row["person_id"], row["legal_entity_id"], row["week_start"]): row["timesheet_id"]
         for row in rows
+        if row["timesheet_id"] is not None
     }
     audit.touch(tx, *map(UUID, sheets.values()))
     if len(entries) <= _ENTRIES_NAMED_MAX:
@@ -260,6 +311,16 @@ def _records(
             entry.replaces,
             time_correction_id,
         )
+
+
+def _foreseen(entries: Iterable[NewEntry]) -> list[int]:
+    """Return the minutes of each day after these entries, if nobody else writes to it."""
+    days: dict[tuple[str, date], int] = {}
+    for entry in entries:
+        day = entry.worker.person_id, entry.work_date
+        before = days.get(day, entry.worker.day_minutes.get(entry.work_date, 0))
+        days[day] = before + entry.minutes
+    return list(days.values())
 
 
 def _opening_values(entries: Iterable[NewEntry], decision: Decision | None) -> tuple[object, ...]:

@@ -32,9 +32,17 @@ _WEEK: Final = range(7)
 
 # $1 people, $2 work dates, $3 tasks, $4 entries of the same sources, $5 Mondays, $6 all days of
 # these weeks, $7 durations. An entry is looked for among those that say the same by the sheets of
-# its week, because entries have no index by person that each of them would have to pay for. The
-# lock dates are held, so that none is moved before this transaction ends.
+# its week, because entries have no index by person that each of them would have to pay for.
+# Projects and tasks are held, in the order in which they are closed, and so are the lock dates:
+# none of them is closed or moved before this transaction ends. FOR KEY SHARE would let a row be
+# read as it was before the one who held it closed it.
 _FACTS: Final = """
+    WITH held_project AS MATERIALIZED (
+        SELECT * FROM project
+        WHERE project_id IN (SELECT project_id FROM task WHERE task_id = ANY($3::uuid[]))
+        ORDER BY project_id
+        FOR SHARE
+    )
     SELECT 'person' AS kind, person.person_id::text AS id,
            ARRAY[person.name, coalesce(person.subject, '')] AS words,
            NULL::date AS day, NULL::date AS until, day.work_dates, day.minutes,
@@ -50,14 +58,20 @@ _FACTS: Final = """
            valid_from, valid_to, NULL, NULL, NULL
     FROM employment WHERE person_id = ANY($1)
     UNION ALL
-    SELECT 'task', task.task_id::text,
-           ARRAY[project.project_id::text, project.contract_id::text,
-                 task.contract_line_id::text, project.engagement_id::text],
-           NULL, least(task.work_ends_on, project.work_ends_on), NULL, NULL,
-           ARRAY[task.billable, task.closed OR project.status = 'closed',
-                 project.requires_assignment]
-    FROM task JOIN project USING (project_id)
-    WHERE task.task_id = ANY($3::uuid[])
+    SELECT 'task', task_id::text,
+           ARRAY[project_id::text, contract_id::text, contract_line_id::text, engagement_id::text],
+           NULL, least(work_ends_on, project_ends_on), NULL, NULL,
+           ARRAY[billable, closed OR status = 'closed', requires_assignment]
+    FROM (
+        SELECT task.task_id, task.contract_line_id, task.work_ends_on, task.billable, task.closed,
+               project.project_id, project.contract_id, project.engagement_id,
+               project.work_ends_on AS project_ends_on, project.status,
+               project.requires_assignment
+        FROM held_project AS project JOIN task USING (project_id)
+        WHERE task.task_id = ANY($3)
+        ORDER BY task.task_id
+        FOR SHARE OF task
+    ) AS held
     UNION ALL
     SELECT 'booking', assignment.person_id::text, ARRAY[task.task_id::text],
            assignment.starts_on, assignment.ends_on, NULL, NULL, NULL

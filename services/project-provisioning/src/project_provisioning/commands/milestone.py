@@ -133,17 +133,20 @@ async def end_withdrawal(tx: AsyncConnection, milestone_id: UUID) -> None:
 
 async def withdraw_acceptance(
     tx: AsyncConnection, milestone_id: UUID, *, reason: str, by: str, clock: Clock
-) -> Milestone:
+) -> tuple[Milestone, Milestone | None]:
     """Take an acceptance back that billing-event has forgotten already.
+
+    Returns the milestone and the rest that went back into it, if any.
 
     Raises:
         MilestoneNotFound, EntityForbidden, NotAccepted, StaleVersion.
     """
     milestone, time_zone = await _get(tx, milestone_id)
-    change = acceptances.withdraw(milestone, reason, today=clock.today(time_zone))
+    rest = await repository.rest_of(tx, milestone)
+    change = acceptances.withdraw(milestone, reason, today=clock.today(time_zone), rest=rest)
     await repository.end_withdrawal(tx, milestone_id)
     await repository.save(tx, change, by=by, at=clock.now())
-    return change.state
+    return change.state, change.rest
 
 
 async def _get(tx: AsyncConnection, milestone_id: UUID) -> tuple[Milestone, str]:

@@ -9,18 +9,22 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from project_provisioning.commands import assignment as assignment_commands
+from project_provisioning.commands import following
 from project_provisioning.domain import closing
 from project_provisioning.domain import milestone as milestones
 from project_provisioning.domain import plan as domain
+from project_provisioning.domain.following import lead
 from project_provisioning.domain.milestone import Milestone
 from project_provisioning.domain.policy import PlanPolicy
 from project_provisioning.domain.progress import Estimate, check_estimate
 from project_provisioning.domain.project import Project, changed
 from project_provisioning.domain.task_edit import Add, Edit
+from project_provisioning.repository import following as following_repository
 from project_provisioning.repository import milestone as milestone_repository
 from project_provisioning.repository import person as person_repository
 from project_provisioning.repository import plan as repository
 from project_provisioning.repository import project as project_repository
+from project_provisioning.repository.following import Cause
 from throughline_runtime.identity import require_entity
 
 
@@ -47,21 +51,22 @@ async def edit_task(tx: AsyncConnection, task_id: UUID, edit: Edit) -> Project:
     return await _edit(tx, project, [("", edit)])
 
 
-async def assign_manager(tx: AsyncConnection, project_id: UUID, person_id: UUID | None) -> Project:
+async def assign_manager(
+    tx: AsyncConnection, project_id: UUID, person_id: UUID | None, *, by: str, at: datetime
+) -> Project:
     """Let a person lead a project, or nobody.
 
     Raises:
-        ProjectNotFound, EntityForbidden, ProjectClosed, PersonNotFound, PlanTooLarge, StaleVersion.
+        ProjectNotFound, EntityForbidden, ProjectClosed, PersonNotFound, StaleVersion.
     """
     project = await _get(tx, project_id)
     closing.require_active(project)
     if person_id is not None:
         await person_repository.get(tx, person_id)
-    if project.manager_person_id == person_id:
-        return project
-    change = changed(replace(project, manager_person_id=person_id))
-    await repository.save(tx, change)
-    return change.state
+    led = lead(project, person_id)
+    if led.followed:
+        await following_repository.save(tx, [led], Cause(by, at))
+    return led.state
 
 
 async def set_policy(tx: AsyncConnection, project_id: UUID, *, requires_assignment: bool) -> None:
@@ -104,6 +109,7 @@ async def reopen_project(tx: AsyncConnection, project_id: UUID) -> Project:
     """
     change = closing.reopen(await _get(tx, project_id))
     await repository.save(tx, change)
+    await following.catch_up(tx, change.state)
     return change.state
 
 

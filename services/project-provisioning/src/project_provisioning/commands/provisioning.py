@@ -1,6 +1,6 @@
 """The steps of provisioning runs, many runs at a time, and what people may do about one."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -9,10 +9,18 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from project_provisioning.commands.baseline import take_first
+from project_provisioning.commands.following import know_parties
 from project_provisioning.domain import project as projects
 from project_provisioning.domain import run as runs
 from project_provisioning.domain.amendment import Templates, amend_projects, made_lines
-from project_provisioning.domain.check import Check, ErpAccount, Grounds, own_checks
+from project_provisioning.domain.check import (
+    CONTRACT_NOT_ACTIVE,
+    Check,
+    ErpAccount,
+    Grounds,
+    has_failed,
+    own_checks,
+)
 from project_provisioning.domain.planning import plan_projects
 from project_provisioning.domain.project import Project
 from project_provisioning.domain.run import Run, RunKind, RunState
@@ -139,13 +147,12 @@ async def judge_runs(
 ) -> Sequence[Run]:
     """Let runs go on or pause, by what peers said about them as they were when `asked`.
 
-    `answers` are by run. Those that stay paused are due again after `recheck_seconds`. Returns the
-    runs nobody else moved meanwhile.
+    `answers` are by run. Those that stay paused are due again after `recheck_seconds`, those whose
+    contract has ended are given up. Returns the runs nobody else moved meanwhile.
     """
     locked = await repository.lock(tx, asked)
-    paused = [run for run in locked if run.state is RunState.PAUSED]
-    versions = await _published(tx, paused) if paused else {}
-    judged = [runs.repin(run, versions) if run in paused else run for run in locked]
+    judged = await _taken_up(tx, locked)
+    ended = await _ended(tx, locked, answers)
     templates = await template_repository.get_versions(
         tx, {pin for run in judged for pin in run.pins.items()}
     )
@@ -162,7 +169,10 @@ async def judge_runs(
             made_lines=made.get(run.terms.contract_id, frozenset()),
         )
         checks = (*answer.checks, *own_checks(run.terms, grounds))
-        moves.append((before, runs.judge(run, checks, at=at)))
+        if run.terms.contract_id in ended:
+            moves.append((before, runs.cancel(before, CONTRACT_ENDED, at=at)))
+        else:
+            moves.append((before, runs.judge(run, checks, at=at)))
     await repository.save_all(tx, moves, recheck_seconds=recheck_seconds)
     resting = [
         change.state.run_id for before, change in moves if change.state.version == before.version
@@ -210,9 +220,10 @@ async def provision(tx: AsyncConnection, seen: Sequence[Run], *, at: datetime) -
                 numbers=numbers,
                 at=at,
             )
-        changes += made
+        changes += (change for change in made if change.events)
         project_ids = [change.state.project_id for change in made]
         moves.append((run, runs.complete(run, project_ids, at=at)))
+    changes = list(await know_parties(tx, changes))
     await project_repository.save_all(tx, changes)
     await take_first(tx, [change.state for change in changes if change.state.version == 1], at=at)
     await repository.save_all(tx, moves)
@@ -239,7 +250,8 @@ async def resume_run(tx: AsyncConnection, run_id: UUID, *, at: datetime) -> Run:
     """
     run = await repository.get(tx, run_id)
     require_entity(run.terms.legal_entity_id)
-    change = runs.resume(run, await _published(tx, [run]), at=at)
+    [renewed] = await repository.renew(tx, [run])
+    change = runs.resume(renewed, await _published(tx, [renewed]), at=at)
     await repository.save(tx, run, change)
     return change.state
 
@@ -273,6 +285,34 @@ async def _take_back(tx: AsyncConnection, contract_id: UUID) -> None:
 async def _now(tx: AsyncConnection) -> datetime:
     now: datetime = (await tx.execute(select(func.now()))).scalar_one()
     return now
+
+
+async def _taken_up(tx: AsyncConnection, locked: Sequence[Run]) -> Sequence[Run]:
+    """Return runs to be judged, the paused ones with what was agreed and published since."""
+    paused = [run for run in locked if run.state is RunState.PAUSED]
+    if not paused:
+        return locked
+    renewed = {run.run_id: run for run in await repository.renew(tx, paused)}
+    versions = await _published(tx, renewed.values())
+    return [
+        runs.repin(renewed[run.run_id], versions) if run.run_id in renewed else run
+        for run in locked
+    ]
+
+
+async def _ended(
+    tx: AsyncConnection, locked: Sequence[Run], answers: Mapping[UUID, Answer]
+) -> Collection[UUID]:
+    """Return the contracts that are no longer in force because they ended.
+
+    Their end may be known before the run: it was received for nothing then.
+    """
+    inactive = [
+        run.terms.contract_id
+        for run in locked
+        if has_failed(answers[run.run_id].checks, CONTRACT_NOT_ACTIVE)
+    ]
+    return await project_repository.ends_of(tx, inactive) if inactive else ()
 
 
 async def _published(tx: AsyncConnection, chosen: Iterable[Run]) -> Mapping[str, int]:

@@ -16,6 +16,7 @@ from project_provisioning.domain.milestone import (
     MilestoneStatus,
     Step,
     StepKind,
+    cancel,
     refuse_future,
     step_to,
 )
@@ -139,8 +140,13 @@ def accept(
     return MilestoneChange(accepted, (MilestoneAccepted(accepted, rest),), (signed, *split), rest)
 
 
-def withdraw(milestone: Milestone, reason: str, *, today: date) -> MilestoneChange:
-    """Take an acceptance back: the milestone is complete again, with the amount it has now.
+def withdraw(
+    milestone: Milestone, reason: str, *, today: date, rest: Milestone | None = None
+) -> MilestoneChange:
+    """Take an acceptance back: the milestone is complete again.
+
+    The `rest` that this acceptance left, see `rest_id_of`, goes back into it while it awaits the
+    client. One that was accepted or refused has a life of its own, and the amounts stay.
 
     Raises:
         NotAccepted: there is no acceptance.
@@ -154,7 +160,24 @@ def withdraw(milestone: Milestone, reason: str, *, today: date) -> MilestoneChan
         recorded_by="",
     )
     step = Step(withdrawn, StepKind.WITHDRAWN, today, reason=reason)
-    return MilestoneChange(withdrawn, (AcceptanceWithdrawn(withdrawn, reason),), (step,))
+    if rest is None or rest.status is not MilestoneStatus.COMPLETED:
+        return MilestoneChange(withdrawn, (AcceptanceWithdrawn(withdrawn, reason),), (step,))
+    # A version of its own: billing-event has numbered the withdrawal before it knew of the amount.
+    merged = replace(
+        withdrawn, version=withdrawn.version + 1, amount=withdrawn.amount + rest.amount
+    )
+    gone = cancel(rest)
+    steps = (
+        step,
+        Step(merged, StepKind.MERGED, today),
+        Step(gone, StepKind.CANCELLED, today, reason=reason),
+    )
+    return MilestoneChange(merged, (AcceptanceWithdrawn(merged, reason, gone),), steps, gone)
+
+
+def rest_id_of(accepted: Milestone) -> UUID:
+    """Return the id that the rest of this acceptance has, if it was one of a share."""
+    return derived_id("milestone_rest", accepted.milestone_id, accepted.version)
 
 
 def require_accepted(milestone: Milestone) -> None:
@@ -205,7 +228,7 @@ def _rest(accepted: Milestone, amount: Money, taken_keys: Collection[str]) -> Mi
         return None
     return replace(
         accepted,
-        milestone_id=derived_id("milestone_rest", accepted.milestone_id, accepted.version),
+        milestone_id=rest_id_of(accepted),
         version=1,
         key=_rest_key(accepted.key, taken_keys),
         amount=amount,

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Final
 from uuid import UUID
 
-from project_provisioning.domain.milestone import Milestone, MilestoneStatus
+from project_provisioning.domain.milestone import Milestone, MilestoneStatus, cancel, step_to
 from project_provisioning.domain.planning import (
     plan_budgets,
     plan_line,
@@ -35,6 +35,7 @@ from throughline_core.change import Change
 from throughline_core.money import Money
 
 _NO_PLAN: Final = Plan()
+_UNBEGUN: Final = (MilestoneStatus.PLANNED, MilestoneStatus.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,7 @@ def _amend_milestones(
     """Return a line's milestones: completed ones as they are, planned ones as agreed now."""
     if line.ended_on is not None or not line.needs_milestones:
         return own
-    settled = [each for each in own if each.status is not MilestoneStatus.PLANNED]
+    settled = [each for each in own if each.status not in _UNBEGUN]
     after = max((each.position for each in project.milestones), default=0)
     agreed = plan_milestones(project.project_id, terms, line, plan, after)
     known = {each.milestone_id: each for each in own}
@@ -189,16 +190,20 @@ def _amend_milestones(
     return [*settled, *open_, *(_dropped(each) for each in own if each.milestone_id not in kept)]
 
 
-def _dropped(planned: Milestone) -> Milestone:
-    """Return a planned milestone that is no longer agreed: nothing is billed for it."""
-    nothing = replace(planned, amount=Money.zero(planned.amount.currency))
-    return planned if nothing == planned else replace(nothing, version=planned.version + 1)
+def _dropped(milestone: Milestone) -> Milestone:
+    """Return a milestone that is no longer agreed, cancelled."""
+    return milestone if milestone.status is MilestoneStatus.CANCELLED else cancel(milestone)
 
 
-def _as_agreed(planned: Milestone, agreed: Milestone) -> Milestone:
-    """Return a planned milestone with the amount, the day and the name that were agreed."""
-    followed = replace(planned, amount=agreed.amount, due_on=agreed.due_on, name=agreed.name)
-    return planned if followed == planned else replace(followed, version=planned.version + 1)
+def _as_agreed(known: Milestone, agreed: Milestone) -> Milestone:
+    """Return a planned milestone with the amount, the day and the name that were agreed.
+
+    One that was cancelled is planned again.
+    """
+    followed = replace(known, amount=agreed.amount, due_on=agreed.due_on, name=agreed.name)
+    if known.status is MilestoneStatus.CANCELLED:
+        return step_to(followed, MilestoneStatus.PLANNED)
+    return known if followed == known else replace(followed, version=known.version + 1)
 
 
 def _shared_rest(

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from project_provisioning.domain.assignment import Assignment
 from project_provisioning.domain.capacity import hours_of
+from project_provisioning.domain.milestone import MilestoneStatus
 from project_provisioning.domain.progress import Progress
 from project_provisioning.domain.project import Project, Task
 from project_provisioning.domain.revenue import PlannedRevenue, total
@@ -199,6 +200,8 @@ def _of_task(task: Task) -> Item:
 
 def _of_milestones(project: Project) -> Iterator[Item]:
     for milestone in project.milestones:
+        if milestone.status is MilestoneStatus.CANCELLED:
+            continue
         yield Item(
             ItemKind.MILESTONE,
             str(milestone.milestone_id),

@@ -16,6 +16,7 @@ PMO: Final = "pmo"
 SALES_OPERATIONS: Final = "sales_operations"
 INTEGRATION: Final = "integration"
 
+CONTRACT_NOT_ACTIVE: Final = "contract.not_active"
 TEMPLATE_MISSING: Final = "template.missing"
 TEMPLATE_UNFIT: Final = "template.billing_model_unsupported"
 FORMULA_FAILED: Final = "template.formula_failed"
@@ -71,7 +72,12 @@ def own_checks(terms: Terms, grounds: Grounds) -> Sequence[Check]:
         if line.contract_line_id not in grounds.made_lines:
             for check in _line_checks(line, grounds):
                 found[check.code].append((check, line))
-    return [*map(_merged, found.values()), _erp_check(grounds.erp_account)]
+    return [*map(_merged, found.values()), *_erp_checks(grounds.erp_account)]
+
+
+def has_failed(checks: Sequence[Check], code: str) -> bool:
+    """Return whether the check of this code was made and failed."""
+    return any(check.code == code and not check.passed for check in checks)
 
 
 def unfit_codes(terms: Terms, checks: Sequence[Check]) -> frozenset[str]:
@@ -141,21 +147,26 @@ def _line_checks(line: SoldLine, grounds: Grounds) -> Iterator[Check]:
     yield _check(
         PERSON_UNKNOWN,
         not unknown,
-        PMO,
-        f"record the person agreed as {', '.join(unknown)} on line {line.position}",
+        SALES_OPERATIONS,
+        f"agree line {line.position} anew with somebody who is recorded as {', '.join(unknown)}",
     )
 
 
-def _erp_check(account: ErpAccount) -> Check:
-    if account is ErpAccount.UNKNOWN:
-        advice = "switch the ERP's connection on, or record the customer's account there"
-        return Check(ERP_ACCOUNT_UNKNOWN, False, INTEGRATION, advice)
-    return _check(
-        ERP_ACCOUNT_MISSING,
-        account is not ErpAccount.MISSING,
+def _erp_checks(account: ErpAccount) -> Iterator[Check]:
+    is_known = account is not ErpAccount.UNKNOWN
+    yield _check(
+        ERP_ACCOUNT_UNKNOWN,
+        is_known,
         INTEGRATION,
-        "open the customer's account in the entity's ERP and record it",
+        "switch the ERP's connection on, or record the customer's account there",
     )
+    if is_known:
+        yield _check(
+            ERP_ACCOUNT_MISSING,
+            account is not ErpAccount.MISSING,
+            INTEGRATION,
+            "open the customer's account in the entity's ERP and record it",
+        )
 
 
 def _check(code: str, passed: bool, owner: str, advice: str) -> Check:

@@ -117,4 +117,4 @@ def _is_open(project: Project, milestone: Milestone) -> bool:
     if milestone.status is MilestoneStatus.PLANNED:
         ended = {line.contract_line_id for line in project.lines if line.ended_on is not None}
         return project.work_ends_on is None and milestone.contract_line_id not in ended
-    return milestone.status is not MilestoneStatus.ACCEPTED
+    return milestone.status not in (MilestoneStatus.ACCEPTED, MilestoneStatus.CANCELLED)

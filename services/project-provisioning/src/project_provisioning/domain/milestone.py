@@ -25,13 +25,17 @@ class MilestoneStatus(StrEnum):
     COMPLETED = "completed"
     ACCEPTED = "accepted"
     REJECTED = "rejected"
+    CANCELLED = "cancelled"
 
 
 TRANSITIONS: Final[Mapping[MilestoneStatus, frozenset[MilestoneStatus]]] = {
-    MilestoneStatus.PLANNED: frozenset({MilestoneStatus.COMPLETED}),
-    MilestoneStatus.COMPLETED: frozenset({MilestoneStatus.ACCEPTED, MilestoneStatus.REJECTED}),
+    MilestoneStatus.PLANNED: frozenset({MilestoneStatus.COMPLETED, MilestoneStatus.CANCELLED}),
+    MilestoneStatus.COMPLETED: frozenset(
+        {MilestoneStatus.ACCEPTED, MilestoneStatus.REJECTED, MilestoneStatus.CANCELLED}
+    ),
     MilestoneStatus.REJECTED: frozenset({MilestoneStatus.COMPLETED}),
     MilestoneStatus.ACCEPTED: frozenset({MilestoneStatus.COMPLETED}),
+    MilestoneStatus.CANCELLED: frozenset({MilestoneStatus.PLANNED}),
 }
 
 
@@ -59,6 +63,12 @@ class AlreadyAccepted(FailedPrecondition):
     code = "milestone.accepted"
 
 
+class Cancelled(FailedPrecondition):
+    """Nothing is billed for it any more."""
+
+    code = "milestone.cancelled"
+
+
 class RequestedBeforeCompletion(FailedPrecondition):
     """The client cannot be asked to accept what was not complete."""
 
@@ -76,11 +86,16 @@ class StepKind(StrEnum):
     WITHDRAWN = "withdrawn"
     RESCHEDULED = "rescheduled"
     SPLIT_OFF = "split_off"
+    MERGED = "merged"
+    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)
 class Milestone:
-    """A result the client signs off; `amount` is billed on acceptance, before tax."""
+    """A result the client signs off; `amount` is billed on acceptance, before tax.
+
+    A cancelled one has no amount.
+    """
 
     milestone_id: UUID
     version: int
@@ -147,10 +162,11 @@ class MilestoneRejected:
 
 @dataclass(frozen=True, slots=True)
 class AcceptanceWithdrawn:
-    """An acceptance was taken back before anything of it was billed."""
+    """An acceptance was taken back before anything of it was billed; `rest` went back into it."""
 
     milestone: Milestone
     reason: str
+    rest: Milestone | None = None
 
 
 MilestoneEvent = MilestoneCompleted | MilestoneAccepted | MilestoneRejected | AcceptanceWithdrawn
@@ -158,7 +174,10 @@ MilestoneEvent = MilestoneCompleted | MilestoneAccepted | MilestoneRejected | Ac
 
 @dataclass(frozen=True, slots=True)
 class MilestoneChange(Change[Milestone, MilestoneEvent]):
-    """A decision on a milestone: its history grows by `steps`, one of them the rest's, if any."""
+    """A decision on a milestone: its history grows by `steps`, the first of them its own.
+
+    `rest` is what was split off, or what came back; one of the steps is its.
+    """
 
     steps: tuple[Step, ...]
     rest: Milestone | None = None
@@ -224,12 +243,28 @@ def reschedule(milestone: Milestone, due_on: date, reason: str) -> MilestoneChan
     """Move the day the milestone is planned to be complete.
 
     Raises:
-        AlreadyAccepted: it is accepted.
+        AlreadyAccepted, Cancelled: it is accepted, or cancelled.
     """
     if milestone.status is MilestoneStatus.ACCEPTED:
         raise AlreadyAccepted(f"milestone {milestone.key} was accepted on {milestone.accepted_on}")
+    if milestone.status is MilestoneStatus.CANCELLED:
+        raise Cancelled(
+            f"milestone {milestone.key} is cancelled",
+            field="milestone_id",
+            advice="move one that is still agreed, or agree it anew by a change order",
+        )
     moved = replace(milestone, version=milestone.version + 1, due_on=due_on)
     return MilestoneChange(moved, (), (Step(moved, StepKind.RESCHEDULED, due_on, reason=reason),))
+
+
+def cancel(milestone: Milestone) -> Milestone:
+    """Return a milestone for which nothing is billed any more.
+
+    Raises:
+        IllegalTransition: it is neither planned nor complete.
+    """
+    cancelled = step_to(milestone, MilestoneStatus.CANCELLED)
+    return replace(cancelled, amount=Money.zero(milestone.amount.currency))
 
 
 def step_to(milestone: Milestone, target: MilestoneStatus) -> Milestone:

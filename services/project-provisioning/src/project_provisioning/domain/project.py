@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from project_provisioning.domain.milestone import Milestone
+from project_provisioning.domain.party import CustomerFacts, EntityFacts
 from project_provisioning.domain.template import BillingModel, BudgetKind
 from project_provisioning.domain.terms import Workstream
 from throughline_core.change import Change
@@ -114,7 +115,9 @@ class ProjectLine:
 class Project:
     """A project with its plan. `budget` is the planned revenue before tax.
 
-    No work is taken for days from `work_ends_on` on; None = the contract is in force.
+    No work is taken for days from `work_ends_on` on; None = the contract is in force. `customer`
+    and `legal_entity`, the delivering one, are None while nothing is known of them; the selling
+    entity's version is 0 then.
     """
 
     project_id: UUID
@@ -146,6 +149,9 @@ class Project:
     closed_reason: str = ""
     budgets: tuple[LineBudget, ...] = ()
     requires_assignment: bool = False
+    customer: CustomerFacts | None = None
+    legal_entity: EntityFacts | None = None
+    selling_entity_version: int = 0
 
     @property
     def workstream(self) -> Workstream:

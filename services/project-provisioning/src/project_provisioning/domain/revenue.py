@@ -11,7 +11,7 @@ from uuid import UUID
 
 from project_provisioning.domain.assignment import Assignment
 from project_provisioning.domain.effort import share
-from project_provisioning.domain.milestone import Milestone
+from project_provisioning.domain.milestone import Milestone, MilestoneStatus
 from project_provisioning.domain.project import Project
 from project_provisioning.domain.template import BillingModel
 from throughline_core.money import Money
@@ -81,7 +81,8 @@ def plan_revenue(
             each for each in project.milestones if each.contract_line_id == line.contract_line_id
         ]
         if of_line:
-            rows += map(_of_milestone, of_line)
+            agreed = (each for each in of_line if each.status is not MilestoneStatus.CANCELLED)
+            rows += map(_of_milestone, agreed)
         elif line.billing_model is _BY_TIME:
             rows += _of_hours(project, line, hours.get(line.contract_line_id, {}))
         else:

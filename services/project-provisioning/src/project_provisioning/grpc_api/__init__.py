@@ -18,6 +18,7 @@ from project_provisioning.grpc_api.milestone import MilestoneServicer
 from project_provisioning.grpc_api.person import PersonServicer
 from project_provisioning.grpc_api.plan import PlanServicer
 from project_provisioning.grpc_api.project import ProjectServicer
+from project_provisioning.grpc_api.project_change import ProjectChangeServicer
 from project_provisioning.grpc_api.provisioning import ProvisioningServicer
 from project_provisioning.grpc_api.reimbursement import ReimbursementServicer
 from project_provisioning.grpc_api.skill import SkillServicer
@@ -69,6 +70,9 @@ from throughline.project_provisioning.v1.person_service_pb2_grpc import (
 from throughline.project_provisioning.v1.plan_service_pb2_grpc import (
     add_PlanServiceServicer_to_server,
 )
+from throughline.project_provisioning.v1.project_change_service_pb2_grpc import (
+    add_ProjectChangeServiceServicer_to_server,
+)
 from throughline.project_provisioning.v1.project_service_pb2_grpc import (
     add_ProjectServiceServicer_to_server,
 )
@@ -106,6 +110,7 @@ def servicers(context: Context) -> Sequence[Mount]:
         (add_TemplateServiceServicer_to_server, TemplateServicer(context)),
         (add_ProvisioningServiceServicer_to_server, ProvisioningServicer(context)),
         (add_ProjectServiceServicer_to_server, ProjectServicer(context)),
+        (add_ProjectChangeServiceServicer_to_server, ProjectChangeServicer(context)),
         (add_PersonServiceServicer_to_server, PersonServicer(context)),
         (add_WorkforceServiceServicer_to_server, WorkforceServicer(context)),
         (add_CalendarServiceServicer_to_server, CalendarServicer(context)),

@@ -170,10 +170,13 @@ class MilestoneServicer(MilestoneServiceServicer):
         )
 
         async def handle(tx: AsyncConnection) -> pb.WithdrawAcceptanceResponse:
-            milestone = await commands.withdraw_acceptance(
+            milestone, rest = await commands.withdraw_acceptance(
                 tx, milestone_id, reason=request.reason, by=subject_of_caller(), clock=self._clock
             )
-            return pb.WithdrawAcceptanceResponse(milestone=wire.write_milestone(milestone))
+            return pb.WithdrawAcceptanceResponse(
+                milestone=wire.write_milestone(milestone),
+                rest=None if rest is None else wire.write_milestone(rest),
+            )
 
         return await once(self._engine, request, pb.WithdrawAcceptanceResponse, handle)
 

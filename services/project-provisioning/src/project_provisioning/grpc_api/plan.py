@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from project_provisioning.commands import plan as commands
 from project_provisioning.domain.project import Project
 from project_provisioning.domain.task_edit import Edit, Reopen
-from project_provisioning.grpc_api.caller import sight_of_caller
+from project_provisioning.grpc_api.caller import sight_of_caller, subject_of_caller
 from project_provisioning.grpc_api.forecast import ForecastMethods
 from project_provisioning.queries import plan as queries
 from project_provisioning.queries.provisioning import get_project
@@ -120,7 +120,9 @@ class PlanServicer(ForecastMethods):
         person_id = read_optional_uuid("manager_person_id", request.manager_person_id)
 
         async def handle(tx: AsyncConnection) -> pb.AssignProjectManagerResponse:
-            project = await commands.assign_manager(tx, project_id, person_id)
+            project = await commands.assign_manager(
+                tx, project_id, person_id, by=subject_of_caller(), at=self._clock.now()
+            )
             return pb.AssignProjectManagerResponse(project=write_project(project))
 
         return await once(self._engine, request, pb.AssignProjectManagerResponse, handle)

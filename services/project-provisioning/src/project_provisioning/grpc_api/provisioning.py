@@ -9,7 +9,7 @@ from project_provisioning.commands import provisioning as commands
 from project_provisioning.domain.run import Run, RunState
 from project_provisioning.grpc_api.caller import sight_of_caller
 from project_provisioning.queries import provisioning as queries
-from project_provisioning.repository.run import check_from
+from project_provisioning.repository.check import check_from
 from project_provisioning.schedules import ADVANCE_RUNS
 from project_provisioning.settings import ProvisioningSettings
 from project_provisioning.wire import run as wire

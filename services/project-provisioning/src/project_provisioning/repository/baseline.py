@@ -2,17 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, func, insert, select
+from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from project_provisioning import tables
 from project_provisioning.domain.baseline import Baseline, Item, ItemKind
+from project_provisioning.repository.rows import Write, Writing
 from throughline_runtime import audit
 
 _baseline = tables.baseline
+
+_ADD: Final = Writing(Write(_baseline))
 
 
 async def latest(tx: AsyncConnection, project_id: UUID) -> Baseline | None:
@@ -29,8 +32,8 @@ async def latest_number(tx: AsyncConnection, project_id: UUID) -> int:
 
 
 async def add_all(tx: AsyncConnection, baselines: list[Baseline]) -> None:
-    """Write new baselines: one statement."""
-    await tx.execute(insert(_baseline), list(map(_values, baselines)))
+    """Write new baselines: one statement, however many."""
+    await _ADD.save(tx, list(map(_values, baselines)))
     for baseline in baselines:
         audit.touch(tx, baseline.baseline_id, baseline.project_id)
 

@@ -1,7 +1,7 @@
 """Exchange rates as rows, and the table of those that a set of conversions may need."""
 
 from collections.abc import Collection, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, or_, select, tuple_
@@ -10,8 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from project_provisioning import tables
 from project_provisioning.domain.exchange_rate import ExchangeRate, RateTable
+from project_provisioning.wire import exchange_rate as wire
 from throughline_core.ids import derived_id
-from throughline_runtime import audit
+from throughline_runtime import audit, outbox
+from throughline_runtime.ids import new_id
 
 _table = tables.exchange_rate
 _KEY = (_table.c.base, _table.c.quote, _table.c.rate_on, _table.c.source)
@@ -24,8 +26,10 @@ async def known(tx: AsyncConnection, rates: Sequence[ExchangeRate]) -> list[Exch
     return [rate_from(row) for row in await tx.execute(query)]
 
 
-async def add(tx: AsyncConnection, rates: Collection[ExchangeRate], *, by: str, at: object) -> None:
-    """Write new rates in one statement; what another writer recorded first stays."""
+async def add(
+    tx: AsyncConnection, rates: Collection[ExchangeRate], *, by: str, at: datetime
+) -> None:
+    """Write new rates and announce them; what another writer recorded first stays, untold."""
     if not rates:
         return
     rows = [
@@ -40,8 +44,13 @@ async def add(tx: AsyncConnection, rates: Collection[ExchangeRate], *, by: str, 
         }
         for each in rates
     ]
-    await tx.execute(insert(_table).values(rows).on_conflict_do_nothing())
+    added = await tx.execute(
+        insert(_table).values(rows).on_conflict_do_nothing().returning(*_table.c)
+    )
+    recorded = [rate_from(row) for row in added]
     audit.touch(tx, *{derived_id("exchange_rates", each.source, each.rate_on) for each in rates})
+    if recorded:
+        await outbox.append(tx, [wire.write_recorded(recorded, batch_id=new_id(), at=at)])
 
 
 async def table_for(

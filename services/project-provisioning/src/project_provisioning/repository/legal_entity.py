@@ -20,11 +20,16 @@ _FIELDS = (
     "holiday_country",
     "holiday_subdivision",
     "working_days",
+    "name",
+    "closed_through",
 )
 
 
-async def keep(tx: AsyncConnection, entities: Sequence[LegalEntity]) -> None:
-    """Keep companies, unless a newer version is kept already; each of them once."""
+async def keep(tx: AsyncConnection, entities: Sequence[LegalEntity]) -> Sequence[UUID]:
+    """Keep companies, unless a newer version is kept already; return those that were news.
+
+    Each of them comes once.
+    """
     table = tables.legal_entity
     statement = insert(table).values(
         [
@@ -35,20 +40,21 @@ async def keep(tx: AsyncConnection, entities: Sequence[LegalEntity]) -> None:
             for entity in sorted(entities, key=lambda entity: entity.legal_entity_id)
         ]
     )
-    await tx.execute(
-        statement.on_conflict_do_update(
-            index_elements=["legal_entity_id"],
-            set_={field: statement.excluded[field] for field in _FIELDS},
-            where=table.c.version < statement.excluded.version,
-        )
+    # A copy made before names were kept has none.
+    kept = statement.on_conflict_do_update(
+        index_elements=["legal_entity_id"],
+        set_={field: statement.excluded[field] for field in _FIELDS},
+        where=(table.c.version < statement.excluded.version)
+        | ((table.c.version == statement.excluded.version) & (table.c.name == "")),
     )
+    return list((await tx.execute(kept.returning(table.c.legal_entity_id))).scalars())
 
 
 async def of(tx: AsyncConnection, legal_entity_ids: Iterable[UUID]) -> Mapping[UUID, LegalEntity]:
     """Return those of these companies that are known: one query."""
     table = tables.legal_entity
     query = select(table).where(table.c.legal_entity_id.in_(set(legal_entity_ids)))
-    return {row.legal_entity_id: _entity_from(row) for row in await tx.execute(query)}
+    return {row.legal_entity_id: entity_from(row) for row in await tx.execute(query)}
 
 
 async def countries(tx: AsyncConnection) -> Mapping[UUID, str]:
@@ -58,7 +64,7 @@ async def countries(tx: AsyncConnection) -> Mapping[UUID, str]:
     return {row.legal_entity_id: row.country for row in rows}
 
 
-def _entity_from(row: Row[Any]) -> LegalEntity:
+def entity_from(row: Row[Any]) -> LegalEntity:
     return LegalEntity(
         legal_entity_id=row.legal_entity_id,
         version=row.version,
@@ -69,4 +75,6 @@ def _entity_from(row: Row[Any]) -> LegalEntity:
         holiday_country=row.holiday_country,
         holiday_subdivision=row.holiday_subdivision,
         working_days=tuple(row.working_days),
+        name=row.name,
+        closed_through=row.closed_through,
     )

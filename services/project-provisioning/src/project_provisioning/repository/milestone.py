@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from project_provisioning import tables
-from project_provisioning.domain.acceptance import Withdrawal
+from project_provisioning.domain.acceptance import Withdrawal, rest_id_of
 from project_provisioning.domain.milestone import (
     Milestone,
     MilestoneChange,
@@ -72,42 +72,38 @@ async def keys_of_line(tx: AsyncConnection, milestone: Milestone) -> frozenset[s
 
 
 async def save(tx: AsyncConnection, change: MilestoneChange, *, by: str, at: datetime) -> None:
-    """Write the new state, the rest that was split off and the history, and queue the events.
+    """Write the new state, the rest that was split off or came back, and the history; queue events.
 
-    A milestone that no longer waits for the client leaves the exceptions.
+    Milestones that no longer wait for the client leave the exceptions.
 
     Raises:
-        StaleVersion: the stored row is not exactly one version behind.
+        StaleVersion: a stored row is not at the version the decision was made on.
     """
-    milestone, table = change.state, tables.milestone
-    written = await tx.execute(
-        update(table)
-        .where(table.c.milestone_id == milestone.milestone_id)
-        .where(table.c.version == milestone.version - 1)
-        .values(
-            version=milestone.version,
-            status=milestone.status,
-            amount=milestone.amount.amount,
-            due_on=milestone.due_on,
-            completed_on=milestone.completed_on,
-            accepted_on=milestone.accepted_on,
-            accepted_by=milestone.accepted_by,
-            evidence_sha256=milestone.evidence_sha256,
-            recorded_by=milestone.recorded_by,
-            acceptance_requested_on=milestone.acceptance_requested_on,
-        )
-    )
-    if written.rowcount != 1:
-        raise StaleVersion(f"milestone {milestone.milestone_id} is not at {milestone.version - 1}")
-    audit.touch(tx, milestone.milestone_id, engagement_id=milestone.engagement_id)
-    if change.rest is not None:
-        audit.touch(tx, change.rest.milestone_id)
-        await tx.execute(insert(table), [values_of(change.rest)])
+    milestone, rest = change.state, change.rest
+    await _move(tx, milestone, after=change.steps[0].milestone.version - 1)
+    if rest is not None and rest.version == 1:
+        audit.touch(tx, rest.milestone_id)
+        await tx.execute(insert(tables.milestone), [values_of(rest)])
+    elif rest is not None:
+        await _move(tx, rest, after=rest.version - 1)
     steps = [_step_values(step, by=by, at=at) for step in change.steps]
     await tx.execute(insert(tables.milestone_step), steps)
-    if milestone.status is not MilestoneStatus.COMPLETED:
-        await exceptions.close(tx, AWAITING, [milestone.milestone_id])
+    settled = [
+        each.milestone_id
+        for each in (milestone, rest)
+        if each is not None and each.status is not MilestoneStatus.COMPLETED
+    ]
+    if settled:
+        await exceptions.close(tx, AWAITING, settled)
     await outbox.append(tx, map(wire.write_event, change.events))
+
+
+async def rest_of(tx: AsyncConnection, accepted: Milestone) -> Milestone | None:
+    """Return what an acceptance left, locked until the transaction ends; None if it left nothing."""
+    table = tables.milestone
+    query = select(table).where(table.c.milestone_id == rest_id_of(accepted)).with_for_update()
+    row = (await tx.execute(query)).one_or_none()
+    return None if row is None else milestone_from(row)
 
 
 async def begin_withdrawal(tx: AsyncConnection, withdrawal: Withdrawal) -> None:
@@ -147,6 +143,30 @@ async def withdrawals_left(
         Withdrawal(row.milestone_id, row.milestone_version, row.reason, row.requested_by)
         for row in await tx.execute(query)
     ]
+
+
+async def _move(tx: AsyncConnection, milestone: Milestone, *, after: int) -> None:
+    table = tables.milestone
+    written = await tx.execute(
+        update(table)
+        .where(table.c.milestone_id == milestone.milestone_id)
+        .where(table.c.version == after)
+        .values(
+            version=milestone.version,
+            status=milestone.status,
+            amount=milestone.amount.amount,
+            due_on=milestone.due_on,
+            completed_on=milestone.completed_on,
+            accepted_on=milestone.accepted_on,
+            accepted_by=milestone.accepted_by,
+            evidence_sha256=milestone.evidence_sha256,
+            recorded_by=milestone.recorded_by,
+            acceptance_requested_on=milestone.acceptance_requested_on,
+        )
+    )
+    if written.rowcount != 1:
+        raise StaleVersion(f"milestone {milestone.milestone_id} is not at {after}")
+    audit.touch(tx, milestone.milestone_id, engagement_id=milestone.engagement_id)
 
 
 def values_of(milestone: Milestone) -> dict[str, Any]:

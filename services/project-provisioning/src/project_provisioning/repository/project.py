@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
-from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Row, Select, Table, select, text
-from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from project_provisioning import tables
@@ -31,6 +31,7 @@ from project_provisioning.repository.project_rows import (
     task_from,
     task_values,
 )
+from project_provisioning.repository.rows import Write, Writing
 from project_provisioning.wire import project as wire
 from throughline_core.change import Change
 from throughline_core.errors import StaleVersion
@@ -51,7 +52,7 @@ _RECORDED: Final = text("""
                 WHERE one.project_id = project.project_id) AS expenses,
         EXISTS (SELECT FROM milestone AS one
                 WHERE one.project_id = project.project_id
-                  AND one.status <> 'planned') AS completed_milestones,
+                  AND one.status NOT IN ('planned', 'cancelled')) AS completed_milestones,
         EXISTS (SELECT FROM assignment AS one
                 WHERE one.project_id = project.project_id AND NOT one.ended) AS assignments
     FROM project WHERE project_id = ANY(CAST(:project_ids AS uuid[]))
@@ -59,6 +60,8 @@ _RECORDED: Final = text("""
 
 _FIXED: Final = frozenset({"project_id", "number", "quote_line_id", "activated_at"})
 """Columns that stay what they were when a row was made."""
+
+_UNBEGUN: Final = (MilestoneStatus.PLANNED, MilestoneStatus.CANCELLED)
 
 
 async def next_numbers(tx: AsyncConnection, count: int) -> Sequence[str]:
@@ -153,8 +156,8 @@ async def save(tx: AsyncConnection, change: ProjectChange) -> None:
 async def save_all(tx: AsyncConnection, changes: Sequence[ProjectChange]) -> None:
     """Write projects whole, new and changed ones, and queue their events.
 
-    One statement for each table, however many. Of milestones only those are written that nobody
-    has completed: the others have a life of their own.
+    One statement for all of it, however many. Of milestones only those are written that nobody
+    has begun: the others have a life of their own.
 
     Raises:
         StaleVersion: a stored row is not exactly one version behind, or a new one is there already.
@@ -163,26 +166,19 @@ async def save_all(tx: AsyncConnection, changes: Sequence[ProjectChange]) -> Non
     projects = [change.state for change in moved]
     if not projects:
         return
-    rows = [project_values(project) for project in projects]
-    statement = _upsert(tables.project, tuple(rows[0]), only_next_version=True)
-    written = await tx.execute(statement.returning(tables.project.c.project_id), rows)
-    if len(written.all()) != len(projects):
+    written = await _SAVE.save(
+        tx,
+        [project_values(project) for project in projects],
+        [line_values(p, line) for p in projects for line in p.lines],
+        [task_values(p, task) for p in projects for task in p.tasks],
+        [role_values(p, role) for p in projects for role in p.role_requirements],
+        [budget_values(p, each) for p in projects for each in p.budgets],
+        [milestones.values_of(each) for p in projects for each in _open_of(p)],
+    )
+    if written != len(projects):
         raise StaleVersion("a project was changed by somebody else")
     for project in projects:
         audit.touch(tx, project.project_id, engagement_id=project.engagement_id)
-    for table, parts in (
-        (tables.project_line, [line_values(p, line) for p in projects for line in p.lines]),
-        (tables.task, [task_values(p, task) for p in projects for task in p.tasks]),
-        (
-            tables.role_requirement,
-            [role_values(p, role) for p in projects for role in p.role_requirements],
-        ),
-        (tables.project_budget, [budget_values(p, each) for p in projects for each in p.budgets]),
-    ):
-        if parts:
-            await tx.execute(_upsert(table, tuple(parts[0])), parts)
-    if plans := [milestones.values_of(each) for p in projects for each in _open_of(p)]:
-        await tx.execute(_SAVE_MILESTONE, plans)
     await outbox.append(tx, [wire.write_event(event) for each in moved for event in each.events])
 
 
@@ -246,31 +242,24 @@ def _by_line(parts: Iterable[Row[Any]], lines: Iterable[Row[Any]]) -> list[Row[A
 
 
 def _open_of(project: Project) -> Iterable[Milestone]:
-    return (each for each in project.milestones if each.status is MilestoneStatus.PLANNED)
+    return (each for each in project.milestones if each.status in _UNBEGUN)
 
 
-@cache
-def _upsert(table: Table, names: tuple[str, ...], *, only_next_version: bool = False) -> Insert:
-    """Return the statement that writes rows of these columns, old and new ones."""
-    statement = insert(table)
-    keys = {column.name for column in table.primary_key}
-    return statement.on_conflict_do_update(
-        index_elements=sorted(keys),
-        set_={name: statement.excluded[name] for name in names if name not in keys | _FIXED},
-        where=table.c.version == statement.excluded.version - 1 if only_next_version else None,
+def _whole(table: Table) -> Write:
+    """Return that rows are written whole, known ones over what they were."""
+    kept = {*(column.name for column in table.primary_key), *_FIXED}
+    return Write(table, tuple(name for name in table.columns.keys() if name not in kept))
+
+
+def _save() -> Writing:
+    project = replace(_whole(tables.project), only_if="project.version = excluded.version - 1")
+    milestone = Write(
+        tables.milestone,
+        ("version", "status", "name", "amount", "due_on"),
+        "milestone.status IN ('planned', 'cancelled') AND milestone.version = excluded.version - 1",
     )
+    parts = (tables.project_line, tables.task, tables.role_requirement, tables.project_budget)
+    return Writing(project, *map(_whole, parts), milestone)
 
 
-def _save_milestone() -> Insert:
-    table = tables.milestone
-    statement = insert(table)
-    changed = ("version", "name", "amount", "due_on")
-    return statement.on_conflict_do_update(
-        index_elements=["milestone_id"],
-        set_={name: statement.excluded[name] for name in changed},
-        where=(table.c.status == MilestoneStatus.PLANNED)
-        & (table.c.version == statement.excluded.version - 1),
-    )
-
-
-_SAVE_MILESTONE: Final = _save_milestone()
+_SAVE: Final = _save()

@@ -14,6 +14,12 @@ from project_provisioning.domain.project import (
     Task,
 )
 from project_provisioning.domain.template import BillingModel, BudgetKind
+from project_provisioning.repository.party_rows import (
+    customer_from,
+    customer_values,
+    entity_from,
+    entity_values,
+)
 from throughline_core.money import Money
 
 
@@ -44,6 +50,9 @@ def project_values(project: Project) -> dict[str, Any]:
         "work_ends_on": project.work_ends_on,
         "closed_reason": project.closed_reason,
         "requires_assignment": project.requires_assignment,
+        "customer": customer_values(project.customer),
+        "legal_entity": entity_values(project.legal_entity),
+        "selling_entity_version": project.selling_entity_version,
     }
 
 
@@ -86,6 +95,9 @@ def project_from(
         closed_reason=row.closed_reason,
         budgets=budgets,
         requires_assignment=row.requires_assignment,
+        customer=customer_from(row.customer),
+        legal_entity=entity_from(row.legal_entity),
+        selling_entity_version=row.selling_entity_version,
     )
 
 

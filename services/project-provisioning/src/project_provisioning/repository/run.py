@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache, lru_cache
 from typing import Any, Final
@@ -28,7 +29,6 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from project_provisioning import tables
-from project_provisioning.domain.check import Check
 from project_provisioning.domain.run import (
     OPEN,
     UNDER_WAY,
@@ -40,6 +40,8 @@ from project_provisioning.domain.run import (
     wait_seconds,
 )
 from project_provisioning.domain.terms import Terms
+from project_provisioning.repository.check import check_from, check_values
+from project_provisioning.repository.rows import Write, Writing
 from project_provisioning.wire import run as wire
 from project_provisioning.wire.terms import read_terms
 from throughline.customer_contract.v1 import contract_pb2
@@ -74,10 +76,23 @@ _SAVE: Final = text("""
     WHERE run.run_id = change.run_id AND run.version = change.version - 1
 """)
 
+# The version that a run was received for stays in its column: of each there is one run.
+_RENEW: Final = text("""
+    UPDATE provisioning_run AS run SET contract = later.contract
+    FROM (
+        SELECT DISTINCT ON (contract_id) contract_id, contract FROM provisioning_run
+        WHERE kind = 'amendment' AND contract_id = any(CAST(:contract_ids AS uuid[]))
+        ORDER BY contract_id, contract_version DESC
+    ) AS later
+    WHERE run.contract_id = later.contract_id AND run.kind = 'delivery' AND run.state = 'paused'
+      AND run.contract <> later.contract
+    RETURNING run.run_id, run.contract
+""")
+
 _run = tables.provisioning_run
 
 _ADD: Final = insert(_run).on_conflict_do_nothing().returning(_run.c.run_id)
-_ADD_STEPS: Final = insert(tables.run_step)
+_ADD_STEPS: Final = Writing(Write(tables.run_step))
 _LOCK: Final = (
     select(_run)
     .where(_run.c.run_id == any_(bindparam("run_ids", type_=ARRAY(Uuid))))
@@ -141,6 +156,17 @@ async def open_runs_of(tx: AsyncConnection, contract_ids: Iterable[UUID]) -> lis
         .with_for_update()
     )
     return [run_from(row) for row in await tx.execute(query)]
+
+
+async def renew(tx: AsyncConnection, paused: Sequence[Run]) -> list[Run]:
+    """Return locked paused runs, deliveries with the latest terms that have come in since.
+
+    What was agreed wrongly is mended by a change order, and nothing has been delivered yet.
+    """
+    contract_ids = [run.terms.contract_id for run in paused if run.kind is RunKind.DELIVERY]
+    rows = await tx.execute(_RENEW, {"contract_ids": contract_ids})
+    later = {row.run_id: _terms_of(row.contract) for row in rows}
+    return [replace(run, terms=later.get(run.run_id, run.terms)) for run in paused]
 
 
 async def latest_terms(tx: AsyncConnection, contract_ids: Iterable[UUID]) -> Mapping[UUID, int]:
@@ -283,7 +309,7 @@ async def _add_steps(tx: AsyncConnection, steps: Sequence[tuple[Run | None, Run]
             "taken_at": run.changed_at,
             "taken_by": by,
             "reason": run.blocker.code if run.blocker else run.cancellation_reason,
-            "checks": list(map(_check_values, run.checks))
+            "checks": list(map(check_values, run.checks))
             if before and before.checks != run.checks
             else [],
         }
@@ -291,7 +317,7 @@ async def _add_steps(tx: AsyncConnection, steps: Sequence[tuple[Run | None, Run]
         if before is None or before.state is not run.state or before.blocker != run.blocker
     ]
     if rows:
-        await tx.execute(_ADD_STEPS, rows)
+        await _ADD_STEPS.save(tx, rows)
 
 
 async def _tell_people(tx: AsyncConnection, moved: Sequence[Move]) -> None:
@@ -307,7 +333,7 @@ async def _tell_people(tx: AsyncConnection, moved: Sequence[Move]) -> None:
             run.run_id,
             blocker.code,
             blocker.owner,
-            blocker.advice,
+            f"{blocker.advice}; then POST /v1/provisioning-runs/{run.run_id}:resume",
             legal_entity_id=run.terms.legal_entity_id,
             engagement_id=run.terms.engagement_id,
             detail={"contract": run.terms.contract_number},
@@ -332,7 +358,7 @@ def _values(run: Run) -> dict[str, Any]:
         "version": run.version,
         "state": run.state,
         "pins": dict(run.pins),
-        "checks": list(map(_check_values, run.checks)),
+        "checks": list(map(check_values, run.checks)),
         "reason": blocker.code if blocker else None,
         "owner": blocker.owner if blocker else None,
         "attempts": run.attempts,
@@ -368,24 +394,3 @@ def run_from(row: Row[Any]) -> Run:
 def _terms_of(contract: bytes) -> Terms:
     """Return the terms a run keeps: each of its steps loads the same ones again."""
     return read_terms(contract_pb2.Contract.FromString(contract))
-
-
-def _check_values(check: Check) -> Mapping[str, Any]:
-    return {
-        "code": check.code,
-        "passed": check.passed,
-        "owner": check.owner,
-        "advice": check.advice,
-        "contract_line_ids": check.contract_line_ids,
-    }
-
-
-def check_from(values: Mapping[str, Any]) -> Check:
-    """Return the check a row holds; those of before lines were named have none."""
-    return Check(
-        values["code"],
-        values["passed"],
-        values["owner"],
-        values["advice"],
-        tuple(values.get("contract_line_ids", ())),
-    )

@@ -11,6 +11,12 @@ from project_provisioning.tables.expense import (
     reimbursement,
     unassigned_expense,
 )
+from project_provisioning.tables.party import (
+    customer,
+    manager_handover,
+    party_following,
+    project_change,
+)
 from project_provisioning.tables.people import (
     employment,
     exchange_rate,
@@ -70,6 +76,7 @@ __all__ = [
     "assignment_week",
     "baseline",
     "contract_end",
+    "customer",
     "delegation",
     "document",
     "employment",
@@ -81,9 +88,11 @@ __all__ = [
     "expense_terms",
     "leave",
     "legal_entity",
+    "manager_handover",
     "milestone",
     "milestone_step",
     "milestone_withdrawal",
+    "party_following",
     "period_lock",
     "period_lock_change",
     "person",
@@ -93,6 +102,7 @@ __all__ = [
     "plan_policy",
     "project",
     "project_budget",
+    "project_change",
     "project_line",
     "project_number",
     "provisioning_run",

@@ -44,6 +44,8 @@ legal_entity: Final = table(
     text_column("holiday_country"),
     text_column("holiday_subdivision"),
     Column("working_days", ARRAY(Integer), nullable=False),
+    text_column("name"),
+    day("closed_through", nullable=True),
 )
 
 work_calendar: Final = table(

@@ -35,6 +35,8 @@ from project_provisioning.tables.columns import (
     whole,
 )
 
+_IS_ACTIVE: Final = "status = 'active'"
+
 template: Final = table(
     "template",
     Column("code", Text, primary_key=True),
@@ -147,8 +149,20 @@ project: Final = table(
     day("work_ends_on", nullable=True),
     text_column("closed_reason"),
     flag("requires_assignment"),
+    Column("customer", JSONB(none_as_null=True)),
+    Column("legal_entity", JSONB(none_as_null=True)),
+    Column("selling_entity_version", BigInteger, nullable=False),
     UniqueConstraint("contract_id", "legal_entity_id", "region"),
     Index("project_by_activated_at", "activated_at", "project_id"),
+    *(
+        Index(f"project_open_by_{name}", column, "project_id", postgresql_where=text(_IS_ACTIVE))
+        for name, column in (
+            ("customer", "customer_id"),
+            ("entity", "legal_entity_id"),
+            ("seller", "selling_legal_entity_id"),
+            ("manager", "manager_person_id"),
+        )
+    ),
 )
 
 project_line: Final = table(

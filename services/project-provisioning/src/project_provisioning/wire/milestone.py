@@ -91,12 +91,15 @@ def _write_message(
             correlation_id=correlation_id,
             rest=None if event.rest is None else write_milestone(event.rest),
         )
-    reasoned = (
-        events_pb.MilestoneAcceptanceWithdrawn
-        if isinstance(event, AcceptanceWithdrawn)
-        else events_pb.MilestoneRejected
-    )
-    return reasoned(
+    if isinstance(event, AcceptanceWithdrawn):
+        return events_pb.MilestoneAcceptanceWithdrawn(
+            milestone=milestone,
+            engagement_id=engagement_id,
+            correlation_id=correlation_id,
+            reason=event.reason,
+            rest=None if event.rest is None else write_milestone(event.rest),
+        )
+    return events_pb.MilestoneRejected(
         milestone=milestone,
         engagement_id=engagement_id,
         correlation_id=correlation_id,

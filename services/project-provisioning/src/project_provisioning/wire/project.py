@@ -14,6 +14,7 @@ from project_provisioning.domain.project import (
 )
 from project_provisioning.domain.template import HOURS_PLACES, BudgetKind
 from project_provisioning.wire.milestone import write_milestone
+from project_provisioning.wire.party import write_customer, write_entity
 from project_provisioning.wire.template import BUDGET_KINDS
 from throughline.project_provisioning.events.v1 import project_provisioning_events_pb2 as events_pb
 from throughline.project_provisioning.v1 import project_pb2 as pb
@@ -56,6 +57,9 @@ def write_project(project: Project) -> pb.Project:
         contract_version=project.contract_version,
         work_ends_on=write_date(project.work_ends_on) or None,
         closed_reason=project.closed_reason,
+        customer=write_customer(project.customer),
+        legal_entity=write_entity(project.legal_entity),
+        time_zone=project.time_zone,
     )
 
 

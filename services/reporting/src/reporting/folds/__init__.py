@@ -1,10 +1,17 @@
 """Events become rows of the read models: one pure function for each kind of event."""
 
-from reporting.folds.billing import fold_billing_events
+from reporting.folds.billing import (
+    fold_billing_events,
+    fold_charges,
+    fold_retainer_period,
+)
 from reporting.folds.contract import fold_contract, fold_quote
 from reporting.folds.invoice import (
     fold_allocation,
+    fold_applied_credit,
     fold_continued_lines,
+    fold_credit_note,
+    fold_credited_items,
     fold_invoice,
     fold_items,
     fold_journal_entry,
@@ -21,9 +28,13 @@ from reporting.folds.project import (
 __all__ = [
     "fold_acceptance",
     "fold_allocation",
+    "fold_applied_credit",
     "fold_billing_events",
+    "fold_charges",
     "fold_continued_lines",
     "fold_contract",
+    "fold_credit_note",
+    "fold_credited_items",
     "fold_expenses",
     "fold_invoice",
     "fold_items",
@@ -32,5 +43,6 @@ __all__ = [
     "fold_payment",
     "fold_project",
     "fold_quote",
+    "fold_retainer_period",
     "fold_time",
 ]

@@ -92,8 +92,13 @@ def fold_milestone(
         )
 
 
-def fold_acceptance(rows: Rows, event: events_pb2.MilestoneAccepted) -> None:
-    """An accepted milestone, and the rest that an acceptance in part leaves behind."""
+def fold_acceptance(
+    rows: Rows, event: events_pb2.MilestoneAccepted | events_pb2.MilestoneAcceptanceWithdrawn
+) -> None:
+    """An accepted milestone, and the rest that an acceptance in part leaves behind.
+
+    When the acceptance is taken back, the rest may have gone back into the milestone.
+    """
     fold_milestone(rows, event.milestone)
     if event.HasField("rest"):
         fold_milestone(rows, event.rest)

@@ -353,7 +353,9 @@ class BillingEvent(_message.Message):
     """Order of the customer that pays for it; empty = the contract's own, if any."""
     treatment: Global___BillingTreatment.ValueType
     share_percent: _builtins.str
-    """Share of the thing that the payer of this row bears, in percent, where several share the bill; empty = all of it."""
+    """Share of the thing that the payer of this row bears, in percent, where several share the bill; empty = all of it, 0 = a part of
+    the amount that this payer bears before the others share the rest.
+    """
     adjusts_billing_event_id: _builtins.str
     """On a difference that a re-rating posted: the invoiced row it corrects, UUID, and the run."""
     rerating_run_id: _builtins.str

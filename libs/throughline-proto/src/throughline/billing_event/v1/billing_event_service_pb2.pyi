@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from throughline.billing_event.v1 import billing_event_pb2 as _billing_event_pb2
 from throughline.common.v1 import money_pb2 as _money_pb2
 import builtins as _builtins
@@ -20,6 +21,64 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _RatingRule:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RatingRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RatingRule.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RATING_RULE_UNSPECIFIED: _RatingRule.ValueType  # 0
+    RATING_RULE_LINE_PERSON: _RatingRule.ValueType  # 1
+    """The contract line's rate of the person."""
+    RATING_RULE_LINE_ROLE: _RatingRule.ValueType  # 2
+    """The contract line's rate of the role."""
+    RATING_RULE_CONTRACT_CARD: _RatingRule.ValueType  # 3
+    """The card the contract names."""
+    RATING_RULE_CUSTOMER_CARD: _RatingRule.ValueType  # 4
+    """The card agreed with the customer."""
+    RATING_RULE_ENTITY_CARD: _RatingRule.ValueType  # 5
+    """The card of the selling legal entity."""
+    RATING_RULE_FIRM_CARD: _RatingRule.ValueType  # 6
+    """The card of the firm."""
+    RATING_RULE_AGREED: _RatingRule.ValueType  # 7
+    """An amount that was agreed or approved as such."""
+    RATING_RULE_COST_PLUS: _RatingRule.ValueType  # 8
+    """What it cost, plus the agreed markup."""
+    RATING_RULE_RETAINER_BLOCK: _RatingRule.ValueType  # 9
+    """The price of a retainer's block, divided by its hours."""
+    RATING_RULE_RETAINER_OVERAGE: _RatingRule.ValueType  # 10
+    """The rate of work beyond a retainer's balance."""
+    RATING_RULE_USAGE_TIER: _RatingRule.ValueType  # 11
+    """The price of a tier of metered units."""
+
+class RatingRule(_RatingRule, metaclass=_RatingRuleEnumTypeWrapper):
+    """By which rule the price of a row was found."""
+
+RATING_RULE_UNSPECIFIED: RatingRule.ValueType  # 0
+RATING_RULE_LINE_PERSON: RatingRule.ValueType  # 1
+"""The contract line's rate of the person."""
+RATING_RULE_LINE_ROLE: RatingRule.ValueType  # 2
+"""The contract line's rate of the role."""
+RATING_RULE_CONTRACT_CARD: RatingRule.ValueType  # 3
+"""The card the contract names."""
+RATING_RULE_CUSTOMER_CARD: RatingRule.ValueType  # 4
+"""The card agreed with the customer."""
+RATING_RULE_ENTITY_CARD: RatingRule.ValueType  # 5
+"""The card of the selling legal entity."""
+RATING_RULE_FIRM_CARD: RatingRule.ValueType  # 6
+"""The card of the firm."""
+RATING_RULE_AGREED: RatingRule.ValueType  # 7
+"""An amount that was agreed or approved as such."""
+RATING_RULE_COST_PLUS: RatingRule.ValueType  # 8
+"""What it cost, plus the agreed markup."""
+RATING_RULE_RETAINER_BLOCK: RatingRule.ValueType  # 9
+"""The price of a retainer's block, divided by its hours."""
+RATING_RULE_RETAINER_OVERAGE: RatingRule.ValueType  # 10
+"""The rate of work beyond a retainer's balance."""
+RATING_RULE_USAGE_TIER: RatingRule.ValueType  # 11
+"""The price of a tier of metered units."""
+Global___RatingRule: _TypeAlias = RatingRule  # noqa: Y015
 
 @_typing.final
 class Hold(_message.Message):
@@ -146,6 +205,8 @@ class ListBillingEventsRequest(_message.Message):
     SOURCE_ITEM_ID_FIELD_NUMBER: _builtins.int
     SERVICE_FROM_FIELD_NUMBER: _builtins.int
     SERVICE_THROUGH_FIELD_NUMBER: _builtins.int
+    BILL_TO_CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    DELIVERING_LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """1 to 500, default 50."""
     page_token: _builtins.str
@@ -163,6 +224,10 @@ class ListBillingEventsRequest(_message.Message):
     service_from: _builtins.str
     """First day of service from, and through, this day, ISO 8601, both inclusive."""
     service_through: _builtins.str
+    bill_to_customer_id: _builtins.str
+    """Only rows that this customer pays, UUID."""
+    delivering_legal_entity_id: _builtins.str
+    """Only rows of work that this entity delivered, UUID."""
     def __init__(
         self,
         *,
@@ -179,15 +244,21 @@ class ListBillingEventsRequest(_message.Message):
         source_item_id: _builtins.str | None = ...,
         service_from: _builtins.str | None = ...,
         service_through: _builtins.str | None = ...,
+        bill_to_customer_id: _builtins.str | None = ...,
+        delivering_legal_entity_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_contract_line_id", b"_contract_line_id", "_legal_entity_id", b"_legal_entity_id", "_person_id", b"_person_id", "_project_id", b"_project_id", "_service_from", b"_service_from", "_service_through", b"_service_through", "_source_item_id", b"_source_item_id", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "legal_entity_id", b"legal_entity_id", "person_id", b"person_id", "project_id", b"project_id", "service_from", b"service_from", "service_through", b"service_through", "source_item_id", b"source_item_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bill_to_customer_id", b"_bill_to_customer_id", "_contract_id", b"_contract_id", "_contract_line_id", b"_contract_line_id", "_delivering_legal_entity_id", b"_delivering_legal_entity_id", "_legal_entity_id", b"_legal_entity_id", "_person_id", b"_person_id", "_project_id", b"_project_id", "_service_from", b"_service_from", "_service_through", b"_service_through", "_source_item_id", b"_source_item_id", "bill_to_customer_id", b"bill_to_customer_id", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "delivering_legal_entity_id", b"delivering_legal_entity_id", "legal_entity_id", b"legal_entity_id", "person_id", b"person_id", "project_id", b"project_id", "service_from", b"service_from", "service_through", b"service_through", "source_item_id", b"source_item_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_contract_line_id", b"_contract_line_id", "_legal_entity_id", b"_legal_entity_id", "_person_id", b"_person_id", "_project_id", b"_project_id", "_service_from", b"_service_from", "_service_through", b"_service_through", "_source_item_id", b"_source_item_id", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "hold_reason", b"hold_reason", "legal_entity_id", b"legal_entity_id", "page_size", b"page_size", "page_token", b"page_token", "person_id", b"person_id", "project_id", b"project_id", "service_from", b"service_from", "service_through", b"service_through", "source_item_id", b"source_item_id", "status", b"status", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bill_to_customer_id", b"_bill_to_customer_id", "_contract_id", b"_contract_id", "_contract_line_id", b"_contract_line_id", "_delivering_legal_entity_id", b"_delivering_legal_entity_id", "_legal_entity_id", b"_legal_entity_id", "_person_id", b"_person_id", "_project_id", b"_project_id", "_service_from", b"_service_from", "_service_through", b"_service_through", "_source_item_id", b"_source_item_id", "bill_to_customer_id", b"bill_to_customer_id", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "delivering_legal_entity_id", b"delivering_legal_entity_id", "hold_reason", b"hold_reason", "legal_entity_id", b"legal_entity_id", "page_size", b"page_size", "page_token", b"page_token", "person_id", b"person_id", "project_id", b"project_id", "service_from", b"service_from", "service_through", b"service_through", "source_item_id", b"source_item_id", "status", b"status", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__bill_to_customer_id: _TypeAlias = _typing.Literal["bill_to_customer_id"]  # noqa: Y015
+    _WhichOneofArgType__bill_to_customer_id: _TypeAlias = _typing.Literal["_bill_to_customer_id", b"_bill_to_customer_id"]  # noqa: Y015
     _WhichOneofReturnType__contract_id: _TypeAlias = _typing.Literal["contract_id"]  # noqa: Y015
     _WhichOneofArgType__contract_id: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id"]  # noqa: Y015
     _WhichOneofReturnType__contract_line_id: _TypeAlias = _typing.Literal["contract_line_id"]  # noqa: Y015
     _WhichOneofArgType__contract_line_id: _TypeAlias = _typing.Literal["_contract_line_id", b"_contract_line_id"]  # noqa: Y015
+    _WhichOneofReturnType__delivering_legal_entity_id: _TypeAlias = _typing.Literal["delivering_legal_entity_id"]  # noqa: Y015
+    _WhichOneofArgType__delivering_legal_entity_id: _TypeAlias = _typing.Literal["_delivering_legal_entity_id", b"_delivering_legal_entity_id"]  # noqa: Y015
     _WhichOneofReturnType__legal_entity_id: _TypeAlias = _typing.Literal["legal_entity_id"]  # noqa: Y015
     _WhichOneofArgType__legal_entity_id: _TypeAlias = _typing.Literal["_legal_entity_id", b"_legal_entity_id"]  # noqa: Y015
     _WhichOneofReturnType__person_id: _TypeAlias = _typing.Literal["person_id"]  # noqa: Y015
@@ -201,9 +272,13 @@ class ListBillingEventsRequest(_message.Message):
     _WhichOneofReturnType__source_item_id: _TypeAlias = _typing.Literal["source_item_id"]  # noqa: Y015
     _WhichOneofArgType__source_item_id: _TypeAlias = _typing.Literal["_source_item_id", b"_source_item_id"]  # noqa: Y015
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__bill_to_customer_id) -> _WhichOneofReturnType__bill_to_customer_id | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_id) -> _WhichOneofReturnType__contract_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_line_id) -> _WhichOneofReturnType__contract_line_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__delivering_legal_entity_id) -> _WhichOneofReturnType__delivering_legal_entity_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__legal_entity_id) -> _WhichOneofReturnType__legal_entity_id | None: ...
     @_typing.overload
@@ -275,6 +350,7 @@ class GetBillingEventResponse(_message.Message):
     BILLING_EVENT_FIELD_NUMBER: _builtins.int
     HOLDS_FIELD_NUMBER: _builtins.int
     ALLOCATIONS_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def billing_event(self) -> _billing_event_pb2.BillingEvent: ...
     @_builtins.property
@@ -285,20 +361,142 @@ class GetBillingEventResponse(_message.Message):
     def allocations(self) -> _containers.RepeatedCompositeFieldContainer[_billing_event_pb2.Allocation]:
         """In the order they were made."""
 
+    @_builtins.property
+    def explanation(self) -> Global___RatingExplanation:
+        """How the row came to be."""
+
     def __init__(
         self,
         *,
         billing_event: _billing_event_pb2.BillingEvent | None = ...,
         holds: _abc.Iterable[Global___Hold] | None = ...,
         allocations: _abc.Iterable[_billing_event_pb2.Allocation] | None = ...,
+        explanation: Global___RatingExplanation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["billing_event", b"billing_event"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["billing_event", b"billing_event", "explanation", b"explanation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocations", b"allocations", "billing_event", b"billing_event", "holds", b"holds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocations", b"allocations", "billing_event", b"billing_event", "explanation", b"explanation", "holds", b"holds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetBillingEventResponse: _TypeAlias = GetBillingEventResponse  # noqa: Y015
+
+@_typing.final
+class RatingExplanation(_message.Message):
+    """How a row came to be, step by step, so that anybody can work it out again:
+    recorded minutes, rounded, as hours; times the rate, times the factor, converted; of that, the payer's share.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_FIELD_NUMBER: _builtins.int
+    CONTRACT_VERSION_FIELD_NUMBER: _builtins.int
+    TERMS_EFFECTIVE_ON_FIELD_NUMBER: _builtins.int
+    RATE_CARD_ID_FIELD_NUMBER: _builtins.int
+    RATE_CARD_VERSION_FIELD_NUMBER: _builtins.int
+    BASE_RATE_FIELD_NUMBER: _builtins.int
+    ACTIVITY_FIELD_NUMBER: _builtins.int
+    MULTIPLIER_FIELD_NUMBER: _builtins.int
+    CONVERSION_FIELD_NUMBER: _builtins.int
+    MINUTES_FIELD_NUMBER: _builtins.int
+    ROUNDING_MINUTES_FIELD_NUMBER: _builtins.int
+    ROUNDING_MODE_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    UNIT_RATE_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    SHARE_PERCENT_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    rule: Global___RatingRule.ValueType
+    contract_version: _builtins.int
+    """Terms the price was found under, and the first day they hold for, ISO 8601; absent for the first version."""
+    terms_effective_on: _builtins.str
+    rate_card_id: _builtins.str
+    """The card, where one set the rate."""
+    rate_card_version: _builtins.int
+    activity: _builtins.str
+    """Kind of work and its factor; empty for ordinary work."""
+    multiplier: _builtins.str
+    minutes: _builtins.int
+    """Recorded minutes of this row, and the rule by which hours were made of all of them: a multiple of so many minutes.
+    Absent for all but time.
+    """
+    rounding_minutes: _builtins.int
+    rounding_mode: _builtins.str
+    """`nearest`, `up`, `down`."""
+    quantity: _builtins.str
+    share_percent: _builtins.str
+    """In percent; empty where one payer bears all of it."""
+    @_builtins.property
+    def base_rate(self) -> _money_pb2.Money:
+        """Price of a unit before factor and conversion; absent on rows from before it was kept."""
+
+    @_builtins.property
+    def conversion(self) -> _billing_event_pb2.ExchangeConversion:
+        """Absent where everything was in the contract's currency."""
+
+    @_builtins.property
+    def unit_rate(self) -> _money_pb2.Money: ...
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money: ...
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The same in sentences, in this order."""
+
+    def __init__(
+        self,
+        *,
+        rule: Global___RatingRule.ValueType = ...,
+        contract_version: _builtins.int = ...,
+        terms_effective_on: _builtins.str | None = ...,
+        rate_card_id: _builtins.str | None = ...,
+        rate_card_version: _builtins.int | None = ...,
+        base_rate: _money_pb2.Money | None = ...,
+        activity: _builtins.str = ...,
+        multiplier: _builtins.str = ...,
+        conversion: _billing_event_pb2.ExchangeConversion | None = ...,
+        minutes: _builtins.int | None = ...,
+        rounding_minutes: _builtins.int | None = ...,
+        rounding_mode: _builtins.str = ...,
+        quantity: _builtins.str = ...,
+        unit_rate: _money_pb2.Money | None = ...,
+        amount: _money_pb2.Money | None = ...,
+        share_percent: _builtins.str = ...,
+        steps: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_base_rate", b"_base_rate", "_conversion", b"_conversion", "_minutes", b"_minutes", "_rate_card_id", b"_rate_card_id", "_rate_card_version", b"_rate_card_version", "_rounding_minutes", b"_rounding_minutes", "_terms_effective_on", b"_terms_effective_on", "amount", b"amount", "base_rate", b"base_rate", "conversion", b"conversion", "minutes", b"minutes", "rate_card_id", b"rate_card_id", "rate_card_version", b"rate_card_version", "rounding_minutes", b"rounding_minutes", "terms_effective_on", b"terms_effective_on", "unit_rate", b"unit_rate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_base_rate", b"_base_rate", "_conversion", b"_conversion", "_minutes", b"_minutes", "_rate_card_id", b"_rate_card_id", "_rate_card_version", b"_rate_card_version", "_rounding_minutes", b"_rounding_minutes", "_terms_effective_on", b"_terms_effective_on", "activity", b"activity", "amount", b"amount", "base_rate", b"base_rate", "contract_version", b"contract_version", "conversion", b"conversion", "minutes", b"minutes", "multiplier", b"multiplier", "quantity", b"quantity", "rate_card_id", b"rate_card_id", "rate_card_version", b"rate_card_version", "rounding_minutes", b"rounding_minutes", "rounding_mode", b"rounding_mode", "rule", b"rule", "share_percent", b"share_percent", "steps", b"steps", "terms_effective_on", b"terms_effective_on", "unit_rate", b"unit_rate"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__base_rate: _TypeAlias = _typing.Literal["base_rate"]  # noqa: Y015
+    _WhichOneofArgType__base_rate: _TypeAlias = _typing.Literal["_base_rate", b"_base_rate"]  # noqa: Y015
+    _WhichOneofReturnType__conversion: _TypeAlias = _typing.Literal["conversion"]  # noqa: Y015
+    _WhichOneofArgType__conversion: _TypeAlias = _typing.Literal["_conversion", b"_conversion"]  # noqa: Y015
+    _WhichOneofReturnType__minutes: _TypeAlias = _typing.Literal["minutes"]  # noqa: Y015
+    _WhichOneofArgType__minutes: _TypeAlias = _typing.Literal["_minutes", b"_minutes"]  # noqa: Y015
+    _WhichOneofReturnType__rate_card_id: _TypeAlias = _typing.Literal["rate_card_id"]  # noqa: Y015
+    _WhichOneofArgType__rate_card_id: _TypeAlias = _typing.Literal["_rate_card_id", b"_rate_card_id"]  # noqa: Y015
+    _WhichOneofReturnType__rate_card_version: _TypeAlias = _typing.Literal["rate_card_version"]  # noqa: Y015
+    _WhichOneofArgType__rate_card_version: _TypeAlias = _typing.Literal["_rate_card_version", b"_rate_card_version"]  # noqa: Y015
+    _WhichOneofReturnType__rounding_minutes: _TypeAlias = _typing.Literal["rounding_minutes"]  # noqa: Y015
+    _WhichOneofArgType__rounding_minutes: _TypeAlias = _typing.Literal["_rounding_minutes", b"_rounding_minutes"]  # noqa: Y015
+    _WhichOneofReturnType__terms_effective_on: _TypeAlias = _typing.Literal["terms_effective_on"]  # noqa: Y015
+    _WhichOneofArgType__terms_effective_on: _TypeAlias = _typing.Literal["_terms_effective_on", b"_terms_effective_on"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__base_rate) -> _WhichOneofReturnType__base_rate | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__conversion) -> _WhichOneofReturnType__conversion | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__minutes) -> _WhichOneofReturnType__minutes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rate_card_id) -> _WhichOneofReturnType__rate_card_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rate_card_version) -> _WhichOneofReturnType__rate_card_version | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rounding_minutes) -> _WhichOneofReturnType__rounding_minutes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__terms_effective_on) -> _WhichOneofReturnType__terms_effective_on | None: ...
+
+Global___RatingExplanation: _TypeAlias = RatingExplanation  # noqa: Y015
 
 @_typing.final
 class ReleaseBillingEventsRequest(_message.Message):
@@ -580,3 +778,222 @@ class ListHoldsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListHoldsResponse: _TypeAlias = ListHoldsResponse  # noqa: Y015
+
+@_typing.final
+class PlaceHoldsRequest(_message.Message):
+    """Which rows to hold, and why."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    BILLING_EVENT_IDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key, 1 to 255 characters."""
+    reason: _builtins.str
+    """For whoever wonders why it is not billed."""
+    @_builtins.property
+    def billing_event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        billing_event_ids: _abc.Iterable[_builtins.str] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["billing_event_ids", b"billing_event_ids", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlaceHoldsRequest: _TypeAlias = PlaceHoldsRequest  # noqa: Y015
+
+@_typing.final
+class PlaceHoldsResponse(_message.Message):
+    """The holds that were placed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLD_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def hold_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        hold_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold_ids", b"hold_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlaceHoldsResponse: _TypeAlias = PlaceHoldsResponse  # noqa: Y015
+
+@_typing.final
+class ClearHoldsRequest(_message.Message):
+    """Which manual holds to clear, and why."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    HOLD_IDS_FIELD_NUMBER: _builtins.int
+    CONTRACT_ID_FIELD_NUMBER: _builtins.int
+    OPENED_BY_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key, 1 to 255 characters."""
+    contract_id: _builtins.str
+    """Without ids: the holds on rows of this contract."""
+    opened_by: _builtins.str
+    """Without ids: the holds this person placed, by token subject."""
+    reason: _builtins.str
+    """Why they may be billed now."""
+    @_builtins.property
+    def hold_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        hold_ids: _abc.Iterable[_builtins.str] | None = ...,
+        contract_id: _builtins.str | None = ...,
+        opened_by: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "contract_id", b"contract_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "contract_id", b"contract_id", "hold_ids", b"hold_ids", "opened_by", b"opened_by", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__contract_id: _TypeAlias = _typing.Literal["contract_id"]  # noqa: Y015
+    _WhichOneofArgType__contract_id: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_id) -> _WhichOneofReturnType__contract_id | None: ...
+
+Global___ClearHoldsRequest: _TypeAlias = ClearHoldsRequest  # noqa: Y015
+
+@_typing.final
+class ClearHoldsResponse(_message.Message):
+    """What became of the rows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLEARED_FIELD_NUMBER: _builtins.int
+    HAS_MORE_FIELD_NUMBER: _builtins.int
+    cleared: _builtins.int
+    """Holds cleared."""
+    has_more: _builtins.bool
+    """More match than one call takes: call again under a new request_id."""
+    def __init__(
+        self,
+        *,
+        cleared: _builtins.int = ...,
+        has_more: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cleared", b"cleared", "has_more", b"has_more"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClearHoldsResponse: _TypeAlias = ClearHoldsResponse  # noqa: Y015
+
+@_typing.final
+class SummarizeHoldsRequest(_message.Message):
+    """Which holds to sum up; filters combine."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRACT_ID_FIELD_NUMBER: _builtins.int
+    LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    contract_id: _builtins.str
+    legal_entity_id: _builtins.str
+    owner: _builtins.str
+    def __init__(
+        self,
+        *,
+        contract_id: _builtins.str | None = ...,
+        legal_entity_id: _builtins.str | None = ...,
+        owner: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_legal_entity_id", b"_legal_entity_id", "contract_id", b"contract_id", "legal_entity_id", b"legal_entity_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_legal_entity_id", b"_legal_entity_id", "contract_id", b"contract_id", "legal_entity_id", b"legal_entity_id", "owner", b"owner"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__contract_id: _TypeAlias = _typing.Literal["contract_id"]  # noqa: Y015
+    _WhichOneofArgType__contract_id: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id"]  # noqa: Y015
+    _WhichOneofReturnType__legal_entity_id: _TypeAlias = _typing.Literal["legal_entity_id"]  # noqa: Y015
+    _WhichOneofArgType__legal_entity_id: _TypeAlias = _typing.Literal["_legal_entity_id", b"_legal_entity_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_id) -> _WhichOneofReturnType__contract_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__legal_entity_id) -> _WhichOneofReturnType__legal_entity_id | None: ...
+
+Global___SummarizeHoldsRequest: _TypeAlias = SummarizeHoldsRequest  # noqa: Y015
+
+@_typing.final
+class HoldSummary(_message.Message):
+    """Open holds of one reason and owner in one currency."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    HOLDS_FIELD_NUMBER: _builtins.int
+    UNRATED_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    OLDEST_AGE_DAYS_FIELD_NUMBER: _builtins.int
+    reason: _billing_event_pb2.HoldReason.ValueType
+    owner: _builtins.str
+    holds: _builtins.int
+    unrated: _builtins.int
+    """Held things that could not be rated, which are part of `holds` and have no amount."""
+    oldest_age_days: _builtins.int
+    """Whole days since the oldest was opened."""
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """Of the rows; absent where none is rated. A row held for two reasons counts under both."""
+
+    def __init__(
+        self,
+        *,
+        reason: _billing_event_pb2.HoldReason.ValueType = ...,
+        owner: _builtins.str = ...,
+        holds: _builtins.int = ...,
+        unrated: _builtins.int = ...,
+        amount: _money_pb2.Money | None = ...,
+        oldest_age_days: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_amount", b"_amount", "amount", b"amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amount", b"_amount", "amount", b"amount", "holds", b"holds", "oldest_age_days", b"oldest_age_days", "owner", b"owner", "reason", b"reason", "unrated", b"unrated"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__amount: _TypeAlias = _typing.Literal["amount"]  # noqa: Y015
+    _WhichOneofArgType__amount: _TypeAlias = _typing.Literal["_amount", b"_amount"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__amount) -> _WhichOneofReturnType__amount | None: ...
+
+Global___HoldSummary: _TypeAlias = HoldSummary  # noqa: Y015
+
+@_typing.final
+class SummarizeHoldsResponse(_message.Message):
+    """What holds how much."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUMMARIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def summaries(self) -> _containers.RepeatedCompositeFieldContainer[Global___HoldSummary]:
+        """By reason, owner and currency."""
+
+    def __init__(
+        self,
+        *,
+        summaries: _abc.Iterable[Global___HoldSummary] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["summaries", b"summaries"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SummarizeHoldsResponse: _TypeAlias = SummarizeHoldsResponse  # noqa: Y015

@@ -60,6 +60,21 @@ class BillingEventServiceStub:
                 request_serializer=throughline_dot_billing__event_dot_v1_dot_billing__event__service__pb2.ClearHoldRequest.SerializeToString,
                 response_deserializer=throughline_dot_billing__event_dot_v1_dot_billing__event__service__pb2.ClearHoldResponse.FromString,
                 _registered_method=True)
+        self.PlaceHolds = channel.unary_unary(
+                '/throughline.billing_event.v1.BillingEventService/PlaceHolds',
+                request_serializer=throughline_dot_billing__event_dot_v1_dot_billing__event__service__pb2.PlaceHoldsRequest.SerializeToString,
+                response_deserializer=throughline_dot_billing__event_dot_v1_dot_billing__event__service__pb2.PlaceHoldsResponse.FromString,
+                _registered_method=True)
+        self.ClearHolds = channel.unary_unary(
+                '/throughline.billing_event.v1.BillingEventService/ClearHolds',
+                request_serializer=throughline_dot_billing__event_dot_v1_dot_billing__event__service__pb2.ClearHoldsRequest.SerializeToString,
+                response_deserializer=throughline_dot_billing__event_dot_v1_dot_billing__event__service__pb2.ClearHoldsResponse.FromString,
+                _registered_method=True)
+        self.SummarizeHolds = channel.unary_unary(
+                '/throughline.billing_event.v1.BillingEventService/SummarizeHolds',
+                request_serializer=throughline_dot_billing__event_dot_v1_dot_billing__event__service__pb2.SummarizeHoldsRequest.SerializeToString,
+                response_deserializer=throughline_dot_billing__event_dot_v1_dot_billing__event__service__pb2.SummarizeHoldsResponse.FromString,
+                _registered_method=True)
         self.ListHolds = channel.unary_unary(
                 '/throughline.billing_event.v1.BillingEventService/ListHolds',
                 request_serializer=throughline_dot_billing__event_dot_v1_dot_billing__event__service__pb2.ListHoldsRequest.SerializeToString,
@@ -115,6 +130,32 @@ class BillingEventServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PlaceHolds(self, request, context):
+        """Hold many rows with one reason, all of them or none, until people clear the holds.
+        Safe to retry with the same request_id.
+        Refuses: billing_event.not_found, billing_event.already_released, hold.already_placed, caller.entity_forbidden.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ClearHolds(self, request, context):
+        """Clear many holds that people placed, all of them or none: by their ids, or the oldest of a contract or of one person, at
+        most 500 a call. Their rows go on as if they had just been rated. Safe to retry with the same request_id.
+        Refuses: hold.nothing_named, hold.not_found, hold.not_manual, hold.already_cleared, caller.entity_forbidden.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SummarizeHolds(self, request, context):
+        """Sum up open holds by reason and owner, with their age: what keeps how much money from being billed.
+        Limited to the caller's legal entities.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListHolds(self, request, context):
         """List holds, oldest first, with age, owner and what would clear them: also those of approved work that could not
         be rated yet and therefore has no row. Limited to the caller's legal entities.
@@ -150,6 +191,21 @@ def add_BillingEventServiceServicer_to_server(servicer, server):
                     servicer.ClearHold,
                     request_deserializer=throughline_dot_billing__event_dot_v1_dot_billing__event__service__pb2.ClearHoldRequest.FromString,
                     response_serializer=throughline_dot_billing__event_dot_v1_dot_billing__event__service__pb2.ClearHoldResponse.SerializeToString,
+            ),
+            'PlaceHolds': grpc.unary_unary_rpc_method_handler(
+                    servicer.PlaceHolds,
+                    request_deserializer=throughline_dot_billing__event_dot_v1_dot_billing__event__service__pb2.PlaceHoldsRequest.FromString,
+                    response_serializer=throughline_dot_billing__event_dot_v1_dot_billing__event__service__pb2.PlaceHoldsResponse.SerializeToString,
+            ),
+            'ClearHolds': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClearHolds,
+                    request_deserializer=throughline_dot_billing__event_dot_v1_dot_billing__event__service__pb2.ClearHoldsRequest.FromString,
+                    response_serializer=throughline_dot_billing__event_dot_v1_dot_billing__event__service__pb2.ClearHoldsResponse.SerializeToString,
+            ),
+            'SummarizeHolds': grpc.unary_unary_rpc_method_handler(
+                    servicer.SummarizeHolds,
+                    request_deserializer=throughline_dot_billing__event_dot_v1_dot_billing__event__service__pb2.SummarizeHoldsRequest.FromString,
+                    response_serializer=throughline_dot_billing__event_dot_v1_dot_billing__event__service__pb2.SummarizeHoldsResponse.SerializeToString,
             ),
             'ListHolds': grpc.unary_unary_rpc_method_handler(
                     servicer.ListHolds,
@@ -293,6 +349,87 @@ class BillingEventService:
             '/throughline.billing_event.v1.BillingEventService/ClearHold',
             throughline_dot_billing__event_dot_v1_dot_billing__event__service__pb2.ClearHoldRequest.SerializeToString,
             throughline_dot_billing__event_dot_v1_dot_billing__event__service__pb2.ClearHoldResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PlaceHolds(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.billing_event.v1.BillingEventService/PlaceHolds',
+            throughline_dot_billing__event_dot_v1_dot_billing__event__service__pb2.PlaceHoldsRequest.SerializeToString,
+            throughline_dot_billing__event_dot_v1_dot_billing__event__service__pb2.PlaceHoldsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClearHolds(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.billing_event.v1.BillingEventService/ClearHolds',
+            throughline_dot_billing__event_dot_v1_dot_billing__event__service__pb2.ClearHoldsRequest.SerializeToString,
+            throughline_dot_billing__event_dot_v1_dot_billing__event__service__pb2.ClearHoldsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SummarizeHolds(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.billing_event.v1.BillingEventService/SummarizeHolds',
+            throughline_dot_billing__event_dot_v1_dot_billing__event__service__pb2.SummarizeHoldsRequest.SerializeToString,
+            throughline_dot_billing__event_dot_v1_dot_billing__event__service__pb2.SummarizeHoldsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -56,6 +56,20 @@ class BillingEventServiceStub:
     just been rated. Safe to retry with the same request_id.
     Refuses: hold.not_found, hold.not_manual, hold.already_cleared, caller.entity_forbidden.
     """
+    PlaceHolds: _grpc.UnaryUnaryMultiCallable[_billing_event_service_pb2.PlaceHoldsRequest, _billing_event_service_pb2.PlaceHoldsResponse]
+    """Hold many rows with one reason, all of them or none, until people clear the holds.
+    Safe to retry with the same request_id.
+    Refuses: billing_event.not_found, billing_event.already_released, hold.already_placed, caller.entity_forbidden.
+    """
+    ClearHolds: _grpc.UnaryUnaryMultiCallable[_billing_event_service_pb2.ClearHoldsRequest, _billing_event_service_pb2.ClearHoldsResponse]
+    """Clear many holds that people placed, all of them or none: by their ids, or the oldest of a contract or of one person, at
+    most 500 a call. Their rows go on as if they had just been rated. Safe to retry with the same request_id.
+    Refuses: hold.nothing_named, hold.not_found, hold.not_manual, hold.already_cleared, caller.entity_forbidden.
+    """
+    SummarizeHolds: _grpc.UnaryUnaryMultiCallable[_billing_event_service_pb2.SummarizeHoldsRequest, _billing_event_service_pb2.SummarizeHoldsResponse]
+    """Sum up open holds by reason and owner, with their age: what keeps how much money from being billed.
+    Limited to the caller's legal entities.
+    """
     ListHolds: _grpc.UnaryUnaryMultiCallable[_billing_event_service_pb2.ListHoldsRequest, _billing_event_service_pb2.ListHoldsResponse]
     """List holds, oldest first, with age, owner and what would clear them: also those of approved work that could not
     be rated yet and therefore has no row. Limited to the caller's legal entities.
@@ -88,6 +102,20 @@ class BillingEventServiceAsyncStub(BillingEventServiceStub):
     """Clear a hold that a person placed; every other hold clears when its cause is gone. The row goes on as if it had
     just been rated. Safe to retry with the same request_id.
     Refuses: hold.not_found, hold.not_manual, hold.already_cleared, caller.entity_forbidden.
+    """
+    PlaceHolds: _aio.UnaryUnaryMultiCallable[_billing_event_service_pb2.PlaceHoldsRequest, _billing_event_service_pb2.PlaceHoldsResponse]  # type: ignore[assignment]
+    """Hold many rows with one reason, all of them or none, until people clear the holds.
+    Safe to retry with the same request_id.
+    Refuses: billing_event.not_found, billing_event.already_released, hold.already_placed, caller.entity_forbidden.
+    """
+    ClearHolds: _aio.UnaryUnaryMultiCallable[_billing_event_service_pb2.ClearHoldsRequest, _billing_event_service_pb2.ClearHoldsResponse]  # type: ignore[assignment]
+    """Clear many holds that people placed, all of them or none: by their ids, or the oldest of a contract or of one person, at
+    most 500 a call. Their rows go on as if they had just been rated. Safe to retry with the same request_id.
+    Refuses: hold.nothing_named, hold.not_found, hold.not_manual, hold.already_cleared, caller.entity_forbidden.
+    """
+    SummarizeHolds: _aio.UnaryUnaryMultiCallable[_billing_event_service_pb2.SummarizeHoldsRequest, _billing_event_service_pb2.SummarizeHoldsResponse]  # type: ignore[assignment]
+    """Sum up open holds by reason and owner, with their age: what keeps how much money from being billed.
+    Limited to the caller's legal entities.
     """
     ListHolds: _aio.UnaryUnaryMultiCallable[_billing_event_service_pb2.ListHoldsRequest, _billing_event_service_pb2.ListHoldsResponse]  # type: ignore[assignment]
     """List holds, oldest first, with age, owner and what would clear them: also those of approved work that could not
@@ -148,6 +176,38 @@ class BillingEventServiceServicer(metaclass=_abc_1.ABCMeta):
         """Clear a hold that a person placed; every other hold clears when its cause is gone. The row goes on as if it had
         just been rated. Safe to retry with the same request_id.
         Refuses: hold.not_found, hold.not_manual, hold.already_cleared, caller.entity_forbidden.
+        """
+
+    @_abc_1.abstractmethod
+    def PlaceHolds(
+        self,
+        request: _billing_event_service_pb2.PlaceHoldsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_billing_event_service_pb2.PlaceHoldsResponse, _abc.Awaitable[_billing_event_service_pb2.PlaceHoldsResponse]]:
+        """Hold many rows with one reason, all of them or none, until people clear the holds.
+        Safe to retry with the same request_id.
+        Refuses: billing_event.not_found, billing_event.already_released, hold.already_placed, caller.entity_forbidden.
+        """
+
+    @_abc_1.abstractmethod
+    def ClearHolds(
+        self,
+        request: _billing_event_service_pb2.ClearHoldsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_billing_event_service_pb2.ClearHoldsResponse, _abc.Awaitable[_billing_event_service_pb2.ClearHoldsResponse]]:
+        """Clear many holds that people placed, all of them or none: by their ids, or the oldest of a contract or of one person, at
+        most 500 a call. Their rows go on as if they had just been rated. Safe to retry with the same request_id.
+        Refuses: hold.nothing_named, hold.not_found, hold.not_manual, hold.already_cleared, caller.entity_forbidden.
+        """
+
+    @_abc_1.abstractmethod
+    def SummarizeHolds(
+        self,
+        request: _billing_event_service_pb2.SummarizeHoldsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_billing_event_service_pb2.SummarizeHoldsResponse, _abc.Awaitable[_billing_event_service_pb2.SummarizeHoldsResponse]]:
+        """Sum up open holds by reason and owner, with their age: what keeps how much money from being billed.
+        Limited to the caller's legal entities.
         """
 
     @_abc_1.abstractmethod

@@ -54,6 +54,7 @@ class IntercompanyCharge(_message.Message):
     """Entity that sells: cost and payable."""
     contract_id: _builtins.str
     contract_line_id: _builtins.str
+    """Empty where no line of the contract bills the work."""
     engagement_id: _builtins.str
     correlation_id: _builtins.str
     work_date: _builtins.str

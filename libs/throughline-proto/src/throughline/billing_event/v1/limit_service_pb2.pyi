@@ -6,7 +6,9 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from throughline.common.v1 import money_pb2 as _money_pb2
 import builtins as _builtins
 import sys
@@ -19,9 +21,119 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _LimitScope:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LimitScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LimitScope.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LIMIT_SCOPE_UNSPECIFIED: _LimitScope.ValueType  # 0
+    LIMIT_SCOPE_CONTRACT: _LimitScope.ValueType  # 1
+    """All lines of a contract."""
+    LIMIT_SCOPE_CONTRACT_LINE: _LimitScope.ValueType  # 2
+    """One line."""
+    LIMIT_SCOPE_PURCHASE_ORDER: _LimitScope.ValueType  # 3
+    """What a purchase order of the contract pays for."""
+    LIMIT_SCOPE_PAYER: _LimitScope.ValueType  # 4
+    """What one of several payers of a contract pays."""
+    LIMIT_SCOPE_CUSTOMER: _LimitScope.ValueType  # 5
+    """What a legal entity bills a customer over all contracts in one currency."""
+    LIMIT_SCOPE_CATEGORY: _LimitScope.ValueType  # 6
+    """One person's expenses of a category on one day, under one line."""
+
+class LimitScope(_LimitScope, metaclass=_LimitScopeEnumTypeWrapper):
+    """Over what a limit counts."""
+
+LIMIT_SCOPE_UNSPECIFIED: LimitScope.ValueType  # 0
+LIMIT_SCOPE_CONTRACT: LimitScope.ValueType  # 1
+"""All lines of a contract."""
+LIMIT_SCOPE_CONTRACT_LINE: LimitScope.ValueType  # 2
+"""One line."""
+LIMIT_SCOPE_PURCHASE_ORDER: LimitScope.ValueType  # 3
+"""What a purchase order of the contract pays for."""
+LIMIT_SCOPE_PAYER: LimitScope.ValueType  # 4
+"""What one of several payers of a contract pays."""
+LIMIT_SCOPE_CUSTOMER: LimitScope.ValueType  # 5
+"""What a legal entity bills a customer over all contracts in one currency."""
+LIMIT_SCOPE_CATEGORY: LimitScope.ValueType  # 6
+"""One person's expenses of a category on one day, under one line."""
+Global___LimitScope: _TypeAlias = LimitScope  # noqa: Y015
+
+class _LimitEnforcement:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LimitEnforcementEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LimitEnforcement.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LIMIT_ENFORCEMENT_UNSPECIFIED: _LimitEnforcement.ValueType  # 0
+    LIMIT_ENFORCEMENT_HARD: _LimitEnforcement.ValueType  # 1
+    """The part over it is a row of its own, held `limit_exceeded`."""
+    LIMIT_ENFORCEMENT_SOFT: _LimitEnforcement.ValueType  # 2
+    """Work over it goes on; it is only told of."""
+
+class LimitEnforcement(_LimitEnforcement, metaclass=_LimitEnforcementEnumTypeWrapper):
+    """How strictly a limit is enforced."""
+
+LIMIT_ENFORCEMENT_UNSPECIFIED: LimitEnforcement.ValueType  # 0
+LIMIT_ENFORCEMENT_HARD: LimitEnforcement.ValueType  # 1
+"""The part over it is a row of its own, held `limit_exceeded`."""
+LIMIT_ENFORCEMENT_SOFT: LimitEnforcement.ValueType  # 2
+"""Work over it goes on; it is only told of."""
+Global___LimitEnforcement: _TypeAlias = LimitEnforcement  # noqa: Y015
+
+class _LimitEntryKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LimitEntryKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LimitEntryKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LIMIT_ENTRY_KIND_UNSPECIFIED: _LimitEntryKind.ValueType  # 0
+    LIMIT_ENTRY_KIND_RESERVE: _LimitEntryKind.ValueType  # 1
+    """A row was rated, or taken back where the amount is negative."""
+    LIMIT_ENTRY_KIND_COMMIT: _LimitEntryKind.ValueType  # 2
+    """An invoice claimed it."""
+    LIMIT_ENTRY_KIND_RELEASE: _LimitEntryKind.ValueType  # 3
+    """A credit note gave it back: it is reserved again."""
+    LIMIT_ENTRY_KIND_WRITE_OFF: _LimitEntryKind.ValueType  # 4
+    """It was given up: it takes no room any more."""
+
+class LimitEntryKind(_LimitEntryKind, metaclass=_LimitEntryKindEnumTypeWrapper):
+    """What moved a limit."""
+
+LIMIT_ENTRY_KIND_UNSPECIFIED: LimitEntryKind.ValueType  # 0
+LIMIT_ENTRY_KIND_RESERVE: LimitEntryKind.ValueType  # 1
+"""A row was rated, or taken back where the amount is negative."""
+LIMIT_ENTRY_KIND_COMMIT: LimitEntryKind.ValueType  # 2
+"""An invoice claimed it."""
+LIMIT_ENTRY_KIND_RELEASE: LimitEntryKind.ValueType  # 3
+"""A credit note gave it back: it is reserved again."""
+LIMIT_ENTRY_KIND_WRITE_OFF: LimitEntryKind.ValueType  # 4
+"""It was given up: it takes no room any more."""
+Global___LimitEntryKind: _TypeAlias = LimitEntryKind  # noqa: Y015
+
+class _CustomerLimitProposalStatus:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CustomerLimitProposalStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CustomerLimitProposalStatus.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CUSTOMER_LIMIT_PROPOSAL_STATUS_UNSPECIFIED: _CustomerLimitProposalStatus.ValueType  # 0
+    CUSTOMER_LIMIT_PROPOSAL_STATUS_PROPOSED: _CustomerLimitProposalStatus.ValueType  # 1
+    CUSTOMER_LIMIT_PROPOSAL_STATUS_APPROVED: _CustomerLimitProposalStatus.ValueType  # 2
+    CUSTOMER_LIMIT_PROPOSAL_STATUS_REJECTED: _CustomerLimitProposalStatus.ValueType  # 3
+
+class CustomerLimitProposalStatus(_CustomerLimitProposalStatus, metaclass=_CustomerLimitProposalStatusEnumTypeWrapper):
+    """Where a proposal of a limit stands."""
+
+CUSTOMER_LIMIT_PROPOSAL_STATUS_UNSPECIFIED: CustomerLimitProposalStatus.ValueType  # 0
+CUSTOMER_LIMIT_PROPOSAL_STATUS_PROPOSED: CustomerLimitProposalStatus.ValueType  # 1
+CUSTOMER_LIMIT_PROPOSAL_STATUS_APPROVED: CustomerLimitProposalStatus.ValueType  # 2
+CUSTOMER_LIMIT_PROPOSAL_STATUS_REJECTED: CustomerLimitProposalStatus.ValueType  # 3
+Global___CustomerLimitProposalStatus: _TypeAlias = CustomerLimitProposalStatus  # noqa: Y015
+
 @_typing.final
 class Limit(_message.Message):
-    """A hard limit. reserved + committed never exceeds it."""
+    """A limit. reserved + committed never exceeds `enforced` of a hard one."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -35,21 +147,52 @@ class Limit(_message.Message):
     COMMITTED_FIELD_NUMBER: _builtins.int
     AVAILABLE_FIELD_NUMBER: _builtins.int
     CONTRACT_VERSION_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    PURCHASE_ORDER_NUMBER_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    PERSON_ID_FIELD_NUMBER: _builtins.int
+    DAY_FIELD_NUMBER: _builtins.int
+    ENFORCEMENT_FIELD_NUMBER: _builtins.int
+    TOLERANCE_PERCENT_FIELD_NUMBER: _builtins.int
+    ALERT_PERCENTS_FIELD_NUMBER: _builtins.int
+    USED_PERCENT_FIELD_NUMBER: _builtins.int
+    ALERTED_PERCENT_FIELD_NUMBER: _builtins.int
+    SETTINGS_VERSION_FIELD_NUMBER: _builtins.int
     limit_account_id: _builtins.str
     """UUID."""
     contract_id: _builtins.str
+    """Empty for the limit of a customer."""
     contract_line_id: _builtins.str
-    """Absent for the limit over all lines of the contract."""
+    """Absent for limits over more than one line."""
     legal_entity_id: _builtins.str
     contract_version: _builtins.int
-    """Version of the terms the agreed amount comes from."""
+    """Version of the terms the agreed amount comes from; 0 for the limit of a customer."""
+    scope: Global___LimitScope.ValueType
+    purchase_order_number: _builtins.str
+    """Number of the purchase order; empty for all other limits."""
+    customer_id: _builtins.str
+    """The payer, or the customer of a framework, UUID; absent for all others."""
+    category: _builtins.str
+    """`travel`, `meals` …, with person and day it counts for; empty or absent for all others."""
+    person_id: _builtins.str
+    day: _builtins.str
+    enforcement: Global___LimitEnforcement.ValueType
+    tolerance_percent: _builtins.str
+    """May be taken on top of what is agreed, in percent of it."""
+    used_percent: _builtins.str
+    """Reserved and committed in percent of what is agreed, two decimals; empty without a limit."""
+    alerted_percent: _builtins.int
+    """Highest threshold that was told as reached; 0 = none."""
+    settings_version: _builtins.int
+    """Rises with every change of the settings; 0 = the defaults: hard, no tolerance, told at 80 and 100 %."""
     @_builtins.property
     def agreed(self) -> _money_pb2.Money:
-        """As the contract has it now; absent when the contract no longer sets one."""
+        """As it is agreed now; absent when nothing is any more."""
 
     @_builtins.property
     def enforced(self) -> _money_pb2.Money:
-        """What is enforced: the agreed amount, or what had been taken already when a lower one was agreed."""
+        """What is enforced: the agreed amount with its tolerance, or what had been taken already when a lower one was agreed."""
 
     @_builtins.property
     def reserved(self) -> _money_pb2.Money:
@@ -61,7 +204,11 @@ class Limit(_message.Message):
 
     @_builtins.property
     def available(self) -> _money_pb2.Money:
-        """What can still be taken; absent without a limit."""
+        """What can still be taken, negative where a soft limit is exceeded; absent without a limit."""
+
+    @_builtins.property
+    def alert_percents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """At these percents of what is agreed it is told that the limit is used so far."""
 
     def __init__(
         self,
@@ -76,10 +223,22 @@ class Limit(_message.Message):
         committed: _money_pb2.Money | None = ...,
         available: _money_pb2.Money | None = ...,
         contract_version: _builtins.int = ...,
+        scope: Global___LimitScope.ValueType = ...,
+        purchase_order_number: _builtins.str = ...,
+        customer_id: _builtins.str | None = ...,
+        category: _builtins.str = ...,
+        person_id: _builtins.str | None = ...,
+        day: _builtins.str | None = ...,
+        enforcement: Global___LimitEnforcement.ValueType = ...,
+        tolerance_percent: _builtins.str = ...,
+        alert_percents: _abc.Iterable[_builtins.int] | None = ...,
+        used_percent: _builtins.str = ...,
+        alerted_percent: _builtins.int = ...,
+        settings_version: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_agreed", b"_agreed", "_available", b"_available", "_contract_line_id", b"_contract_line_id", "_enforced", b"_enforced", "agreed", b"agreed", "available", b"available", "committed", b"committed", "contract_line_id", b"contract_line_id", "enforced", b"enforced", "reserved", b"reserved"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_agreed", b"_agreed", "_available", b"_available", "_contract_line_id", b"_contract_line_id", "_customer_id", b"_customer_id", "_day", b"_day", "_enforced", b"_enforced", "_person_id", b"_person_id", "agreed", b"agreed", "available", b"available", "committed", b"committed", "contract_line_id", b"contract_line_id", "customer_id", b"customer_id", "day", b"day", "enforced", b"enforced", "person_id", b"person_id", "reserved", b"reserved"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreed", b"_agreed", "_available", b"_available", "_contract_line_id", b"_contract_line_id", "_enforced", b"_enforced", "agreed", b"agreed", "available", b"available", "committed", b"committed", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "contract_version", b"contract_version", "enforced", b"enforced", "legal_entity_id", b"legal_entity_id", "limit_account_id", b"limit_account_id", "reserved", b"reserved"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreed", b"_agreed", "_available", b"_available", "_contract_line_id", b"_contract_line_id", "_customer_id", b"_customer_id", "_day", b"_day", "_enforced", b"_enforced", "_person_id", b"_person_id", "agreed", b"agreed", "alert_percents", b"alert_percents", "alerted_percent", b"alerted_percent", "available", b"available", "category", b"category", "committed", b"committed", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "contract_version", b"contract_version", "customer_id", b"customer_id", "day", b"day", "enforced", b"enforced", "enforcement", b"enforcement", "legal_entity_id", b"legal_entity_id", "limit_account_id", b"limit_account_id", "person_id", b"person_id", "purchase_order_number", b"purchase_order_number", "reserved", b"reserved", "scope", b"scope", "settings_version", b"settings_version", "tolerance_percent", b"tolerance_percent", "used_percent", b"used_percent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__agreed: _TypeAlias = _typing.Literal["agreed"]  # noqa: Y015
     _WhichOneofArgType__agreed: _TypeAlias = _typing.Literal["_agreed", b"_agreed"]  # noqa: Y015
@@ -87,8 +246,14 @@ class Limit(_message.Message):
     _WhichOneofArgType__available: _TypeAlias = _typing.Literal["_available", b"_available"]  # noqa: Y015
     _WhichOneofReturnType__contract_line_id: _TypeAlias = _typing.Literal["contract_line_id"]  # noqa: Y015
     _WhichOneofArgType__contract_line_id: _TypeAlias = _typing.Literal["_contract_line_id", b"_contract_line_id"]  # noqa: Y015
+    _WhichOneofReturnType__customer_id: _TypeAlias = _typing.Literal["customer_id"]  # noqa: Y015
+    _WhichOneofArgType__customer_id: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id"]  # noqa: Y015
+    _WhichOneofReturnType__day: _TypeAlias = _typing.Literal["day"]  # noqa: Y015
+    _WhichOneofArgType__day: _TypeAlias = _typing.Literal["_day", b"_day"]  # noqa: Y015
     _WhichOneofReturnType__enforced: _TypeAlias = _typing.Literal["enforced"]  # noqa: Y015
     _WhichOneofArgType__enforced: _TypeAlias = _typing.Literal["_enforced", b"_enforced"]  # noqa: Y015
+    _WhichOneofReturnType__person_id: _TypeAlias = _typing.Literal["person_id"]  # noqa: Y015
+    _WhichOneofArgType__person_id: _TypeAlias = _typing.Literal["_person_id", b"_person_id"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__agreed) -> _WhichOneofReturnType__agreed | None: ...
     @_typing.overload
@@ -96,7 +261,13 @@ class Limit(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_line_id) -> _WhichOneofReturnType__contract_line_id | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__customer_id) -> _WhichOneofReturnType__customer_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__day) -> _WhichOneofReturnType__day | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__enforced) -> _WhichOneofReturnType__enforced | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__person_id) -> _WhichOneofReturnType__person_id | None: ...
 
 Global___Limit: _TypeAlias = Limit  # noqa: Y015
 
@@ -111,13 +282,22 @@ class ListLimitsRequest(_message.Message):
     CONTRACT_ID_FIELD_NUMBER: _builtins.int
     LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
     USED_PERCENT_MIN_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    CONTRACT_LINE_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    ENFORCEMENT_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """1 to 500, default 50."""
     page_token: _builtins.str
     contract_id: _builtins.str
     legal_entity_id: _builtins.str
     used_percent_min: _builtins.int
-    """Only limits used to at least this share, in percent."""
+    """Only limits used to at least this share of what is agreed, in percent."""
+    scope: Global___LimitScope.ValueType
+    contract_line_id: _builtins.str
+    customer_id: _builtins.str
+    """Payer, or customer of a framework."""
+    enforcement: Global___LimitEnforcement.ValueType
     def __init__(
         self,
         *,
@@ -126,17 +306,29 @@ class ListLimitsRequest(_message.Message):
         contract_id: _builtins.str | None = ...,
         legal_entity_id: _builtins.str | None = ...,
         used_percent_min: _builtins.int = ...,
+        scope: Global___LimitScope.ValueType = ...,
+        contract_line_id: _builtins.str | None = ...,
+        customer_id: _builtins.str | None = ...,
+        enforcement: Global___LimitEnforcement.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_legal_entity_id", b"_legal_entity_id", "contract_id", b"contract_id", "legal_entity_id", b"legal_entity_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_contract_line_id", b"_contract_line_id", "_customer_id", b"_customer_id", "_legal_entity_id", b"_legal_entity_id", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "customer_id", b"customer_id", "legal_entity_id", b"legal_entity_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_legal_entity_id", b"_legal_entity_id", "contract_id", b"contract_id", "legal_entity_id", b"legal_entity_id", "page_size", b"page_size", "page_token", b"page_token", "used_percent_min", b"used_percent_min"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_contract_line_id", b"_contract_line_id", "_customer_id", b"_customer_id", "_legal_entity_id", b"_legal_entity_id", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "customer_id", b"customer_id", "enforcement", b"enforcement", "legal_entity_id", b"legal_entity_id", "page_size", b"page_size", "page_token", b"page_token", "scope", b"scope", "used_percent_min", b"used_percent_min"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__contract_id: _TypeAlias = _typing.Literal["contract_id"]  # noqa: Y015
     _WhichOneofArgType__contract_id: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id"]  # noqa: Y015
+    _WhichOneofReturnType__contract_line_id: _TypeAlias = _typing.Literal["contract_line_id"]  # noqa: Y015
+    _WhichOneofArgType__contract_line_id: _TypeAlias = _typing.Literal["_contract_line_id", b"_contract_line_id"]  # noqa: Y015
+    _WhichOneofReturnType__customer_id: _TypeAlias = _typing.Literal["customer_id"]  # noqa: Y015
+    _WhichOneofArgType__customer_id: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id"]  # noqa: Y015
     _WhichOneofReturnType__legal_entity_id: _TypeAlias = _typing.Literal["legal_entity_id"]  # noqa: Y015
     _WhichOneofArgType__legal_entity_id: _TypeAlias = _typing.Literal["_legal_entity_id", b"_legal_entity_id"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_id) -> _WhichOneofReturnType__contract_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_line_id) -> _WhichOneofReturnType__contract_line_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__customer_id) -> _WhichOneofReturnType__customer_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__legal_entity_id) -> _WhichOneofReturnType__legal_entity_id | None: ...
 
@@ -167,3 +359,626 @@ class ListLimitsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListLimitsResponse: _TypeAlias = ListLimitsResponse  # noqa: Y015
+
+@_typing.final
+class GetLimitRequest(_message.Message):
+    """Which limit to return."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIMIT_ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    limit_account_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        limit_account_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit_account_id", b"limit_account_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetLimitRequest: _TypeAlias = GetLimitRequest  # noqa: Y015
+
+@_typing.final
+class GetLimitResponse(_message.Message):
+    """The limit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIMIT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def limit(self) -> Global___Limit: ...
+    def __init__(
+        self,
+        *,
+        limit: Global___Limit | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetLimitResponse: _TypeAlias = GetLimitResponse  # noqa: Y015
+
+@_typing.final
+class LimitEntry(_message.Message):
+    """One line of a limit's statement."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    BILLING_EVENT_ID_FIELD_NUMBER: _builtins.int
+    CAUSE_ID_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    RECORDED_AT_FIELD_NUMBER: _builtins.int
+    kind: Global___LimitEntryKind.ValueType
+    billing_event_id: _builtins.str
+    """Row that took, UUID."""
+    cause_id: _builtins.str
+    """The row itself, or the claim on it, UUID."""
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money: ...
+    @_builtins.property
+    def recorded_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        kind: Global___LimitEntryKind.ValueType = ...,
+        billing_event_id: _builtins.str = ...,
+        cause_id: _builtins.str = ...,
+        amount: _money_pb2.Money | None = ...,
+        recorded_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "recorded_at", b"recorded_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "billing_event_id", b"billing_event_id", "cause_id", b"cause_id", "kind", b"kind", "recorded_at", b"recorded_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LimitEntry: _TypeAlias = LimitEntry  # noqa: Y015
+
+@_typing.final
+class ListLimitEntriesRequest(_message.Message):
+    """Which entries to list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIMIT_ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    BILLING_EVENT_ID_FIELD_NUMBER: _builtins.int
+    limit_account_id: _builtins.str
+    page_size: _builtins.int
+    """1 to 500, default 50."""
+    page_token: _builtins.str
+    kind: Global___LimitEntryKind.ValueType
+    billing_event_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        limit_account_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        kind: Global___LimitEntryKind.ValueType = ...,
+        billing_event_id: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_billing_event_id", b"_billing_event_id", "billing_event_id", b"billing_event_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_billing_event_id", b"_billing_event_id", "billing_event_id", b"billing_event_id", "kind", b"kind", "limit_account_id", b"limit_account_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__billing_event_id: _TypeAlias = _typing.Literal["billing_event_id"]  # noqa: Y015
+    _WhichOneofArgType__billing_event_id: _TypeAlias = _typing.Literal["_billing_event_id", b"_billing_event_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__billing_event_id) -> _WhichOneofReturnType__billing_event_id | None: ...
+
+Global___ListLimitEntriesRequest: _TypeAlias = ListLimitEntriesRequest  # noqa: Y015
+
+@_typing.final
+class ListLimitEntriesResponse(_message.Message):
+    """A page of entries, oldest first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___LimitEntry]: ...
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[Global___LimitEntry] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLimitEntriesResponse: _TypeAlias = ListLimitEntriesResponse  # noqa: Y015
+
+@_typing.final
+class PutLimitSettingsRequest(_message.Message):
+    """How a limit is enforced from now on; all of it, not only what changes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LIMIT_ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    ENFORCEMENT_FIELD_NUMBER: _builtins.int
+    TOLERANCE_PERCENT_FIELD_NUMBER: _builtins.int
+    ALERT_PERCENTS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key."""
+    limit_account_id: _builtins.str
+    enforcement: Global___LimitEnforcement.ValueType
+    tolerance_percent: _builtins.str
+    """0 to 100, at most four decimals; empty = 0. A soft limit's only moves what is shown as available."""
+    reason: _builtins.str
+    @_builtins.property
+    def alert_percents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Percents of what is agreed, each once; empty = never told."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        limit_account_id: _builtins.str = ...,
+        enforcement: Global___LimitEnforcement.ValueType = ...,
+        tolerance_percent: _builtins.str = ...,
+        alert_percents: _abc.Iterable[_builtins.int] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_percents", b"alert_percents", "enforcement", b"enforcement", "limit_account_id", b"limit_account_id", "reason", b"reason", "request_id", b"request_id", "tolerance_percent", b"tolerance_percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutLimitSettingsRequest: _TypeAlias = PutLimitSettingsRequest  # noqa: Y015
+
+@_typing.final
+class PutLimitSettingsResponse(_message.Message):
+    """The limit as it is now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIMIT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def limit(self) -> Global___Limit: ...
+    def __init__(
+        self,
+        *,
+        limit: Global___Limit | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutLimitSettingsResponse: _TypeAlias = PutLimitSettingsResponse  # noqa: Y015
+
+@_typing.final
+class LimitSettings(_message.Message):
+    """Settings a limit had, and who set them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    ENFORCEMENT_FIELD_NUMBER: _builtins.int
+    TOLERANCE_PERCENT_FIELD_NUMBER: _builtins.int
+    ALERT_PERCENTS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    SET_BY_FIELD_NUMBER: _builtins.int
+    SET_AT_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    enforcement: Global___LimitEnforcement.ValueType
+    tolerance_percent: _builtins.str
+    reason: _builtins.str
+    set_by: _builtins.str
+    """Token subject."""
+    @_builtins.property
+    def alert_percents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def set_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        enforcement: Global___LimitEnforcement.ValueType = ...,
+        tolerance_percent: _builtins.str = ...,
+        alert_percents: _abc.Iterable[_builtins.int] | None = ...,
+        reason: _builtins.str = ...,
+        set_by: _builtins.str = ...,
+        set_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["set_at", b"set_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_percents", b"alert_percents", "enforcement", b"enforcement", "reason", b"reason", "set_at", b"set_at", "set_by", b"set_by", "tolerance_percent", b"tolerance_percent", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LimitSettings: _TypeAlias = LimitSettings  # noqa: Y015
+
+@_typing.final
+class ListLimitSettingsRequest(_message.Message):
+    """Whose settings to list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIMIT_ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    limit_account_id: _builtins.str
+    page_size: _builtins.int
+    """1 to 500, default 50."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        limit_account_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit_account_id", b"limit_account_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLimitSettingsRequest: _TypeAlias = ListLimitSettingsRequest  # noqa: Y015
+
+@_typing.final
+class ListLimitSettingsResponse(_message.Message):
+    """A page of settings, newest first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SETTINGS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def settings(self) -> _containers.RepeatedCompositeFieldContainer[Global___LimitSettings]: ...
+    def __init__(
+        self,
+        *,
+        settings: _abc.Iterable[Global___LimitSettings] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "settings", b"settings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLimitSettingsResponse: _TypeAlias = ListLimitSettingsResponse  # noqa: Y015
+
+@_typing.final
+class PutCustomerLimitRequest(_message.Message):
+    """The limit a customer is to have with a legal entity."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    NOT_TO_EXCEED_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key."""
+    customer_id: _builtins.str
+    """Who is billed, UUID."""
+    legal_entity_id: _builtins.str
+    """Entity that sells, UUID."""
+    currency: _builtins.str
+    """ISO 4217 code of the contracts it counts over."""
+    reason: _builtins.str
+    @_builtins.property
+    def not_to_exceed(self) -> _money_pb2.Money:
+        """Most that is billed, before tax, in that currency; absent = any amount."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
+        legal_entity_id: _builtins.str = ...,
+        currency: _builtins.str = ...,
+        not_to_exceed: _money_pb2.Money | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_not_to_exceed", b"_not_to_exceed", "not_to_exceed", b"not_to_exceed"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_not_to_exceed", b"_not_to_exceed", "currency", b"currency", "customer_id", b"customer_id", "legal_entity_id", b"legal_entity_id", "not_to_exceed", b"not_to_exceed", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__not_to_exceed: _TypeAlias = _typing.Literal["not_to_exceed"]  # noqa: Y015
+    _WhichOneofArgType__not_to_exceed: _TypeAlias = _typing.Literal["_not_to_exceed", b"_not_to_exceed"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__not_to_exceed) -> _WhichOneofReturnType__not_to_exceed | None: ...
+
+Global___PutCustomerLimitRequest: _TypeAlias = PutCustomerLimitRequest  # noqa: Y015
+
+@_typing.final
+class PutCustomerLimitResponse(_message.Message):
+    """What came of it: the limit in force, and the proposal that waits for a second person, if it takes one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIMIT_FIELD_NUMBER: _builtins.int
+    PROPOSAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def limit(self) -> Global___Limit:
+        """Absent while the customer has none."""
+
+    @_builtins.property
+    def proposal(self) -> Global___CustomerLimitProposal:
+        """Absent when the new limit is in force already."""
+
+    def __init__(
+        self,
+        *,
+        limit: Global___Limit | None = ...,
+        proposal: Global___CustomerLimitProposal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "proposal", b"proposal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "proposal", b"proposal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutCustomerLimitResponse: _TypeAlias = PutCustomerLimitResponse  # noqa: Y015
+
+@_typing.final
+class CustomerLimitProposal(_message.Message):
+    """A higher limit of a customer, or none, that waits for a second person or was decided on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_LIMIT_PROPOSAL_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    LIMIT_ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    NOT_TO_EXCEED_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    PROPOSED_BY_FIELD_NUMBER: _builtins.int
+    PROPOSED_AT_FIELD_NUMBER: _builtins.int
+    DECIDED_BY_FIELD_NUMBER: _builtins.int
+    DECIDED_AT_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    customer_limit_proposal_id: _builtins.str
+    """UUID."""
+    version: _builtins.int
+    status: Global___CustomerLimitProposalStatus.ValueType
+    limit_account_id: _builtins.str
+    customer_id: _builtins.str
+    legal_entity_id: _builtins.str
+    currency: _builtins.str
+    reason: _builtins.str
+    proposed_by: _builtins.str
+    """Token subjects."""
+    decided_by: _builtins.str
+    """Empty and absent while it waits."""
+    comment: _builtins.str
+    """What was said of the decision."""
+    @_builtins.property
+    def not_to_exceed(self) -> _money_pb2.Money:
+        """Absent = any amount."""
+
+    @_builtins.property
+    def proposed_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def decided_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        customer_limit_proposal_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        status: Global___CustomerLimitProposalStatus.ValueType = ...,
+        limit_account_id: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
+        legal_entity_id: _builtins.str = ...,
+        currency: _builtins.str = ...,
+        not_to_exceed: _money_pb2.Money | None = ...,
+        reason: _builtins.str = ...,
+        proposed_by: _builtins.str = ...,
+        proposed_at: _timestamp_pb2.Timestamp | None = ...,
+        decided_by: _builtins.str = ...,
+        decided_at: _timestamp_pb2.Timestamp | None = ...,
+        comment: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_decided_at", b"_decided_at", "_not_to_exceed", b"_not_to_exceed", "decided_at", b"decided_at", "not_to_exceed", b"not_to_exceed", "proposed_at", b"proposed_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_decided_at", b"_decided_at", "_not_to_exceed", b"_not_to_exceed", "comment", b"comment", "currency", b"currency", "customer_id", b"customer_id", "customer_limit_proposal_id", b"customer_limit_proposal_id", "decided_at", b"decided_at", "decided_by", b"decided_by", "legal_entity_id", b"legal_entity_id", "limit_account_id", b"limit_account_id", "not_to_exceed", b"not_to_exceed", "proposed_at", b"proposed_at", "proposed_by", b"proposed_by", "reason", b"reason", "status", b"status", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__decided_at: _TypeAlias = _typing.Literal["decided_at"]  # noqa: Y015
+    _WhichOneofArgType__decided_at: _TypeAlias = _typing.Literal["_decided_at", b"_decided_at"]  # noqa: Y015
+    _WhichOneofReturnType__not_to_exceed: _TypeAlias = _typing.Literal["not_to_exceed"]  # noqa: Y015
+    _WhichOneofArgType__not_to_exceed: _TypeAlias = _typing.Literal["_not_to_exceed", b"_not_to_exceed"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__decided_at) -> _WhichOneofReturnType__decided_at | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__not_to_exceed) -> _WhichOneofReturnType__not_to_exceed | None: ...
+
+Global___CustomerLimitProposal: _TypeAlias = CustomerLimitProposal  # noqa: Y015
+
+@_typing.final
+class ListCustomerLimitProposalsRequest(_message.Message):
+    """Which proposals to list; filters combine."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """1 to 500, default 50."""
+    page_token: _builtins.str
+    status: Global___CustomerLimitProposalStatus.ValueType
+    customer_id: _builtins.str
+    legal_entity_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        status: Global___CustomerLimitProposalStatus.ValueType = ...,
+        customer_id: _builtins.str | None = ...,
+        legal_entity_id: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id", "_legal_entity_id", b"_legal_entity_id", "customer_id", b"customer_id", "legal_entity_id", b"legal_entity_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id", "_legal_entity_id", b"_legal_entity_id", "customer_id", b"customer_id", "legal_entity_id", b"legal_entity_id", "page_size", b"page_size", "page_token", b"page_token", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__customer_id: _TypeAlias = _typing.Literal["customer_id"]  # noqa: Y015
+    _WhichOneofArgType__customer_id: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id"]  # noqa: Y015
+    _WhichOneofReturnType__legal_entity_id: _TypeAlias = _typing.Literal["legal_entity_id"]  # noqa: Y015
+    _WhichOneofArgType__legal_entity_id: _TypeAlias = _typing.Literal["_legal_entity_id", b"_legal_entity_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__customer_id) -> _WhichOneofReturnType__customer_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__legal_entity_id) -> _WhichOneofReturnType__legal_entity_id | None: ...
+
+Global___ListCustomerLimitProposalsRequest: _TypeAlias = ListCustomerLimitProposalsRequest  # noqa: Y015
+
+@_typing.final
+class ListCustomerLimitProposalsResponse(_message.Message):
+    """A page of proposals."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROPOSALS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def proposals(self) -> _containers.RepeatedCompositeFieldContainer[Global___CustomerLimitProposal]: ...
+    def __init__(
+        self,
+        *,
+        proposals: _abc.Iterable[Global___CustomerLimitProposal] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "proposals", b"proposals"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCustomerLimitProposalsResponse: _TypeAlias = ListCustomerLimitProposalsResponse  # noqa: Y015
+
+@_typing.final
+class ApproveCustomerLimitProposalRequest(_message.Message):
+    """Which proposal to put into force."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_LIMIT_PROPOSAL_ID_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key."""
+    customer_limit_proposal_id: _builtins.str
+    comment: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        customer_limit_proposal_id: _builtins.str = ...,
+        comment: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment", b"comment", "customer_limit_proposal_id", b"customer_limit_proposal_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveCustomerLimitProposalRequest: _TypeAlias = ApproveCustomerLimitProposalRequest  # noqa: Y015
+
+@_typing.final
+class ApproveCustomerLimitProposalResponse(_message.Message):
+    """The proposal, and the limit that is in force by it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROPOSAL_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def proposal(self) -> Global___CustomerLimitProposal: ...
+    @_builtins.property
+    def limit(self) -> Global___Limit: ...
+    def __init__(
+        self,
+        *,
+        proposal: Global___CustomerLimitProposal | None = ...,
+        limit: Global___Limit | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "proposal", b"proposal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "proposal", b"proposal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveCustomerLimitProposalResponse: _TypeAlias = ApproveCustomerLimitProposalResponse  # noqa: Y015
+
+@_typing.final
+class RejectCustomerLimitProposalRequest(_message.Message):
+    """Which proposal to turn down, and why."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_LIMIT_PROPOSAL_ID_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key."""
+    customer_limit_proposal_id: _builtins.str
+    comment: _builtins.str
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        customer_limit_proposal_id: _builtins.str = ...,
+        comment: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment", b"comment", "customer_limit_proposal_id", b"customer_limit_proposal_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RejectCustomerLimitProposalRequest: _TypeAlias = RejectCustomerLimitProposalRequest  # noqa: Y015
+
+@_typing.final
+class RejectCustomerLimitProposalResponse(_message.Message):
+    """The proposal as it was decided on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROPOSAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def proposal(self) -> Global___CustomerLimitProposal: ...
+    def __init__(
+        self,
+        *,
+        proposal: Global___CustomerLimitProposal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["proposal", b"proposal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["proposal", b"proposal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RejectCustomerLimitProposalResponse: _TypeAlias = RejectCustomerLimitProposalResponse  # noqa: Y015

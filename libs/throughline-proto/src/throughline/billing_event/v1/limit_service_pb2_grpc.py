@@ -26,7 +26,9 @@ if _version_not_supported:
 
 
 class LimitServiceStub:
-    """Not-to-exceed amounts and what has been taken of them. They are agreed in the contract; work over one is held.
+    """Limits on what is billed, and what has been taken of them. Those of contracts, their lines, purchase orders, payers and expense
+    categories are agreed in the contract; a customer's framework over all its contracts is set here. A row takes from every limit
+    that concerns it: it reserves when it is rated, commits when it is invoiced, and reserves again when that is credited.
     """
 
     def __init__(self, channel):
@@ -40,14 +42,125 @@ class LimitServiceStub:
                 request_serializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.ListLimitsRequest.SerializeToString,
                 response_deserializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.ListLimitsResponse.FromString,
                 _registered_method=True)
+        self.GetLimit = channel.unary_unary(
+                '/throughline.billing_event.v1.LimitService/GetLimit',
+                request_serializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.GetLimitRequest.SerializeToString,
+                response_deserializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.GetLimitResponse.FromString,
+                _registered_method=True)
+        self.ListLimitEntries = channel.unary_unary(
+                '/throughline.billing_event.v1.LimitService/ListLimitEntries',
+                request_serializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.ListLimitEntriesRequest.SerializeToString,
+                response_deserializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.ListLimitEntriesResponse.FromString,
+                _registered_method=True)
+        self.PutLimitSettings = channel.unary_unary(
+                '/throughline.billing_event.v1.LimitService/PutLimitSettings',
+                request_serializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.PutLimitSettingsRequest.SerializeToString,
+                response_deserializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.PutLimitSettingsResponse.FromString,
+                _registered_method=True)
+        self.ListLimitSettings = channel.unary_unary(
+                '/throughline.billing_event.v1.LimitService/ListLimitSettings',
+                request_serializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.ListLimitSettingsRequest.SerializeToString,
+                response_deserializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.ListLimitSettingsResponse.FromString,
+                _registered_method=True)
+        self.PutCustomerLimit = channel.unary_unary(
+                '/throughline.billing_event.v1.LimitService/PutCustomerLimit',
+                request_serializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.PutCustomerLimitRequest.SerializeToString,
+                response_deserializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.PutCustomerLimitResponse.FromString,
+                _registered_method=True)
+        self.ListCustomerLimitProposals = channel.unary_unary(
+                '/throughline.billing_event.v1.LimitService/ListCustomerLimitProposals',
+                request_serializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.ListCustomerLimitProposalsRequest.SerializeToString,
+                response_deserializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.ListCustomerLimitProposalsResponse.FromString,
+                _registered_method=True)
+        self.ApproveCustomerLimitProposal = channel.unary_unary(
+                '/throughline.billing_event.v1.LimitService/ApproveCustomerLimitProposal',
+                request_serializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.ApproveCustomerLimitProposalRequest.SerializeToString,
+                response_deserializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.ApproveCustomerLimitProposalResponse.FromString,
+                _registered_method=True)
+        self.RejectCustomerLimitProposal = channel.unary_unary(
+                '/throughline.billing_event.v1.LimitService/RejectCustomerLimitProposal',
+                request_serializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.RejectCustomerLimitProposalRequest.SerializeToString,
+                response_deserializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.RejectCustomerLimitProposalResponse.FromString,
+                _registered_method=True)
 
 
 class LimitServiceServicer:
-    """Not-to-exceed amounts and what has been taken of them. They are agreed in the contract; work over one is held.
+    """Limits on what is billed, and what has been taken of them. Those of contracts, their lines, purchase orders, payers and expense
+    categories are agreed in the contract; a customer's framework over all its contracts is set here. A row takes from every limit
+    that concerns it: it reserves when it is rated, commits when it is invoiced, and reserves again when that is credited.
     """
 
     def ListLimits(self, request, context):
-        """List the limits of contracts and contract lines. Limited to the caller's legal entities.
+        """List limits. Limited to the caller's legal entities.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLimit(self, request, context):
+        """Return one limit.
+        Refuses: limit.not_found, caller.entity_forbidden.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLimitEntries(self, request, context):
+        """List what rows, invoices, credit notes and write-offs moved on a limit, in order: its statement. reserved + committed is the
+        sum of `reserve` less the sum of `write_off`; committed the sum of `commit` less the sum of `release`.
+        Refuses: limit.not_found, caller.entity_forbidden.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutLimitSettings(self, request, context):
+        """Set how strictly a limit is enforced, its tolerance and when to warn. What it stopped and now has room goes on by itself.
+        Made hard over work that is above it, it stays at what had been taken. Safe to retry with the same request_id.
+        Refuses: limit.not_found, limit.thresholds_repeated, caller.entity_forbidden.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLimitSettings(self, request, context):
+        """List the settings a limit has had, newest first; none before they were first set.
+        Refuses: limit.not_found, caller.entity_forbidden.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutCustomerLimit(self, request, context):
+        """Set the most one legal entity bills a customer, over all its contracts in one currency, whoever the customer is on them:
+        buyer, bill-to or payer. A first or a lower limit is in force at once; a higher one, or none, is proposed and takes a second
+        person. Safe to retry with the same request_id.
+        Refuses: customer_limit.negative, customer_limit.unchanged, customer_limit.already_proposed, money.unknown_currency,
+        caller.entity_forbidden.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCustomerLimitProposals(self, request, context):
+        """List proposals of higher limits of customers, newest first. Limited to the caller's legal entities.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveCustomerLimitProposal(self, request, context):
+        """Put a proposed limit of a customer into force; work it stopped goes on by itself. Safe to retry with the same request_id.
+        Refuses: customer_limit_proposal.not_found, customer_limit_proposal.own, request.illegal_transition,
+        caller.entity_forbidden.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RejectCustomerLimitProposal(self, request, context):
+        """Turn a proposed limit down, or take one's own back; the limit in force stays. Safe to retry with the same request_id.
+        Refuses: customer_limit_proposal.not_found, request.illegal_transition, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +174,46 @@ def add_LimitServiceServicer_to_server(servicer, server):
                     request_deserializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.ListLimitsRequest.FromString,
                     response_serializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.ListLimitsResponse.SerializeToString,
             ),
+            'GetLimit': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLimit,
+                    request_deserializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.GetLimitRequest.FromString,
+                    response_serializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.GetLimitResponse.SerializeToString,
+            ),
+            'ListLimitEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLimitEntries,
+                    request_deserializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.ListLimitEntriesRequest.FromString,
+                    response_serializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.ListLimitEntriesResponse.SerializeToString,
+            ),
+            'PutLimitSettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutLimitSettings,
+                    request_deserializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.PutLimitSettingsRequest.FromString,
+                    response_serializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.PutLimitSettingsResponse.SerializeToString,
+            ),
+            'ListLimitSettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLimitSettings,
+                    request_deserializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.ListLimitSettingsRequest.FromString,
+                    response_serializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.ListLimitSettingsResponse.SerializeToString,
+            ),
+            'PutCustomerLimit': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutCustomerLimit,
+                    request_deserializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.PutCustomerLimitRequest.FromString,
+                    response_serializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.PutCustomerLimitResponse.SerializeToString,
+            ),
+            'ListCustomerLimitProposals': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCustomerLimitProposals,
+                    request_deserializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.ListCustomerLimitProposalsRequest.FromString,
+                    response_serializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.ListCustomerLimitProposalsResponse.SerializeToString,
+            ),
+            'ApproveCustomerLimitProposal': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveCustomerLimitProposal,
+                    request_deserializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.ApproveCustomerLimitProposalRequest.FromString,
+                    response_serializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.ApproveCustomerLimitProposalResponse.SerializeToString,
+            ),
+            'RejectCustomerLimitProposal': grpc.unary_unary_rpc_method_handler(
+                    servicer.RejectCustomerLimitProposal,
+                    request_deserializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.RejectCustomerLimitProposalRequest.FromString,
+                    response_serializer=throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.RejectCustomerLimitProposalResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'throughline.billing_event.v1.LimitService', rpc_method_handlers)
@@ -70,7 +223,9 @@ def add_LimitServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class LimitService:
-    """Not-to-exceed amounts and what has been taken of them. They are agreed in the contract; work over one is held.
+    """Limits on what is billed, and what has been taken of them. Those of contracts, their lines, purchase orders, payers and expense
+    categories are agreed in the contract; a customer's framework over all its contracts is set here. A row takes from every limit
+    that concerns it: it reserves when it is rated, commits when it is invoiced, and reserves again when that is credited.
     """
 
     @staticmethod
@@ -90,6 +245,222 @@ class LimitService:
             '/throughline.billing_event.v1.LimitService/ListLimits',
             throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.ListLimitsRequest.SerializeToString,
             throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.ListLimitsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLimit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.billing_event.v1.LimitService/GetLimit',
+            throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.GetLimitRequest.SerializeToString,
+            throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.GetLimitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLimitEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.billing_event.v1.LimitService/ListLimitEntries',
+            throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.ListLimitEntriesRequest.SerializeToString,
+            throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.ListLimitEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutLimitSettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.billing_event.v1.LimitService/PutLimitSettings',
+            throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.PutLimitSettingsRequest.SerializeToString,
+            throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.PutLimitSettingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLimitSettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.billing_event.v1.LimitService/ListLimitSettings',
+            throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.ListLimitSettingsRequest.SerializeToString,
+            throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.ListLimitSettingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutCustomerLimit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.billing_event.v1.LimitService/PutCustomerLimit',
+            throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.PutCustomerLimitRequest.SerializeToString,
+            throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.PutCustomerLimitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCustomerLimitProposals(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.billing_event.v1.LimitService/ListCustomerLimitProposals',
+            throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.ListCustomerLimitProposalsRequest.SerializeToString,
+            throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.ListCustomerLimitProposalsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveCustomerLimitProposal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.billing_event.v1.LimitService/ApproveCustomerLimitProposal',
+            throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.ApproveCustomerLimitProposalRequest.SerializeToString,
+            throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.ApproveCustomerLimitProposalResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RejectCustomerLimitProposal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.billing_event.v1.LimitService/RejectCustomerLimitProposal',
+            throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.RejectCustomerLimitProposalRequest.SerializeToString,
+            throughline_dot_billing__event_dot_v1_dot_limit__service__pb2.RejectCustomerLimitProposalResponse.FromString,
             options,
             channel_credentials,
             insecure,

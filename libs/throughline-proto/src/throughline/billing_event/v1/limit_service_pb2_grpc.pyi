@@ -27,25 +27,106 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class LimitServiceStub:
-    """Not-to-exceed amounts and what has been taken of them. They are agreed in the contract; work over one is held."""
+    """Limits on what is billed, and what has been taken of them. Those of contracts, their lines, purchase orders, payers and expense
+    categories are agreed in the contract; a customer's framework over all its contracts is set here. A row takes from every limit
+    that concerns it: it reserves when it is rated, commits when it is invoiced, and reserves again when that is credited.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> LimitServiceAsyncStub: ...
     ListLimits: _grpc.UnaryUnaryMultiCallable[_limit_service_pb2.ListLimitsRequest, _limit_service_pb2.ListLimitsResponse]
-    """List the limits of contracts and contract lines. Limited to the caller's legal entities."""
+    """List limits. Limited to the caller's legal entities."""
+    GetLimit: _grpc.UnaryUnaryMultiCallable[_limit_service_pb2.GetLimitRequest, _limit_service_pb2.GetLimitResponse]
+    """Return one limit.
+    Refuses: limit.not_found, caller.entity_forbidden.
+    """
+    ListLimitEntries: _grpc.UnaryUnaryMultiCallable[_limit_service_pb2.ListLimitEntriesRequest, _limit_service_pb2.ListLimitEntriesResponse]
+    """List what rows, invoices, credit notes and write-offs moved on a limit, in order: its statement. reserved + committed is the
+    sum of `reserve` less the sum of `write_off`; committed the sum of `commit` less the sum of `release`.
+    Refuses: limit.not_found, caller.entity_forbidden.
+    """
+    PutLimitSettings: _grpc.UnaryUnaryMultiCallable[_limit_service_pb2.PutLimitSettingsRequest, _limit_service_pb2.PutLimitSettingsResponse]
+    """Set how strictly a limit is enforced, its tolerance and when to warn. What it stopped and now has room goes on by itself.
+    Made hard over work that is above it, it stays at what had been taken. Safe to retry with the same request_id.
+    Refuses: limit.not_found, limit.thresholds_repeated, caller.entity_forbidden.
+    """
+    ListLimitSettings: _grpc.UnaryUnaryMultiCallable[_limit_service_pb2.ListLimitSettingsRequest, _limit_service_pb2.ListLimitSettingsResponse]
+    """List the settings a limit has had, newest first; none before they were first set.
+    Refuses: limit.not_found, caller.entity_forbidden.
+    """
+    PutCustomerLimit: _grpc.UnaryUnaryMultiCallable[_limit_service_pb2.PutCustomerLimitRequest, _limit_service_pb2.PutCustomerLimitResponse]
+    """Set the most one legal entity bills a customer, over all its contracts in one currency, whoever the customer is on them:
+    buyer, bill-to or payer. A first or a lower limit is in force at once; a higher one, or none, is proposed and takes a second
+    person. Safe to retry with the same request_id.
+    Refuses: customer_limit.negative, customer_limit.unchanged, customer_limit.already_proposed, money.unknown_currency,
+    caller.entity_forbidden.
+    """
+    ListCustomerLimitProposals: _grpc.UnaryUnaryMultiCallable[_limit_service_pb2.ListCustomerLimitProposalsRequest, _limit_service_pb2.ListCustomerLimitProposalsResponse]
+    """List proposals of higher limits of customers, newest first. Limited to the caller's legal entities."""
+    ApproveCustomerLimitProposal: _grpc.UnaryUnaryMultiCallable[_limit_service_pb2.ApproveCustomerLimitProposalRequest, _limit_service_pb2.ApproveCustomerLimitProposalResponse]
+    """Put a proposed limit of a customer into force; work it stopped goes on by itself. Safe to retry with the same request_id.
+    Refuses: customer_limit_proposal.not_found, customer_limit_proposal.own, request.illegal_transition,
+    caller.entity_forbidden.
+    """
+    RejectCustomerLimitProposal: _grpc.UnaryUnaryMultiCallable[_limit_service_pb2.RejectCustomerLimitProposalRequest, _limit_service_pb2.RejectCustomerLimitProposalResponse]
+    """Turn a proposed limit down, or take one's own back; the limit in force stays. Safe to retry with the same request_id.
+    Refuses: customer_limit_proposal.not_found, request.illegal_transition, caller.entity_forbidden.
+    """
 
 @_typing.type_check_only
 class LimitServiceAsyncStub(LimitServiceStub):
-    """Not-to-exceed amounts and what has been taken of them. They are agreed in the contract; work over one is held."""
+    """Limits on what is billed, and what has been taken of them. Those of contracts, their lines, purchase orders, payers and expense
+    categories are agreed in the contract; a customer's framework over all its contracts is set here. A row takes from every limit
+    that concerns it: it reserves when it is rated, commits when it is invoiced, and reserves again when that is credited.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListLimits: _aio.UnaryUnaryMultiCallable[_limit_service_pb2.ListLimitsRequest, _limit_service_pb2.ListLimitsResponse]  # type: ignore[assignment]
-    """List the limits of contracts and contract lines. Limited to the caller's legal entities."""
+    """List limits. Limited to the caller's legal entities."""
+    GetLimit: _aio.UnaryUnaryMultiCallable[_limit_service_pb2.GetLimitRequest, _limit_service_pb2.GetLimitResponse]  # type: ignore[assignment]
+    """Return one limit.
+    Refuses: limit.not_found, caller.entity_forbidden.
+    """
+    ListLimitEntries: _aio.UnaryUnaryMultiCallable[_limit_service_pb2.ListLimitEntriesRequest, _limit_service_pb2.ListLimitEntriesResponse]  # type: ignore[assignment]
+    """List what rows, invoices, credit notes and write-offs moved on a limit, in order: its statement. reserved + committed is the
+    sum of `reserve` less the sum of `write_off`; committed the sum of `commit` less the sum of `release`.
+    Refuses: limit.not_found, caller.entity_forbidden.
+    """
+    PutLimitSettings: _aio.UnaryUnaryMultiCallable[_limit_service_pb2.PutLimitSettingsRequest, _limit_service_pb2.PutLimitSettingsResponse]  # type: ignore[assignment]
+    """Set how strictly a limit is enforced, its tolerance and when to warn. What it stopped and now has room goes on by itself.
+    Made hard over work that is above it, it stays at what had been taken. Safe to retry with the same request_id.
+    Refuses: limit.not_found, limit.thresholds_repeated, caller.entity_forbidden.
+    """
+    ListLimitSettings: _aio.UnaryUnaryMultiCallable[_limit_service_pb2.ListLimitSettingsRequest, _limit_service_pb2.ListLimitSettingsResponse]  # type: ignore[assignment]
+    """List the settings a limit has had, newest first; none before they were first set.
+    Refuses: limit.not_found, caller.entity_forbidden.
+    """
+    PutCustomerLimit: _aio.UnaryUnaryMultiCallable[_limit_service_pb2.PutCustomerLimitRequest, _limit_service_pb2.PutCustomerLimitResponse]  # type: ignore[assignment]
+    """Set the most one legal entity bills a customer, over all its contracts in one currency, whoever the customer is on them:
+    buyer, bill-to or payer. A first or a lower limit is in force at once; a higher one, or none, is proposed and takes a second
+    person. Safe to retry with the same request_id.
+    Refuses: customer_limit.negative, customer_limit.unchanged, customer_limit.already_proposed, money.unknown_currency,
+    caller.entity_forbidden.
+    """
+    ListCustomerLimitProposals: _aio.UnaryUnaryMultiCallable[_limit_service_pb2.ListCustomerLimitProposalsRequest, _limit_service_pb2.ListCustomerLimitProposalsResponse]  # type: ignore[assignment]
+    """List proposals of higher limits of customers, newest first. Limited to the caller's legal entities."""
+    ApproveCustomerLimitProposal: _aio.UnaryUnaryMultiCallable[_limit_service_pb2.ApproveCustomerLimitProposalRequest, _limit_service_pb2.ApproveCustomerLimitProposalResponse]  # type: ignore[assignment]
+    """Put a proposed limit of a customer into force; work it stopped goes on by itself. Safe to retry with the same request_id.
+    Refuses: customer_limit_proposal.not_found, customer_limit_proposal.own, request.illegal_transition,
+    caller.entity_forbidden.
+    """
+    RejectCustomerLimitProposal: _aio.UnaryUnaryMultiCallable[_limit_service_pb2.RejectCustomerLimitProposalRequest, _limit_service_pb2.RejectCustomerLimitProposalResponse]  # type: ignore[assignment]
+    """Turn a proposed limit down, or take one's own back; the limit in force stays. Safe to retry with the same request_id.
+    Refuses: customer_limit_proposal.not_found, request.illegal_transition, caller.entity_forbidden.
+    """
 
 class LimitServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Not-to-exceed amounts and what has been taken of them. They are agreed in the contract; work over one is held."""
+    """Limits on what is billed, and what has been taken of them. Those of contracts, their lines, purchase orders, payers and expense
+    categories are agreed in the contract; a customer's framework over all its contracts is set here. A row takes from every limit
+    that concerns it: it reserves when it is rated, commits when it is invoiced, and reserves again when that is credited.
+    """
 
     @_abc_1.abstractmethod
     def ListLimits(
@@ -53,6 +134,90 @@ class LimitServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _limit_service_pb2.ListLimitsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_limit_service_pb2.ListLimitsResponse, _abc.Awaitable[_limit_service_pb2.ListLimitsResponse]]:
-        """List the limits of contracts and contract lines. Limited to the caller's legal entities."""
+        """List limits. Limited to the caller's legal entities."""
+
+    @_abc_1.abstractmethod
+    def GetLimit(
+        self,
+        request: _limit_service_pb2.GetLimitRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_limit_service_pb2.GetLimitResponse, _abc.Awaitable[_limit_service_pb2.GetLimitResponse]]:
+        """Return one limit.
+        Refuses: limit.not_found, caller.entity_forbidden.
+        """
+
+    @_abc_1.abstractmethod
+    def ListLimitEntries(
+        self,
+        request: _limit_service_pb2.ListLimitEntriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_limit_service_pb2.ListLimitEntriesResponse, _abc.Awaitable[_limit_service_pb2.ListLimitEntriesResponse]]:
+        """List what rows, invoices, credit notes and write-offs moved on a limit, in order: its statement. reserved + committed is the
+        sum of `reserve` less the sum of `write_off`; committed the sum of `commit` less the sum of `release`.
+        Refuses: limit.not_found, caller.entity_forbidden.
+        """
+
+    @_abc_1.abstractmethod
+    def PutLimitSettings(
+        self,
+        request: _limit_service_pb2.PutLimitSettingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_limit_service_pb2.PutLimitSettingsResponse, _abc.Awaitable[_limit_service_pb2.PutLimitSettingsResponse]]:
+        """Set how strictly a limit is enforced, its tolerance and when to warn. What it stopped and now has room goes on by itself.
+        Made hard over work that is above it, it stays at what had been taken. Safe to retry with the same request_id.
+        Refuses: limit.not_found, limit.thresholds_repeated, caller.entity_forbidden.
+        """
+
+    @_abc_1.abstractmethod
+    def ListLimitSettings(
+        self,
+        request: _limit_service_pb2.ListLimitSettingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_limit_service_pb2.ListLimitSettingsResponse, _abc.Awaitable[_limit_service_pb2.ListLimitSettingsResponse]]:
+        """List the settings a limit has had, newest first; none before they were first set.
+        Refuses: limit.not_found, caller.entity_forbidden.
+        """
+
+    @_abc_1.abstractmethod
+    def PutCustomerLimit(
+        self,
+        request: _limit_service_pb2.PutCustomerLimitRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_limit_service_pb2.PutCustomerLimitResponse, _abc.Awaitable[_limit_service_pb2.PutCustomerLimitResponse]]:
+        """Set the most one legal entity bills a customer, over all its contracts in one currency, whoever the customer is on them:
+        buyer, bill-to or payer. A first or a lower limit is in force at once; a higher one, or none, is proposed and takes a second
+        person. Safe to retry with the same request_id.
+        Refuses: customer_limit.negative, customer_limit.unchanged, customer_limit.already_proposed, money.unknown_currency,
+        caller.entity_forbidden.
+        """
+
+    @_abc_1.abstractmethod
+    def ListCustomerLimitProposals(
+        self,
+        request: _limit_service_pb2.ListCustomerLimitProposalsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_limit_service_pb2.ListCustomerLimitProposalsResponse, _abc.Awaitable[_limit_service_pb2.ListCustomerLimitProposalsResponse]]:
+        """List proposals of higher limits of customers, newest first. Limited to the caller's legal entities."""
+
+    @_abc_1.abstractmethod
+    def ApproveCustomerLimitProposal(
+        self,
+        request: _limit_service_pb2.ApproveCustomerLimitProposalRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_limit_service_pb2.ApproveCustomerLimitProposalResponse, _abc.Awaitable[_limit_service_pb2.ApproveCustomerLimitProposalResponse]]:
+        """Put a proposed limit of a customer into force; work it stopped goes on by itself. Safe to retry with the same request_id.
+        Refuses: customer_limit_proposal.not_found, customer_limit_proposal.own, request.illegal_transition,
+        caller.entity_forbidden.
+        """
+
+    @_abc_1.abstractmethod
+    def RejectCustomerLimitProposal(
+        self,
+        request: _limit_service_pb2.RejectCustomerLimitProposalRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_limit_service_pb2.RejectCustomerLimitProposalResponse, _abc.Awaitable[_limit_service_pb2.RejectCustomerLimitProposalResponse]]:
+        """Turn a proposed limit down, or take one's own back; the limit in force stays. Safe to retry with the same request_id.
+        Refuses: customer_limit_proposal.not_found, request.illegal_transition, caller.entity_forbidden.
+        """
 
 def add_LimitServiceServicer_to_server(servicer: LimitServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from throughline.billing_event.v1 import billing_event_pb2 as _billing_event_pb2
 from throughline.common.v1 import money_pb2 as _money_pb2
 import builtins as _builtins
@@ -19,6 +20,36 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _WipGrouping:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WipGroupingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WipGrouping.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    WIP_GROUPING_UNSPECIFIED: _WipGrouping.ValueType  # 0
+    WIP_GROUPING_CONTRACT_LINE: _WipGrouping.ValueType  # 1
+    WIP_GROUPING_CONTRACT: _WipGrouping.ValueType  # 2
+    WIP_GROUPING_PROJECT: _WipGrouping.ValueType  # 3
+    """Work without a project makes a line without one."""
+    WIP_GROUPING_PERSON: _WipGrouping.ValueType  # 4
+    """Work without a person makes a line without one."""
+    WIP_GROUPING_CUSTOMER: _WipGrouping.ValueType  # 5
+    """Who is billed."""
+
+class WipGrouping(_WipGrouping, metaclass=_WipGroupingEnumTypeWrapper):
+    """By what work in progress is summed up."""
+
+WIP_GROUPING_UNSPECIFIED: WipGrouping.ValueType  # 0
+WIP_GROUPING_CONTRACT_LINE: WipGrouping.ValueType  # 1
+WIP_GROUPING_CONTRACT: WipGrouping.ValueType  # 2
+WIP_GROUPING_PROJECT: WipGrouping.ValueType  # 3
+"""Work without a project makes a line without one."""
+WIP_GROUPING_PERSON: WipGrouping.ValueType  # 4
+"""Work without a person makes a line without one."""
+WIP_GROUPING_CUSTOMER: WipGrouping.ValueType  # 5
+"""Who is billed."""
+Global___WipGrouping: _TypeAlias = WipGrouping  # noqa: Y015
 
 @_typing.final
 class Figure(_message.Message):
@@ -76,7 +107,7 @@ Global___HeldFigure: _TypeAlias = HeldFigure  # noqa: Y015
 @_typing.final
 class LinePosition(_message.Message):
     """Where one contract line stands in one unit; a line billed by the hour and by expenses has two.
-    rated = held + eligible + released, and open = rated - invoiced.
+    rated = held + eligible + released + written off, and open = rated - invoiced - written off - drawn.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -90,6 +121,9 @@ class LinePosition(_message.Message):
     RELEASED_FIELD_NUMBER: _builtins.int
     INVOICED_FIELD_NUMBER: _builtins.int
     OPEN_FIELD_NUMBER: _builtins.int
+    CREDITED_FIELD_NUMBER: _builtins.int
+    WRITTEN_OFF_FIELD_NUMBER: _builtins.int
+    DRAWN_FIELD_NUMBER: _builtins.int
     contract_line_id: _builtins.str
     unit: _builtins.str
     """`hour`, `each`, `month`."""
@@ -106,9 +140,23 @@ class LinePosition(_message.Message):
     @_builtins.property
     def released(self) -> Global___Figure: ...
     @_builtins.property
-    def invoiced(self) -> Global___Figure: ...
+    def invoiced(self) -> Global___Figure:
+        """Invoiced, less what credit notes took back."""
+
     @_builtins.property
-    def open(self) -> Global___Figure: ...
+    def open(self) -> Global___Figure:
+        """Rated, and neither invoiced, drawn nor written off."""
+
+    @_builtins.property
+    def credited(self) -> Global___Figure:
+        """What credit notes took back."""
+
+    @_builtins.property
+    def written_off(self) -> Global___Figure: ...
+    @_builtins.property
+    def drawn(self) -> Global___Figure:
+        """Earned out of a retainer's block."""
+
     def __init__(
         self,
         *,
@@ -121,10 +169,13 @@ class LinePosition(_message.Message):
         released: Global___Figure | None = ...,
         invoiced: Global___Figure | None = ...,
         open: Global___Figure | None = ...,
+        credited: Global___Figure | None = ...,
+        written_off: Global___Figure | None = ...,
+        drawn: Global___Figure | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["eligible", b"eligible", "held", b"held", "invoiced", b"invoiced", "open", b"open", "rated", b"rated", "released", b"released"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["credited", b"credited", "drawn", b"drawn", "eligible", b"eligible", "held", b"held", "invoiced", b"invoiced", "open", b"open", "rated", b"rated", "released", b"released", "written_off", b"written_off"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract_line_id", b"contract_line_id", "eligible", b"eligible", "held", b"held", "held_by_reason", b"held_by_reason", "invoiced", b"invoiced", "open", b"open", "rated", b"rated", "released", b"released", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract_line_id", b"contract_line_id", "credited", b"credited", "drawn", b"drawn", "eligible", b"eligible", "held", b"held", "held_by_reason", b"held_by_reason", "invoiced", b"invoiced", "open", b"open", "rated", b"rated", "released", b"released", "unit", b"unit", "written_off", b"written_off"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -235,6 +286,10 @@ class GetWipRequest(_message.Message):
     CONTRACT_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    GROUP_BY_FIELD_NUMBER: _builtins.int
+    CONTRACT_LINE_ID_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
+    PERSON_ID_FIELD_NUMBER: _builtins.int
     as_of: _builtins.str
     """A day that is over in every legal entity's zone, ISO 8601."""
     legal_entity_id: _builtins.str
@@ -242,6 +297,11 @@ class GetWipRequest(_message.Message):
     page_size: _builtins.int
     """1 to 1000, default 200."""
     page_token: _builtins.str
+    group_by: Global___WipGrouping.ValueType
+    """What a line is about; unspecified = a contract line."""
+    contract_line_id: _builtins.str
+    project_id: _builtins.str
+    person_id: _builtins.str
     def __init__(
         self,
         *,
@@ -250,25 +310,41 @@ class GetWipRequest(_message.Message):
         contract_id: _builtins.str | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        group_by: Global___WipGrouping.ValueType = ...,
+        contract_line_id: _builtins.str | None = ...,
+        project_id: _builtins.str | None = ...,
+        person_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_legal_entity_id", b"_legal_entity_id", "contract_id", b"contract_id", "legal_entity_id", b"legal_entity_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_contract_line_id", b"_contract_line_id", "_legal_entity_id", b"_legal_entity_id", "_person_id", b"_person_id", "_project_id", b"_project_id", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "legal_entity_id", b"legal_entity_id", "person_id", b"person_id", "project_id", b"project_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_legal_entity_id", b"_legal_entity_id", "as_of", b"as_of", "contract_id", b"contract_id", "legal_entity_id", b"legal_entity_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_contract_line_id", b"_contract_line_id", "_legal_entity_id", b"_legal_entity_id", "_person_id", b"_person_id", "_project_id", b"_project_id", "as_of", b"as_of", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "group_by", b"group_by", "legal_entity_id", b"legal_entity_id", "page_size", b"page_size", "page_token", b"page_token", "person_id", b"person_id", "project_id", b"project_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__contract_id: _TypeAlias = _typing.Literal["contract_id"]  # noqa: Y015
     _WhichOneofArgType__contract_id: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id"]  # noqa: Y015
+    _WhichOneofReturnType__contract_line_id: _TypeAlias = _typing.Literal["contract_line_id"]  # noqa: Y015
+    _WhichOneofArgType__contract_line_id: _TypeAlias = _typing.Literal["_contract_line_id", b"_contract_line_id"]  # noqa: Y015
     _WhichOneofReturnType__legal_entity_id: _TypeAlias = _typing.Literal["legal_entity_id"]  # noqa: Y015
     _WhichOneofArgType__legal_entity_id: _TypeAlias = _typing.Literal["_legal_entity_id", b"_legal_entity_id"]  # noqa: Y015
+    _WhichOneofReturnType__person_id: _TypeAlias = _typing.Literal["person_id"]  # noqa: Y015
+    _WhichOneofArgType__person_id: _TypeAlias = _typing.Literal["_person_id", b"_person_id"]  # noqa: Y015
+    _WhichOneofReturnType__project_id: _TypeAlias = _typing.Literal["project_id"]  # noqa: Y015
+    _WhichOneofArgType__project_id: _TypeAlias = _typing.Literal["_project_id", b"_project_id"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_id) -> _WhichOneofReturnType__contract_id | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_line_id) -> _WhichOneofReturnType__contract_line_id | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__legal_entity_id) -> _WhichOneofReturnType__legal_entity_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__person_id) -> _WhichOneofReturnType__person_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__project_id) -> _WhichOneofReturnType__project_id | None: ...
 
 Global___GetWipRequest: _TypeAlias = GetWipRequest  # noqa: Y015
 
 @_typing.final
 class WipLine(_message.Message):
-    """Work in progress of one contract line in one currency."""
+    """Work in progress of one group in one legal entity and currency. It names what it is grouped by, and nothing else."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -280,9 +356,17 @@ class WipLine(_message.Message):
     FROM_31_TO_60_DAYS_FIELD_NUMBER: _builtins.int
     FROM_61_TO_90_DAYS_FIELD_NUMBER: _builtins.int
     OVER_90_DAYS_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
+    PERSON_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     contract_id: _builtins.str
+    """With contract lines and contracts."""
     contract_line_id: _builtins.str
     legal_entity_id: _builtins.str
+    project_id: _builtins.str
+    person_id: _builtins.str
+    customer_id: _builtins.str
+    """Who is billed, UUID."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """Rated by the end of the day and not allocated to an invoice by then, exact, before tax."""
@@ -308,12 +392,26 @@ class WipLine(_message.Message):
         from_31_to_60_days: _money_pb2.Money | None = ...,
         from_61_to_90_days: _money_pb2.Money | None = ...,
         over_90_days: _money_pb2.Money | None = ...,
+        project_id: _builtins.str | None = ...,
+        person_id: _builtins.str | None = ...,
+        customer_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "from_31_to_60_days", b"from_31_to_60_days", "from_61_to_90_days", b"from_61_to_90_days", "over_90_days", b"over_90_days", "up_to_30_days", b"up_to_30_days"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id", "_person_id", b"_person_id", "_project_id", b"_project_id", "amount", b"amount", "customer_id", b"customer_id", "from_31_to_60_days", b"from_31_to_60_days", "from_61_to_90_days", b"from_61_to_90_days", "over_90_days", b"over_90_days", "person_id", b"person_id", "project_id", b"project_id", "up_to_30_days", b"up_to_30_days"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "from_31_to_60_days", b"from_31_to_60_days", "from_61_to_90_days", b"from_61_to_90_days", "legal_entity_id", b"legal_entity_id", "over_90_days", b"over_90_days", "up_to_30_days", b"up_to_30_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id", "_person_id", b"_person_id", "_project_id", b"_project_id", "amount", b"amount", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "customer_id", b"customer_id", "from_31_to_60_days", b"from_31_to_60_days", "from_61_to_90_days", b"from_61_to_90_days", "legal_entity_id", b"legal_entity_id", "over_90_days", b"over_90_days", "person_id", b"person_id", "project_id", b"project_id", "up_to_30_days", b"up_to_30_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__customer_id: _TypeAlias = _typing.Literal["customer_id"]  # noqa: Y015
+    _WhichOneofArgType__customer_id: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id"]  # noqa: Y015
+    _WhichOneofReturnType__person_id: _TypeAlias = _typing.Literal["person_id"]  # noqa: Y015
+    _WhichOneofArgType__person_id: _TypeAlias = _typing.Literal["_person_id", b"_person_id"]  # noqa: Y015
+    _WhichOneofReturnType__project_id: _TypeAlias = _typing.Literal["project_id"]  # noqa: Y015
+    _WhichOneofArgType__project_id: _TypeAlias = _typing.Literal["_project_id", b"_project_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__customer_id) -> _WhichOneofReturnType__customer_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__person_id) -> _WhichOneofReturnType__person_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__project_id) -> _WhichOneofReturnType__project_id | None: ...
 
 Global___WipLine: _TypeAlias = WipLine  # noqa: Y015
 

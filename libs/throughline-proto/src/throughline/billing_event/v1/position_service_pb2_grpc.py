@@ -65,8 +65,9 @@ class PositionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetWip(self, request, context):
-        """Return work in progress as it stood at the end of a day: rated by then and not yet invoiced, by contract line and
-        age of the service. Computed from the rows, so that the figure for a past day never changes.
+        """Return work in progress as it stood at the end of a day: rated by then and not yet invoiced, written off or drawn on a
+        retainer, by age of the service. Blocks of retainers are owed, not earned, and no work in progress. Computed from the
+        rows, so that the figure for a past day never changes.
         Limited to the caller's legal entities. Refuses: wip.day_not_over.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

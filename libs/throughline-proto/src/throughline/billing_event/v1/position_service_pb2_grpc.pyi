@@ -38,8 +38,9 @@ class PositionServiceStub:
     Refuses: contract.not_found, caller.entity_forbidden.
     """
     GetWip: _grpc.UnaryUnaryMultiCallable[_position_service_pb2.GetWipRequest, _position_service_pb2.GetWipResponse]
-    """Return work in progress as it stood at the end of a day: rated by then and not yet invoiced, by contract line and
-    age of the service. Computed from the rows, so that the figure for a past day never changes.
+    """Return work in progress as it stood at the end of a day: rated by then and not yet invoiced, written off or drawn on a
+    retainer, by age of the service. Blocks of retainers are owed, not earned, and no work in progress. Computed from the
+    rows, so that the figure for a past day never changes.
     Limited to the caller's legal entities. Refuses: wip.day_not_over.
     """
     WithdrawSource: _grpc.UnaryUnaryMultiCallable[_position_service_pb2.WithdrawSourceRequest, _position_service_pb2.WithdrawSourceResponse]
@@ -60,8 +61,9 @@ class PositionServiceAsyncStub(PositionServiceStub):
     Refuses: contract.not_found, caller.entity_forbidden.
     """
     GetWip: _aio.UnaryUnaryMultiCallable[_position_service_pb2.GetWipRequest, _position_service_pb2.GetWipResponse]  # type: ignore[assignment]
-    """Return work in progress as it stood at the end of a day: rated by then and not yet invoiced, by contract line and
-    age of the service. Computed from the rows, so that the figure for a past day never changes.
+    """Return work in progress as it stood at the end of a day: rated by then and not yet invoiced, written off or drawn on a
+    retainer, by age of the service. Blocks of retainers are owed, not earned, and no work in progress. Computed from the
+    rows, so that the figure for a past day never changes.
     Limited to the caller's legal entities. Refuses: wip.day_not_over.
     """
     WithdrawSource: _aio.UnaryUnaryMultiCallable[_position_service_pb2.WithdrawSourceRequest, _position_service_pb2.WithdrawSourceResponse]  # type: ignore[assignment]
@@ -91,8 +93,9 @@ class PositionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _position_service_pb2.GetWipRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_position_service_pb2.GetWipResponse, _abc.Awaitable[_position_service_pb2.GetWipResponse]]:
-        """Return work in progress as it stood at the end of a day: rated by then and not yet invoiced, by contract line and
-        age of the service. Computed from the rows, so that the figure for a past day never changes.
+        """Return work in progress as it stood at the end of a day: rated by then and not yet invoiced, written off or drawn on a
+        retainer, by age of the service. Blocks of retainers are owed, not earned, and no work in progress. Computed from the
+        rows, so that the figure for a past day never changes.
         Limited to the caller's legal entities. Refuses: wip.day_not_over.
         """
 

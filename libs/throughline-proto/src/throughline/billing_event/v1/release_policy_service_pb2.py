@@ -25,23 +25,36 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from throughline.billing_event.v1 import billing_event_pb2 as throughline_dot_billing__event_dot_v1_dot_billing__event__pb2
 from throughline.common.v1 import money_pb2 as throughline_dot_common_dot_v1_dot_money__pb2
 from throughline.options.v1 import options_pb2 as throughline_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n9throughline/billing_event/v1/release_policy_service.proto\x12\x1cthroughline.billing_event.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!throughline/common/v1/money.proto\x1a$throughline/options/v1/options.proto\"\xc9\x01\n\rReleasePolicy\x12\x17\n\x0flegal_entity_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x34\n\tthreshold\x18\x03 \x01(\x0b\x32\x1c.throughline.common.v1.MoneyH\x00\x88\x01\x01\x12\x0e\n\x06set_by\x18\x04 \x01(\t\x12/\n\x06set_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x42\x0c\n\n_thresholdB\t\n\x07_set_at\"\x95\x01\n\x17PutReleasePolicyRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12!\n\x0flegal_entity_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x37\n\tthreshold\x18\x03 \x01(\x0b\x32\x1c.throughline.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01\"_\n\x18PutReleasePolicyResponse\x12\x43\n\x0erelease_policy\x18\x01 \x01(\x0b\x32+.throughline.billing_event.v1.ReleasePolicy\"<\n\x17GetReleasePolicyRequest\x12!\n\x0flegal_entity_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"_\n\x18GetReleasePolicyResponse\x12\x43\n\x0erelease_policy\x18\x01 \x01(\x0b\x32+.throughline.billing_event.v1.ReleasePolicy\"O\n\x1aListReleasePoliciesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\"}\n\x1bListReleasePoliciesResponse\x12\x45\n\x10release_policies\x18\x01 \x03(\x0b\x32+.throughline.billing_event.v1.ReleasePolicy\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x89\x05\n\x14ReleasePolicyService\x12\xd3\x01\n\x10PutReleasePolicy\x12\x35.throughline.billing_event.v1.PutReleasePolicyRequest\x1a\x36.throughline.billing_event.v1.PutReleasePolicyResponse\"P\x8a\x88\'\x1b\n\x16release_policies.write\x12\x01\x05\x82\xd3\xe4\x93\x02+\x1a&/v1/release-policies/{legal_entity_id}:\x01*\x12\xd0\x01\n\x10GetReleasePolicy\x12\x35.throughline.billing_event.v1.GetReleasePolicyRequest\x1a\x36.throughline.billing_event.v1.GetReleasePolicyResponse\"M\x8a\x88\'\x1b\n\x15release_policies.read\x12\x02\x05\x07\x82\xd3\xe4\x93\x02(\x12&/v1/release-policies/{legal_entity_id}\x12\xc7\x01\n\x13ListReleasePolicies\x12\x38.throughline.billing_event.v1.ListReleasePoliciesRequest\x1a\x39.throughline.billing_event.v1.ListReleasePoliciesResponse\";\x8a\x88\'\x1b\n\x15release_policies.read\x12\x02\x05\x07\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/release-policiesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n9throughline/billing_event/v1/release_policy_service.proto\x12\x1cthroughline.billing_event.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x30throughline/billing_event/v1/billing_event.proto\x1a!throughline/common/v1/money.proto\x1a$throughline/options/v1/options.proto\"\x89\x02\n\x0bReleaseRule\x12\x17\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18P\x12R\n\x05types\x18\x02 \x03(\x0e\x32..throughline.billing_event.v1.BillingEventTypeB\x13\xbaH\x10\x92\x01\r\x10\n\x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\x12\"\n\x0b\x63ontract_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x88\x01\x01\x12 \n\x0cmin_age_days\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc2\x1c(\x00\x12\x37\n\tthreshold\x18\x05 \x01(\x0b\x32\x1c.throughline.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01\x42\x0e\n\x0c_contract_id\"\x83\x02\n\rReleasePolicy\x12\x17\n\x0flegal_entity_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x34\n\tthreshold\x18\x03 \x01(\x0b\x32\x1c.throughline.common.v1.MoneyH\x00\x88\x01\x01\x12\x0e\n\x06set_by\x18\x04 \x01(\t\x12/\n\x06set_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x12\x38\n\x05rules\x18\x06 \x03(\x0b\x32).throughline.billing_event.v1.ReleaseRuleB\x0c\n\n_thresholdB\t\n\x07_set_at\"\xd9\x01\n\x17PutReleasePolicyRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12!\n\x0flegal_entity_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x37\n\tthreshold\x18\x03 \x01(\x0b\x32\x1c.throughline.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01\x12\x42\n\x05rules\x18\x04 \x03(\x0b\x32).throughline.billing_event.v1.ReleaseRuleB\x08\xbaH\x05\x92\x01\x02\x10\x32\"_\n\x18PutReleasePolicyResponse\x12\x43\n\x0erelease_policy\x18\x01 \x01(\x0b\x32+.throughline.billing_event.v1.ReleasePolicy\"<\n\x17GetReleasePolicyRequest\x12!\n\x0flegal_entity_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"_\n\x18GetReleasePolicyResponse\x12\x43\n\x0erelease_policy\x18\x01 \x01(\x0b\x32+.throughline.billing_event.v1.ReleasePolicy\"O\n\x1aListReleasePoliciesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\"}\n\x1bListReleasePoliciesResponse\x12\x45\n\x10release_policies\x18\x01 \x03(\x0b\x32+.throughline.billing_event.v1.ReleasePolicy\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x89\x05\n\x14ReleasePolicyService\x12\xd3\x01\n\x10PutReleasePolicy\x12\x35.throughline.billing_event.v1.PutReleasePolicyRequest\x1a\x36.throughline.billing_event.v1.PutReleasePolicyResponse\"P\x8a\x88\'\x1b\n\x16release_policies.write\x12\x01\x05\x82\xd3\xe4\x93\x02+\x1a&/v1/release-policies/{legal_entity_id}:\x01*\x12\xd0\x01\n\x10GetReleasePolicy\x12\x35.throughline.billing_event.v1.GetReleasePolicyRequest\x1a\x36.throughline.billing_event.v1.GetReleasePolicyResponse\"M\x8a\x88\'\x1b\n\x15release_policies.read\x12\x02\x05\x07\x82\xd3\xe4\x93\x02(\x12&/v1/release-policies/{legal_entity_id}\x12\xc7\x01\n\x13ListReleasePolicies\x12\x38.throughline.billing_event.v1.ListReleasePoliciesRequest\x1a\x39.throughline.billing_event.v1.ListReleasePoliciesResponse\";\x8a\x88\'\x1b\n\x15release_policies.read\x12\x02\x05\x07\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/release-policiesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'throughline.billing_event.v1.release_policy_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_RELEASERULE'].fields_by_name['name']._loaded_options = None
+  _globals['_RELEASERULE'].fields_by_name['name']._serialized_options = b'\272H\006r\004\020\001\030P'
+  _globals['_RELEASERULE'].fields_by_name['types']._loaded_options = None
+  _globals['_RELEASERULE'].fields_by_name['types']._serialized_options = b'\272H\020\222\001\r\020\n\030\001\"\007\202\001\004\020\001 \000'
+  _globals['_RELEASERULE'].fields_by_name['contract_id']._loaded_options = None
+  _globals['_RELEASERULE'].fields_by_name['contract_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_RELEASERULE'].fields_by_name['min_age_days']._loaded_options = None
+  _globals['_RELEASERULE'].fields_by_name['min_age_days']._serialized_options = b'\272H\007\032\005\030\302\034(\000'
+  _globals['_RELEASERULE'].fields_by_name['threshold']._loaded_options = None
+  _globals['_RELEASERULE'].fields_by_name['threshold']._serialized_options = b'\272H\003\310\001\001'
   _globals['_PUTRELEASEPOLICYREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_PUTRELEASEPOLICYREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
   _globals['_PUTRELEASEPOLICYREQUEST'].fields_by_name['legal_entity_id']._loaded_options = None
   _globals['_PUTRELEASEPOLICYREQUEST'].fields_by_name['legal_entity_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_PUTRELEASEPOLICYREQUEST'].fields_by_name['threshold']._loaded_options = None
   _globals['_PUTRELEASEPOLICYREQUEST'].fields_by_name['threshold']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_PUTRELEASEPOLICYREQUEST'].fields_by_name['rules']._loaded_options = None
+  _globals['_PUTRELEASEPOLICYREQUEST'].fields_by_name['rules']._serialized_options = b'\272H\005\222\001\002\0202'
   _globals['_GETRELEASEPOLICYREQUEST'].fields_by_name['legal_entity_id']._loaded_options = None
   _globals['_GETRELEASEPOLICYREQUEST'].fields_by_name['legal_entity_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_LISTRELEASEPOLICIESREQUEST'].fields_by_name['page_size']._loaded_options = None
@@ -52,20 +65,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RELEASEPOLICYSERVICE'].methods_by_name['GetReleasePolicy']._serialized_options = b'\212\210\'\033\n\025release_policies.read\022\002\005\007\202\323\344\223\002(\022&/v1/release-policies/{legal_entity_id}'
   _globals['_RELEASEPOLICYSERVICE'].methods_by_name['ListReleasePolicies']._loaded_options = None
   _globals['_RELEASEPOLICYSERVICE'].methods_by_name['ListReleasePolicies']._serialized_options = b'\212\210\'\033\n\025release_policies.read\022\002\005\007\202\323\344\223\002\026\022\024/v1/release-policies'
-  _globals['_RELEASEPOLICY']._serialized_start=257
-  _globals['_RELEASEPOLICY']._serialized_end=458
-  _globals['_PUTRELEASEPOLICYREQUEST']._serialized_start=461
-  _globals['_PUTRELEASEPOLICYREQUEST']._serialized_end=610
-  _globals['_PUTRELEASEPOLICYRESPONSE']._serialized_start=612
-  _globals['_PUTRELEASEPOLICYRESPONSE']._serialized_end=707
-  _globals['_GETRELEASEPOLICYREQUEST']._serialized_start=709
-  _globals['_GETRELEASEPOLICYREQUEST']._serialized_end=769
-  _globals['_GETRELEASEPOLICYRESPONSE']._serialized_start=771
-  _globals['_GETRELEASEPOLICYRESPONSE']._serialized_end=866
-  _globals['_LISTRELEASEPOLICIESREQUEST']._serialized_start=868
-  _globals['_LISTRELEASEPOLICIESREQUEST']._serialized_end=947
-  _globals['_LISTRELEASEPOLICIESRESPONSE']._serialized_start=949
-  _globals['_LISTRELEASEPOLICIESRESPONSE']._serialized_end=1074
-  _globals['_RELEASEPOLICYSERVICE']._serialized_start=1077
-  _globals['_RELEASEPOLICYSERVICE']._serialized_end=1726
+  _globals['_RELEASERULE']._serialized_start=307
+  _globals['_RELEASERULE']._serialized_end=572
+  _globals['_RELEASEPOLICY']._serialized_start=575
+  _globals['_RELEASEPOLICY']._serialized_end=834
+  _globals['_PUTRELEASEPOLICYREQUEST']._serialized_start=837
+  _globals['_PUTRELEASEPOLICYREQUEST']._serialized_end=1054
+  _globals['_PUTRELEASEPOLICYRESPONSE']._serialized_start=1056
+  _globals['_PUTRELEASEPOLICYRESPONSE']._serialized_end=1151
+  _globals['_GETRELEASEPOLICYREQUEST']._serialized_start=1153
+  _globals['_GETRELEASEPOLICYREQUEST']._serialized_end=1213
+  _globals['_GETRELEASEPOLICYRESPONSE']._serialized_start=1215
+  _globals['_GETRELEASEPOLICYRESPONSE']._serialized_end=1310
+  _globals['_LISTRELEASEPOLICIESREQUEST']._serialized_start=1312
+  _globals['_LISTRELEASEPOLICIESREQUEST']._serialized_end=1391
+  _globals['_LISTRELEASEPOLICIESRESPONSE']._serialized_start=1393
+  _globals['_LISTRELEASEPOLICIESRESPONSE']._serialized_end=1518
+  _globals['_RELEASEPOLICYSERVICE']._serialized_start=1521
+  _globals['_RELEASEPOLICYSERVICE']._serialized_end=2170
 # @@protoc_insertion_point(module_scope)

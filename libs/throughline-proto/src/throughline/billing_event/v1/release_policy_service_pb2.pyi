@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from throughline.billing_event.v1 import billing_event_pb2 as _billing_event_pb2
 from throughline.common.v1 import money_pb2 as _money_pb2
 import builtins as _builtins
 import sys
@@ -21,6 +22,50 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class ReleaseRule(_message.Message):
+    """What some rows need to pass. A rule holds for rows that meet all it names; of several the first in the list decides."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TYPES_FIELD_NUMBER: _builtins.int
+    CONTRACT_ID_FIELD_NUMBER: _builtins.int
+    MIN_AGE_DAYS_FIELD_NUMBER: _builtins.int
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Shown where the rule decides: `old work`."""
+    contract_id: _builtins.str
+    """Only rows of this contract; absent = any."""
+    min_age_days: _builtins.int
+    """Only service that ended at least this many days before the row is judged; 0 = any."""
+    @_builtins.property
+    def types(self) -> _containers.RepeatedScalarFieldContainer[_billing_event_pb2.BillingEventType.ValueType]:
+        """Only rows of these types; empty = any."""
+
+    @_builtins.property
+    def threshold(self) -> _money_pb2.Money:
+        """A row the rule holds for is released by itself up to this amount, either sign; one in another currency never is."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        types: _abc.Iterable[_billing_event_pb2.BillingEventType.ValueType] | None = ...,
+        contract_id: _builtins.str | None = ...,
+        min_age_days: _builtins.int = ...,
+        threshold: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "contract_id", b"contract_id", "threshold", b"threshold"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "contract_id", b"contract_id", "min_age_days", b"min_age_days", "name", b"name", "threshold", b"threshold", "types", b"types"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__contract_id: _TypeAlias = _typing.Literal["contract_id"]  # noqa: Y015
+    _WhichOneofArgType__contract_id: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_id) -> _WhichOneofReturnType__contract_id | None: ...
+
+Global___ReleaseRule: _TypeAlias = ReleaseRule  # noqa: Y015
+
+@_typing.final
 class ReleasePolicy(_message.Message):
     """The approval checkpoint of one legal entity."""
 
@@ -31,6 +76,7 @@ class ReleasePolicy(_message.Message):
     THRESHOLD_FIELD_NUMBER: _builtins.int
     SET_BY_FIELD_NUMBER: _builtins.int
     SET_AT_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
     legal_entity_id: _builtins.str
     version: _builtins.int
     """Rises by one with every change; 0 for the default."""
@@ -46,6 +92,10 @@ class ReleasePolicy(_message.Message):
     def set_at(self) -> _timestamp_pb2.Timestamp:
         """Absent for the default."""
 
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReleaseRule]:
+        """Exceptions from the threshold, the first that fits decides."""
+
     def __init__(
         self,
         *,
@@ -54,10 +104,11 @@ class ReleasePolicy(_message.Message):
         threshold: _money_pb2.Money | None = ...,
         set_by: _builtins.str = ...,
         set_at: _timestamp_pb2.Timestamp | None = ...,
+        rules: _abc.Iterable[Global___ReleaseRule] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_set_at", b"_set_at", "_threshold", b"_threshold", "set_at", b"set_at", "threshold", b"threshold"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_set_at", b"_set_at", "_threshold", b"_threshold", "legal_entity_id", b"legal_entity_id", "set_at", b"set_at", "set_by", b"set_by", "threshold", b"threshold", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_set_at", b"_set_at", "_threshold", b"_threshold", "legal_entity_id", b"legal_entity_id", "rules", b"rules", "set_at", b"set_at", "set_by", b"set_by", "threshold", b"threshold", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__set_at: _TypeAlias = _typing.Literal["set_at"]  # noqa: Y015
     _WhichOneofArgType__set_at: _TypeAlias = _typing.Literal["_set_at", b"_set_at"]  # noqa: Y015
@@ -79,6 +130,7 @@ class PutReleasePolicyRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
     THRESHOLD_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Idempotency key, 1 to 255 characters."""
     legal_entity_id: _builtins.str
@@ -86,16 +138,21 @@ class PutReleasePolicyRequest(_message.Message):
     def threshold(self) -> _money_pb2.Money:
         """Not negative; 0 sends every row that bills something to a person."""
 
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReleaseRule]:
+        """Exceptions by type, age and contract; they replace those that were set before. Empty = none."""
+
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         legal_entity_id: _builtins.str = ...,
         threshold: _money_pb2.Money | None = ...,
+        rules: _abc.Iterable[Global___ReleaseRule] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["threshold", b"threshold"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["legal_entity_id", b"legal_entity_id", "request_id", b"request_id", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["legal_entity_id", b"legal_entity_id", "request_id", b"request_id", "rules", b"rules", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ReleasePolicyServiceStub:
-    """Up to which amount a rated row of a legal entity is released without a person.
+    """Which rated rows of a legal entity are released without a person: by amount, and by type, age and contract.
     """
 
     def __init__(self, channel):
@@ -53,11 +53,12 @@ class ReleasePolicyServiceStub:
 
 
 class ReleasePolicyServiceServicer:
-    """Up to which amount a rated row of a legal entity is released without a person.
+    """Which rated rows of a legal entity are released without a person: by amount, and by type, age and contract.
     """
 
     def PutReleasePolicy(self, request, context):
-        """Set a legal entity's threshold for rows that become eligible from now on; rows that wait already keep waiting.
+        """Set a legal entity's threshold, and the exceptions from it, for rows that become eligible from now on; rows that wait
+        already keep waiting.
         Safe to retry with the same request_id.
         Refuses: money.unknown_currency, release_policy.negative_threshold, caller.entity_forbidden.
         """
@@ -107,7 +108,7 @@ def add_ReleasePolicyServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ReleasePolicyService:
-    """Up to which amount a rated row of a legal entity is released without a person.
+    """Which rated rows of a legal entity are released without a person: by amount, and by type, age and contract.
     """
 
     @staticmethod

@@ -27,14 +27,15 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ReleasePolicyServiceStub:
-    """Up to which amount a rated row of a legal entity is released without a person."""
+    """Which rated rows of a legal entity are released without a person: by amount, and by type, age and contract."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ReleasePolicyServiceAsyncStub: ...
     PutReleasePolicy: _grpc.UnaryUnaryMultiCallable[_release_policy_service_pb2.PutReleasePolicyRequest, _release_policy_service_pb2.PutReleasePolicyResponse]
-    """Set a legal entity's threshold for rows that become eligible from now on; rows that wait already keep waiting.
+    """Set a legal entity's threshold, and the exceptions from it, for rows that become eligible from now on; rows that wait
+    already keep waiting.
     Safe to retry with the same request_id.
     Refuses: money.unknown_currency, release_policy.negative_threshold, caller.entity_forbidden.
     """
@@ -47,11 +48,12 @@ class ReleasePolicyServiceStub:
 
 @_typing.type_check_only
 class ReleasePolicyServiceAsyncStub(ReleasePolicyServiceStub):
-    """Up to which amount a rated row of a legal entity is released without a person."""
+    """Which rated rows of a legal entity are released without a person: by amount, and by type, age and contract."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PutReleasePolicy: _aio.UnaryUnaryMultiCallable[_release_policy_service_pb2.PutReleasePolicyRequest, _release_policy_service_pb2.PutReleasePolicyResponse]  # type: ignore[assignment]
-    """Set a legal entity's threshold for rows that become eligible from now on; rows that wait already keep waiting.
+    """Set a legal entity's threshold, and the exceptions from it, for rows that become eligible from now on; rows that wait
+    already keep waiting.
     Safe to retry with the same request_id.
     Refuses: money.unknown_currency, release_policy.negative_threshold, caller.entity_forbidden.
     """
@@ -63,7 +65,7 @@ class ReleasePolicyServiceAsyncStub(ReleasePolicyServiceStub):
     """List the thresholds that were set. Limited to the caller's legal entities."""
 
 class ReleasePolicyServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Up to which amount a rated row of a legal entity is released without a person."""
+    """Which rated rows of a legal entity are released without a person: by amount, and by type, age and contract."""
 
     @_abc_1.abstractmethod
     def PutReleasePolicy(
@@ -71,7 +73,8 @@ class ReleasePolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _release_policy_service_pb2.PutReleasePolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_release_policy_service_pb2.PutReleasePolicyResponse, _abc.Awaitable[_release_policy_service_pb2.PutReleasePolicyResponse]]:
-        """Set a legal entity's threshold for rows that become eligible from now on; rows that wait already keep waiting.
+        """Set a legal entity's threshold, and the exceptions from it, for rows that become eligible from now on; rows that wait
+        already keep waiting.
         Safe to retry with the same request_id.
         Refuses: money.unknown_currency, release_policy.negative_threshold, caller.entity_forbidden.
         """

@@ -415,8 +415,13 @@ class ChangeOrderContent(_message.Message):
     PAYERS_FIELD_NUMBER: _builtins.int
     HOLDBACK_FIELD_NUMBER: _builtins.int
     END_ON_FIELD_NUMBER: _builtins.int
+    BILL_TO_CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     end_on: _builtins.str
     """First day after the term, ISO 8601. Lines without an end of their own move with it."""
+    bill_to_customer_id: _builtins.str
+    """Who receives invoices, UUID. What is rated from the change on goes to that customer; what was rated or invoiced before keeps
+    the one it had.
+    """
     @_builtins.property
     def added_lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___AddedLine]: ...
     @_builtins.property
@@ -446,13 +451,19 @@ class ChangeOrderContent(_message.Message):
         payers: Global___Payers | None = ...,
         holdback: Global___HoldbackChange | None = ...,
         end_on: _builtins.str | None = ...,
+        bill_to_customer_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_end_on", b"_end_on", "end_on", b"end_on", "holdback", b"holdback", "limit", b"limit", "payers", b"payers", "purchase_orders", b"purchase_orders"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bill_to_customer_id", b"_bill_to_customer_id", "_end_on", b"_end_on", "bill_to_customer_id", b"bill_to_customer_id", "end_on", b"end_on", "holdback", b"holdback", "limit", b"limit", "payers", b"payers", "purchase_orders", b"purchase_orders"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_end_on", b"_end_on", "added_lines", b"added_lines", "altered_lines", b"altered_lines", "end_on", b"end_on", "ended_lines", b"ended_lines", "holdback", b"holdback", "limit", b"limit", "payers", b"payers", "purchase_orders", b"purchase_orders"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bill_to_customer_id", b"_bill_to_customer_id", "_end_on", b"_end_on", "added_lines", b"added_lines", "altered_lines", b"altered_lines", "bill_to_customer_id", b"bill_to_customer_id", "end_on", b"end_on", "ended_lines", b"ended_lines", "holdback", b"holdback", "limit", b"limit", "payers", b"payers", "purchase_orders", b"purchase_orders"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__bill_to_customer_id: _TypeAlias = _typing.Literal["bill_to_customer_id"]  # noqa: Y015
+    _WhichOneofArgType__bill_to_customer_id: _TypeAlias = _typing.Literal["_bill_to_customer_id", b"_bill_to_customer_id"]  # noqa: Y015
     _WhichOneofReturnType__end_on: _TypeAlias = _typing.Literal["end_on"]  # noqa: Y015
     _WhichOneofArgType__end_on: _TypeAlias = _typing.Literal["_end_on", b"_end_on"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__bill_to_customer_id) -> _WhichOneofReturnType__bill_to_customer_id | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__end_on) -> _WhichOneofReturnType__end_on | None: ...
 
 Global___ChangeOrderContent: _TypeAlias = ChangeOrderContent  # noqa: Y015

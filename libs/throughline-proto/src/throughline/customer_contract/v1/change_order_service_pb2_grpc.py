@@ -100,6 +100,7 @@ class ChangeOrderServiceServicer:
         change_order.line_ended, change_order.milestone_fixed,
         change_order.work_beyond_term, contract.line_not_found, contract.limit_not_positive,
         contract.purchase_order_repeated, contract.purchase_order_validity, contract.payer_repeated, contract.payer_shares,
+        contract.payer_amount,
         contract.rounding_payer, contract.holdback_invalid, customer.ended, customer.not_found, legal_entity.not_found,
         money.mixed_currencies, service_line.incomplete, service_line.model_differs, service_line.terms_missing,
         service_line.term_of_another_model, service_line.milestone_shares, service_line.milestone_amounts,

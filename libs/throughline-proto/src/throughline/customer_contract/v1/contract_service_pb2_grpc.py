@@ -126,7 +126,8 @@ class ContractServiceServicer:
         Refuses: contract.not_found, contract.not_draft, contract.limit_not_positive, money.mixed_currencies,
         customer.not_found (bill-to or payer), customer.ended, rate_card.not_found, rate_card.currency_differs,
         contract.purchase_order_repeated, contract.purchase_order_validity, contract.line_not_found, contract.payer_repeated,
-        contract.payer_shares, contract.rounding_payer, contract.holdback_invalid, request.stale_version, caller.entity_forbidden.
+        contract.payer_shares, contract.payer_amount, contract.rounding_payer, contract.holdback_invalid, rate_card.not_for_billing,
+        request.stale_version, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

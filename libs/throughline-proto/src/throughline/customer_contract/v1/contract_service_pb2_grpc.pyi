@@ -50,7 +50,8 @@ class ContractServiceStub:
     Refuses: contract.not_found, contract.not_draft, contract.limit_not_positive, money.mixed_currencies,
     customer.not_found (bill-to or payer), customer.ended, rate_card.not_found, rate_card.currency_differs,
     contract.purchase_order_repeated, contract.purchase_order_validity, contract.line_not_found, contract.payer_repeated,
-    contract.payer_shares, contract.rounding_payer, contract.holdback_invalid, request.stale_version, caller.entity_forbidden.
+    contract.payer_shares, contract.payer_amount, contract.rounding_payer, contract.holdback_invalid, rate_card.not_for_billing,
+    request.stale_version, caller.entity_forbidden.
     """
     SignContract: _grpc.UnaryUnaryMultiCallable[_contract_service_pb2.SignContractRequest, _contract_service_pb2.SignContractResponse]
     """Record the customer's signature: the document by its hash, who signed and when. The quote becomes accepted; from here on
@@ -115,7 +116,8 @@ class ContractServiceAsyncStub(ContractServiceStub):
     Refuses: contract.not_found, contract.not_draft, contract.limit_not_positive, money.mixed_currencies,
     customer.not_found (bill-to or payer), customer.ended, rate_card.not_found, rate_card.currency_differs,
     contract.purchase_order_repeated, contract.purchase_order_validity, contract.line_not_found, contract.payer_repeated,
-    contract.payer_shares, contract.rounding_payer, contract.holdback_invalid, request.stale_version, caller.entity_forbidden.
+    contract.payer_shares, contract.payer_amount, contract.rounding_payer, contract.holdback_invalid, rate_card.not_for_billing,
+    request.stale_version, caller.entity_forbidden.
     """
     SignContract: _aio.UnaryUnaryMultiCallable[_contract_service_pb2.SignContractRequest, _contract_service_pb2.SignContractResponse]  # type: ignore[assignment]
     """Record the customer's signature: the document by its hash, who signed and when. The quote becomes accepted; from here on
@@ -201,7 +203,8 @@ class ContractServiceServicer(metaclass=_abc_1.ABCMeta):
         Refuses: contract.not_found, contract.not_draft, contract.limit_not_positive, money.mixed_currencies,
         customer.not_found (bill-to or payer), customer.ended, rate_card.not_found, rate_card.currency_differs,
         contract.purchase_order_repeated, contract.purchase_order_validity, contract.line_not_found, contract.payer_repeated,
-        contract.payer_shares, contract.rounding_payer, contract.holdback_invalid, request.stale_version, caller.entity_forbidden.
+        contract.payer_shares, contract.payer_amount, contract.rounding_payer, contract.holdback_invalid, rate_card.not_for_billing,
+        request.stale_version, caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod

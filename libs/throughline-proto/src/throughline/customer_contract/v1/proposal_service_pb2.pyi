@@ -190,6 +190,8 @@ class ProposeRateCardRequest(_message.Message):
     ENTRIES_FIELD_NUMBER: _builtins.int
     MULTIPLIERS_FIELD_NUMBER: _builtins.int
     COMMENT_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    BORROWING_LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Idempotency key."""
     code: _builtins.str
@@ -204,6 +206,10 @@ class ProposeRateCardRequest(_message.Message):
     """Card agreed with one customer, UUID. The same in all versions."""
     comment: _builtins.str
     """Why, for whoever publishes it."""
+    purpose: _rate_card_pb2.RateCardPurpose.ValueType
+    """Unspecified = billing. A transfer card names the lending entity as `legal_entity_id` and no customer. The same in all versions."""
+    borrowing_legal_entity_id: _builtins.str
+    """Transfer: the entity that borrows, UUID; absent = any of the firm. The same in all versions."""
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[_rate_card_pb2.RateCardEntry]:
         """The rates. No two for the same role, level, region and person share a day."""
@@ -224,15 +230,21 @@ class ProposeRateCardRequest(_message.Message):
         entries: _abc.Iterable[_rate_card_pb2.RateCardEntry] | None = ...,
         multipliers: _abc.Iterable[_quote_pb2.ActivityMultiplier] | None = ...,
         comment: _builtins.str = ...,
+        purpose: _rate_card_pb2.RateCardPurpose.ValueType = ...,
+        borrowing_legal_entity_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id", "_legal_entity_id", b"_legal_entity_id", "customer_id", b"customer_id", "legal_entity_id", b"legal_entity_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_borrowing_legal_entity_id", b"_borrowing_legal_entity_id", "_customer_id", b"_customer_id", "_legal_entity_id", b"_legal_entity_id", "borrowing_legal_entity_id", b"borrowing_legal_entity_id", "customer_id", b"customer_id", "legal_entity_id", b"legal_entity_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id", "_legal_entity_id", b"_legal_entity_id", "code", b"code", "comment", b"comment", "currency", b"currency", "customer_id", b"customer_id", "entries", b"entries", "legal_entity_id", b"legal_entity_id", "multipliers", b"multipliers", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_borrowing_legal_entity_id", b"_borrowing_legal_entity_id", "_customer_id", b"_customer_id", "_legal_entity_id", b"_legal_entity_id", "borrowing_legal_entity_id", b"borrowing_legal_entity_id", "code", b"code", "comment", b"comment", "currency", b"currency", "customer_id", b"customer_id", "entries", b"entries", "legal_entity_id", b"legal_entity_id", "multipliers", b"multipliers", "name", b"name", "purpose", b"purpose", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__borrowing_legal_entity_id: _TypeAlias = _typing.Literal["borrowing_legal_entity_id"]  # noqa: Y015
+    _WhichOneofArgType__borrowing_legal_entity_id: _TypeAlias = _typing.Literal["_borrowing_legal_entity_id", b"_borrowing_legal_entity_id"]  # noqa: Y015
     _WhichOneofReturnType__customer_id: _TypeAlias = _typing.Literal["customer_id"]  # noqa: Y015
     _WhichOneofArgType__customer_id: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id"]  # noqa: Y015
     _WhichOneofReturnType__legal_entity_id: _TypeAlias = _typing.Literal["legal_entity_id"]  # noqa: Y015
     _WhichOneofArgType__legal_entity_id: _TypeAlias = _typing.Literal["_legal_entity_id", b"_legal_entity_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__borrowing_legal_entity_id) -> _WhichOneofReturnType__borrowing_legal_entity_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__customer_id) -> _WhichOneofReturnType__customer_id | None: ...
     @_typing.overload

@@ -39,7 +39,8 @@ class ProposalServiceStub:
     """Propose the next version of the rate card with this code, or its first. Nothing changes until somebody else publishes it. The
     answer warns of a version that changes rates of days gone by. Safe to retry with the same request_id.
     Refuses: rate_card.overlapping_entries, rate_card.empty_period, rate_card.rate_not_positive, rate_card.multiplier_repeated,
-    rate_card.too_large, rate_card.scope_changed, rate_card.unchanged, money.mixed_currencies, money.unknown_currency,
+    rate_card.transfer_parties, rate_card.too_large, rate_card.scope_changed, rate_card.unchanged, money.mixed_currencies,
+    money.unknown_currency,
     legal_entity.not_found, customer.not_found, caller.entity_forbidden.
     """
     ProposeService: _grpc.UnaryUnaryMultiCallable[_proposal_service_pb2.ProposeServiceRequest, _proposal_service_pb2.ProposeServiceResponse]
@@ -89,7 +90,8 @@ class ProposalServiceAsyncStub(ProposalServiceStub):
     """Propose the next version of the rate card with this code, or its first. Nothing changes until somebody else publishes it. The
     answer warns of a version that changes rates of days gone by. Safe to retry with the same request_id.
     Refuses: rate_card.overlapping_entries, rate_card.empty_period, rate_card.rate_not_positive, rate_card.multiplier_repeated,
-    rate_card.too_large, rate_card.scope_changed, rate_card.unchanged, money.mixed_currencies, money.unknown_currency,
+    rate_card.transfer_parties, rate_card.too_large, rate_card.scope_changed, rate_card.unchanged, money.mixed_currencies,
+    money.unknown_currency,
     legal_entity.not_found, customer.not_found, caller.entity_forbidden.
     """
     ProposeService: _aio.UnaryUnaryMultiCallable[_proposal_service_pb2.ProposeServiceRequest, _proposal_service_pb2.ProposeServiceResponse]  # type: ignore[assignment]
@@ -142,7 +144,8 @@ class ProposalServiceServicer(metaclass=_abc_1.ABCMeta):
         """Propose the next version of the rate card with this code, or its first. Nothing changes until somebody else publishes it. The
         answer warns of a version that changes rates of days gone by. Safe to retry with the same request_id.
         Refuses: rate_card.overlapping_entries, rate_card.empty_period, rate_card.rate_not_positive, rate_card.multiplier_repeated,
-        rate_card.too_large, rate_card.scope_changed, rate_card.unchanged, money.mixed_currencies, money.unknown_currency,
+        rate_card.transfer_parties, rate_card.too_large, rate_card.scope_changed, rate_card.unchanged, money.mixed_currencies,
+        money.unknown_currency,
         legal_entity.not_found, customer.not_found, caller.entity_forbidden.
         """
 

@@ -38,6 +38,8 @@ class PublishRateCardRequest(_message.Message):
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     ENTRIES_FIELD_NUMBER: _builtins.int
     MULTIPLIERS_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    BORROWING_LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Idempotency key."""
     code: _builtins.str
@@ -50,6 +52,10 @@ class PublishRateCardRequest(_message.Message):
     """Card of one legal entity, UUID; absent = the firm's, or the customer's with every entity. The same in all versions."""
     customer_id: _builtins.str
     """Card agreed with one customer, UUID. The same in all versions."""
+    purpose: _rate_card_pb2.RateCardPurpose.ValueType
+    """Unspecified = billing. A transfer card names the lending entity as `legal_entity_id` and no customer. The same in all versions."""
+    borrowing_legal_entity_id: _builtins.str
+    """Transfer: the entity that borrows, UUID; absent = any of the firm. The same in all versions."""
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[_rate_card_pb2.RateCardEntry]:
         """The rates. No two for the same role, level, region and person share a day."""
@@ -69,15 +75,21 @@ class PublishRateCardRequest(_message.Message):
         customer_id: _builtins.str | None = ...,
         entries: _abc.Iterable[_rate_card_pb2.RateCardEntry] | None = ...,
         multipliers: _abc.Iterable[_quote_pb2.ActivityMultiplier] | None = ...,
+        purpose: _rate_card_pb2.RateCardPurpose.ValueType = ...,
+        borrowing_legal_entity_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id", "_legal_entity_id", b"_legal_entity_id", "customer_id", b"customer_id", "legal_entity_id", b"legal_entity_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_borrowing_legal_entity_id", b"_borrowing_legal_entity_id", "_customer_id", b"_customer_id", "_legal_entity_id", b"_legal_entity_id", "borrowing_legal_entity_id", b"borrowing_legal_entity_id", "customer_id", b"customer_id", "legal_entity_id", b"legal_entity_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id", "_legal_entity_id", b"_legal_entity_id", "code", b"code", "currency", b"currency", "customer_id", b"customer_id", "entries", b"entries", "legal_entity_id", b"legal_entity_id", "multipliers", b"multipliers", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_borrowing_legal_entity_id", b"_borrowing_legal_entity_id", "_customer_id", b"_customer_id", "_legal_entity_id", b"_legal_entity_id", "borrowing_legal_entity_id", b"borrowing_legal_entity_id", "code", b"code", "currency", b"currency", "customer_id", b"customer_id", "entries", b"entries", "legal_entity_id", b"legal_entity_id", "multipliers", b"multipliers", "name", b"name", "purpose", b"purpose", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__borrowing_legal_entity_id: _TypeAlias = _typing.Literal["borrowing_legal_entity_id"]  # noqa: Y015
+    _WhichOneofArgType__borrowing_legal_entity_id: _TypeAlias = _typing.Literal["_borrowing_legal_entity_id", b"_borrowing_legal_entity_id"]  # noqa: Y015
     _WhichOneofReturnType__customer_id: _TypeAlias = _typing.Literal["customer_id"]  # noqa: Y015
     _WhichOneofArgType__customer_id: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id"]  # noqa: Y015
     _WhichOneofReturnType__legal_entity_id: _TypeAlias = _typing.Literal["legal_entity_id"]  # noqa: Y015
     _WhichOneofArgType__legal_entity_id: _TypeAlias = _typing.Literal["_legal_entity_id", b"_legal_entity_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__borrowing_legal_entity_id) -> _WhichOneofReturnType__borrowing_legal_entity_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__customer_id) -> _WhichOneofReturnType__customer_id | None: ...
     @_typing.overload
@@ -173,6 +185,8 @@ class ListRateCardsRequest(_message.Message):
     LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     CURRENCY_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    BORROWING_LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """1 to 50, since a card may hold 500 rates; 0 = 50."""
     page_token: _builtins.str
@@ -185,6 +199,10 @@ class ListRateCardsRequest(_message.Message):
     """Only cards agreed with this customer, UUID."""
     currency: _builtins.str
     """Only cards in this currency, ISO 4217."""
+    purpose: _rate_card_pb2.RateCardPurpose.ValueType
+    """Only cards for this; unspecified = all."""
+    borrowing_legal_entity_id: _builtins.str
+    """Only transfer cards that name this borrowing entity, UUID."""
     def __init__(
         self,
         *,
@@ -194,15 +212,21 @@ class ListRateCardsRequest(_message.Message):
         legal_entity_id: _builtins.str | None = ...,
         customer_id: _builtins.str | None = ...,
         currency: _builtins.str = ...,
+        purpose: _rate_card_pb2.RateCardPurpose.ValueType = ...,
+        borrowing_legal_entity_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id", "_legal_entity_id", b"_legal_entity_id", "customer_id", b"customer_id", "legal_entity_id", b"legal_entity_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_borrowing_legal_entity_id", b"_borrowing_legal_entity_id", "_customer_id", b"_customer_id", "_legal_entity_id", b"_legal_entity_id", "borrowing_legal_entity_id", b"borrowing_legal_entity_id", "customer_id", b"customer_id", "legal_entity_id", b"legal_entity_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id", "_legal_entity_id", b"_legal_entity_id", "code", b"code", "currency", b"currency", "customer_id", b"customer_id", "legal_entity_id", b"legal_entity_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_borrowing_legal_entity_id", b"_borrowing_legal_entity_id", "_customer_id", b"_customer_id", "_legal_entity_id", b"_legal_entity_id", "borrowing_legal_entity_id", b"borrowing_legal_entity_id", "code", b"code", "currency", b"currency", "customer_id", b"customer_id", "legal_entity_id", b"legal_entity_id", "page_size", b"page_size", "page_token", b"page_token", "purpose", b"purpose"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__borrowing_legal_entity_id: _TypeAlias = _typing.Literal["borrowing_legal_entity_id"]  # noqa: Y015
+    _WhichOneofArgType__borrowing_legal_entity_id: _TypeAlias = _typing.Literal["_borrowing_legal_entity_id", b"_borrowing_legal_entity_id"]  # noqa: Y015
     _WhichOneofReturnType__customer_id: _TypeAlias = _typing.Literal["customer_id"]  # noqa: Y015
     _WhichOneofArgType__customer_id: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id"]  # noqa: Y015
     _WhichOneofReturnType__legal_entity_id: _TypeAlias = _typing.Literal["legal_entity_id"]  # noqa: Y015
     _WhichOneofArgType__legal_entity_id: _TypeAlias = _typing.Literal["_legal_entity_id", b"_legal_entity_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__borrowing_legal_entity_id) -> _WhichOneofReturnType__borrowing_legal_entity_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__customer_id) -> _WhichOneofReturnType__customer_id | None: ...
     @_typing.overload

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class RateCardServiceStub:
-    """What an hour costs the customer, for whom, when, and since when that is known.
+    """What an hour costs the customer, or another entity of the firm, for whom, when, and since when that is known.
     """
 
     def __init__(self, channel):
@@ -68,7 +68,7 @@ class RateCardServiceStub:
 
 
 class RateCardServiceServicer:
-    """What an hour costs the customer, for whom, when, and since when that is known.
+    """What an hour costs the customer, or another entity of the firm, for whom, when, and since when that is known.
     """
 
     def PublishRateCard(self, request, context):
@@ -77,7 +77,7 @@ class RateCardServiceServicer:
         by the proposal's id use PublishProposal. A published version never changes. Publishes RateCardPublished. Safe to retry with
         the same request_id.
         Refuses: rate_card.not_proposed, proposal.published_by_proposer, proposal.overtaken, rate_card.overlapping_entries,
-        rate_card.empty_period, rate_card.rate_not_positive, rate_card.multiplier_repeated, rate_card.too_large,
+        rate_card.empty_period, rate_card.rate_not_positive, rate_card.multiplier_repeated, rate_card.transfer_parties, rate_card.too_large,
         money.mixed_currencies, rate_card.scope_changed, legal_entity.not_found, customer.not_found, money.unknown_currency,
         request.stale_version, caller.entity_forbidden.
         """
@@ -119,7 +119,8 @@ class RateCardServiceServicer:
         role; the person, then the role with level and region, on the contract's card; the customer's cards; the legal entity's;
         the firm's. Among cards of one owner the one published last goes first; on a card a person goes before anybody, then a
         level, then a region before any. An activity multiplies it: by the factor of the contract line, else of the first card in
-        the same order that lists it, else once. The answer also names the rates that did not come into it, and why.
+        the same order that lists it, else once. A transfer card never prices what a customer pays. The answer also
+        names the rates that did not come into it, and why.
         Refuses: rate_card.no_rate, contract.line_not_found.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -168,7 +169,7 @@ def add_RateCardServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RateCardService:
-    """What an hour costs the customer, for whom, when, and since when that is known.
+    """What an hour costs the customer, or another entity of the firm, for whom, when, and since when that is known.
     """
 
     @staticmethod

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RateCardServiceStub:
-    """What an hour costs the customer, for whom, when, and since when that is known."""
+    """What an hour costs the customer, or another entity of the firm, for whom, when, and since when that is known."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -39,7 +39,7 @@ class RateCardServiceStub:
     by the proposal's id use PublishProposal. A published version never changes. Publishes RateCardPublished. Safe to retry with
     the same request_id.
     Refuses: rate_card.not_proposed, proposal.published_by_proposer, proposal.overtaken, rate_card.overlapping_entries,
-    rate_card.empty_period, rate_card.rate_not_positive, rate_card.multiplier_repeated, rate_card.too_large,
+    rate_card.empty_period, rate_card.rate_not_positive, rate_card.multiplier_repeated, rate_card.transfer_parties, rate_card.too_large,
     money.mixed_currencies, rate_card.scope_changed, legal_entity.not_found, customer.not_found, money.unknown_currency,
     request.stale_version, caller.entity_forbidden.
     """
@@ -58,13 +58,14 @@ class RateCardServiceStub:
     role; the person, then the role with level and region, on the contract's card; the customer's cards; the legal entity's;
     the firm's. Among cards of one owner the one published last goes first; on a card a person goes before anybody, then a
     level, then a region before any. An activity multiplies it: by the factor of the contract line, else of the first card in
-    the same order that lists it, else once. The answer also names the rates that did not come into it, and why.
+    the same order that lists it, else once. A transfer card never prices what a customer pays. The answer also
+    names the rates that did not come into it, and why.
     Refuses: rate_card.no_rate, contract.line_not_found.
     """
 
 @_typing.type_check_only
 class RateCardServiceAsyncStub(RateCardServiceStub):
-    """What an hour costs the customer, for whom, when, and since when that is known."""
+    """What an hour costs the customer, or another entity of the firm, for whom, when, and since when that is known."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PublishRateCard: _aio.UnaryUnaryMultiCallable[_rate_card_service_pb2.PublishRateCardRequest, _rate_card_service_pb2.PublishRateCardResponse]  # type: ignore[assignment]
@@ -73,7 +74,7 @@ class RateCardServiceAsyncStub(RateCardServiceStub):
     by the proposal's id use PublishProposal. A published version never changes. Publishes RateCardPublished. Safe to retry with
     the same request_id.
     Refuses: rate_card.not_proposed, proposal.published_by_proposer, proposal.overtaken, rate_card.overlapping_entries,
-    rate_card.empty_period, rate_card.rate_not_positive, rate_card.multiplier_repeated, rate_card.too_large,
+    rate_card.empty_period, rate_card.rate_not_positive, rate_card.multiplier_repeated, rate_card.transfer_parties, rate_card.too_large,
     money.mixed_currencies, rate_card.scope_changed, legal_entity.not_found, customer.not_found, money.unknown_currency,
     request.stale_version, caller.entity_forbidden.
     """
@@ -92,12 +93,13 @@ class RateCardServiceAsyncStub(RateCardServiceStub):
     role; the person, then the role with level and region, on the contract's card; the customer's cards; the legal entity's;
     the firm's. Among cards of one owner the one published last goes first; on a card a person goes before anybody, then a
     level, then a region before any. An activity multiplies it: by the factor of the contract line, else of the first card in
-    the same order that lists it, else once. The answer also names the rates that did not come into it, and why.
+    the same order that lists it, else once. A transfer card never prices what a customer pays. The answer also
+    names the rates that did not come into it, and why.
     Refuses: rate_card.no_rate, contract.line_not_found.
     """
 
 class RateCardServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What an hour costs the customer, for whom, when, and since when that is known."""
+    """What an hour costs the customer, or another entity of the firm, for whom, when, and since when that is known."""
 
     @_abc_1.abstractmethod
     def PublishRateCard(
@@ -110,7 +112,7 @@ class RateCardServiceServicer(metaclass=_abc_1.ABCMeta):
         by the proposal's id use PublishProposal. A published version never changes. Publishes RateCardPublished. Safe to retry with
         the same request_id.
         Refuses: rate_card.not_proposed, proposal.published_by_proposer, proposal.overtaken, rate_card.overlapping_entries,
-        rate_card.empty_period, rate_card.rate_not_positive, rate_card.multiplier_repeated, rate_card.too_large,
+        rate_card.empty_period, rate_card.rate_not_positive, rate_card.multiplier_repeated, rate_card.transfer_parties, rate_card.too_large,
         money.mixed_currencies, rate_card.scope_changed, legal_entity.not_found, customer.not_found, money.unknown_currency,
         request.stale_version, caller.entity_forbidden.
         """
@@ -159,7 +161,8 @@ class RateCardServiceServicer(metaclass=_abc_1.ABCMeta):
         role; the person, then the role with level and region, on the contract's card; the customer's cards; the legal entity's;
         the firm's. Among cards of one owner the one published last goes first; on a card a person goes before anybody, then a
         level, then a region before any. An activity multiplies it: by the factor of the contract line, else of the first card in
-        the same order that lists it, else once. The answer also names the rates that did not come into it, and why.
+        the same order that lists it, else once. A transfer card never prices what a customer pays. The answer also
+        names the rates that did not come into it, and why.
         Refuses: rate_card.no_rate, contract.line_not_found.
         """
 

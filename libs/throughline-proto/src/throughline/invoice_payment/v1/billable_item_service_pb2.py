@@ -29,7 +29,7 @@ from throughline.common.v1 import money_pb2 as throughline_dot_common_dot_v1_dot
 from throughline.options.v1 import options_pb2 as throughline_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n:throughline/invoice_payment/v1/billable_item_service.proto\x12\x1ethroughline.invoice_payment.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!throughline/common/v1/money.proto\x1a$throughline/options/v1/options.proto\"\xe2\x04\n\x0c\x42illableItem\x12\x18\n\x10\x62illing_event_id\x18\x01 \x01(\t\x12\x16\n\x0esource_item_id\x18\x02 \x01(\t\x12\x13\n\x0b\x63ontract_id\x18\x03 \x01(\t\x12\x18\n\x10\x63ontract_line_id\x18\x04 \x01(\t\x12\x17\n\x0flegal_entity_id\x18\x05 \x01(\t\x12\x1b\n\x13\x62ill_to_customer_id\x18\x06 \x01(\t\x12\x42\n\x06status\x18\x07 \x01(\x0e\x32\x32.throughline.invoice_payment.v1.BillableItemStatus\x12\x0c\n\x04type\x18\x08 \x01(\t\x12\x0c\n\x04kind\x18\t \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\n \x01(\t\x12\x14\n\x0cservice_from\x18\x0b \x01(\t\x12\x12\n\nservice_to\x18\x0c \x01(\t\x12\x10\n\x08quantity\x18\r \x01(\t\x12\x0c\n\x04unit\x18\x0e \x01(\t\x12/\n\tunit_rate\x18\x0f \x01(\x0b\x32\x1c.throughline.common.v1.Money\x12,\n\x06\x61mount\x18\x10 \x01(\x0b\x32\x1c.throughline.common.v1.Money\x12/\n\x0breleased_at\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x19reverses_billing_event_id\x18\x12 \x01(\tH\x00\x88\x01\x01\x12\x17\n\ninvoice_id\x18\x13 \x01(\tH\x01\x88\x01\x01\x42\x1c\n\x1a_reverses_billing_event_idB\r\n\x0b_invoice_id\"\xac\x02\n\x18ListBillableItemsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\"\n\x0b\x63ontract_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x88\x01\x01\x12&\n\x0flegal_entity_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x01\x88\x01\x01\x12L\n\x06status\x18\x05 \x01(\x0e\x32\x32.throughline.invoice_payment.v1.BillableItemStatusB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x15\n\rnegative_only\x18\x06 \x01(\x08\x42\x0e\n\x0c_contract_idB\x12\n\x10_legal_entity_id\"z\n\x19ListBillableItemsResponse\x12\x44\n\x0e\x62illable_items\x18\x01 \x03(\x0b\x32,.throughline.invoice_payment.v1.BillableItem\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"g\n\x14SetItemsAsideRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12/\n\x11\x62illing_event_ids\x18\x02 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\x08\x01\x10\xf4\x03\x18\x01\"\x05r\x03\xb0\x01\x01\"B\n\x15SetItemsAsideResponse\x12)\n\x05until\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xe1\x01\n\x12\x42illableItemStatus\x12$\n BILLABLE_ITEM_STATUS_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x42ILLABLE_ITEM_STATUS_OPEN\x10\x01\x12 \n\x1c\x42ILLABLE_ITEM_STATUS_DRAFTED\x10\x02\x12!\n\x1d\x42ILLABLE_ITEM_STATUS_INVOICED\x10\x03\x12\x1f\n\x1b\x42ILLABLE_ITEM_STATUS_NETTED\x10\x04\x12 \n\x1c\x42ILLABLE_ITEM_STATUS_WAITING\x10\x05\x32\xed\x02\n\x13\x42illableItemService\x12\xbd\x01\n\x11ListBillableItems\x12\x38.throughline.invoice_payment.v1.ListBillableItemsRequest\x1a\x39.throughline.invoice_payment.v1.ListBillableItemsResponse\"3\x8a\x88\'\x15\n\rinvoices.read\x12\x04\x05\x03\x07\x08\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/billable-items\x12\x95\x01\n\rSetItemsAside\x12\x34.throughline.invoice_payment.v1.SetItemsAsideRequest\x1a\x35.throughline.invoice_payment.v1.SetItemsAsideResponse\"\x17\x8a\x88\'\x13\n\x0einvoices.write\x12\x01\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n:throughline/invoice_payment/v1/billable_item_service.proto\x12\x1ethroughline.invoice_payment.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!throughline/common/v1/money.proto\x1a$throughline/options/v1/options.proto\"\x88\x06\n\x0c\x42illableItem\x12\x18\n\x10\x62illing_event_id\x18\x01 \x01(\t\x12\x16\n\x0esource_item_id\x18\x02 \x01(\t\x12\x13\n\x0b\x63ontract_id\x18\x03 \x01(\t\x12\x18\n\x10\x63ontract_line_id\x18\x04 \x01(\t\x12\x17\n\x0flegal_entity_id\x18\x05 \x01(\t\x12\x1b\n\x13\x62ill_to_customer_id\x18\x06 \x01(\t\x12\x42\n\x06status\x18\x07 \x01(\x0e\x32\x32.throughline.invoice_payment.v1.BillableItemStatus\x12\x0c\n\x04type\x18\x08 \x01(\t\x12\x0c\n\x04kind\x18\t \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\n \x01(\t\x12\x14\n\x0cservice_from\x18\x0b \x01(\t\x12\x12\n\nservice_to\x18\x0c \x01(\t\x12\x10\n\x08quantity\x18\r \x01(\t\x12\x0c\n\x04unit\x18\x0e \x01(\t\x12/\n\tunit_rate\x18\x0f \x01(\x0b\x32\x1c.throughline.common.v1.Money\x12,\n\x06\x61mount\x18\x10 \x01(\x0b\x32\x1c.throughline.common.v1.Money\x12/\n\x0breleased_at\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x19reverses_billing_event_id\x18\x12 \x01(\tH\x00\x88\x01\x01\x12\x17\n\ninvoice_id\x18\x13 \x01(\tH\x01\x88\x01\x01\x12\x11\n\ttreatment\x18\x14 \x01(\t\x12\x1d\n\x15purchase_order_number\x18\x15 \x01(\t\x12\x0f\n\x07portion\x18\x16 \x01(\x05\x12\'\n\x1areturned_by_credit_note_id\x18\x17 \x01(\tH\x02\x88\x01\x01\x12\x19\n\x11\x63redited_quantity\x18\x18 \x01(\tB\x1c\n\x1a_reverses_billing_event_idB\r\n\x0b_invoice_idB\x1d\n\x1b_returned_by_credit_note_id\"\xc7\x02\n\x18ListBillableItemsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xf4\x03(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\"\n\x0b\x63ontract_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x88\x01\x01\x12&\n\x0flegal_entity_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x01\x88\x01\x01\x12L\n\x06status\x18\x05 \x01(\x0e\x32\x32.throughline.invoice_payment.v1.BillableItemStatusB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x15\n\rnegative_only\x18\x06 \x01(\x08\x12\x19\n\x11net_negative_only\x18\x07 \x01(\x08\x42\x0e\n\x0c_contract_idB\x12\n\x10_legal_entity_id\"z\n\x19ListBillableItemsResponse\x12\x44\n\x0e\x62illable_items\x18\x01 \x03(\x0b\x32,.throughline.invoice_payment.v1.BillableItem\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"g\n\x14SetItemsAsideRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12/\n\x11\x62illing_event_ids\x18\x02 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\x08\x01\x10\xf4\x03\x18\x01\"\x05r\x03\xb0\x01\x01\"B\n\x15SetItemsAsideResponse\x12)\n\x05until\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"M\n\rWithdrawnItem\x12\"\n\x10\x62illing_event_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x07version\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01\"\x9d\x01\n\x14WithdrawItemsRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12I\n\x05items\x18\x02 \x03(\x0b\x32-.throughline.invoice_payment.v1.WithdrawnItemB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xf4\x03\x12\x1a\n\x06reason\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\"^\n\x0c\x43hangedDraft\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0e\n\x06voided\x18\x03 \x01(\x08\x12\x19\n\x11\x62illing_event_ids\x18\x04 \x03(\t\"U\n\x15WithdrawItemsResponse\x12<\n\x06\x64rafts\x18\x01 \x03(\x0b\x32,.throughline.invoice_payment.v1.ChangedDraft\"E\n\x12LocateItemsRequest\x12/\n\x11\x62illing_event_ids\x18\x01 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\x08\x01\x10\x88\'\x18\x01\"\x05r\x03\xb0\x01\x01\"\xbe\x01\n\x0cItemLocation\x12\x18\n\x10\x62illing_event_id\x18\x01 \x01(\t\x12\x42\n\x06status\x18\x02 \x01(\x0e\x32\x32.throughline.invoice_payment.v1.BillableItemStatus\x12\x10\n\x08quantity\x18\x03 \x01(\t\x12\x17\n\ninvoice_id\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x16\n\x0einvoice_number\x18\x05 \x01(\tB\r\n\x0b_invoice_id\"V\n\x13LocateItemsResponse\x12?\n\tlocations\x18\x01 \x03(\x0b\x32,.throughline.invoice_payment.v1.ItemLocation*\xee\x02\n\x12\x42illableItemStatus\x12$\n BILLABLE_ITEM_STATUS_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x42ILLABLE_ITEM_STATUS_OPEN\x10\x01\x12 \n\x1c\x42ILLABLE_ITEM_STATUS_DRAFTED\x10\x02\x12!\n\x1d\x42ILLABLE_ITEM_STATUS_INVOICED\x10\x03\x12\x1f\n\x1b\x42ILLABLE_ITEM_STATUS_NETTED\x10\x04\x12 \n\x1c\x42ILLABLE_ITEM_STATUS_WAITING\x10\x05\x12\"\n\x1e\x42ILLABLE_ITEM_STATUS_WITHDRAWN\x10\x06\x12$\n BILLABLE_ITEM_STATUS_WRITTEN_OFF\x10\x07\x12\x1e\n\x1a\x42ILLABLE_ITEM_STATUS_DRAWN\x10\x08\x12!\n\x1d\x42ILLABLE_ITEM_STATUS_CREDITED\x10\t2\x96\x05\n\x13\x42illableItemService\x12\xbd\x01\n\x11ListBillableItems\x12\x38.throughline.invoice_payment.v1.ListBillableItemsRequest\x1a\x39.throughline.invoice_payment.v1.ListBillableItemsResponse\"3\x8a\x88\'\x15\n\rinvoices.read\x12\x04\x05\x03\x07\x08\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/billable-items\x12\x95\x01\n\rSetItemsAside\x12\x34.throughline.invoice_payment.v1.SetItemsAsideRequest\x1a\x35.throughline.invoice_payment.v1.SetItemsAsideResponse\"\x17\x8a\x88\'\x13\n\x0einvoices.write\x12\x01\x08\x12\x95\x01\n\rWithdrawItems\x12\x34.throughline.invoice_payment.v1.WithdrawItemsRequest\x1a\x35.throughline.invoice_payment.v1.WithdrawItemsResponse\"\x17\x8a\x88\'\x13\n\x0einvoices.write\x12\x01\x08\x12\x8e\x01\n\x0bLocateItems\x12\x32.throughline.invoice_payment.v1.LocateItemsRequest\x1a\x33.throughline.invoice_payment.v1.LocateItemsResponse\"\x16\x8a\x88\'\x12\n\rinvoices.read\x12\x01\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,22 +50,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SETITEMSASIDEREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
   _globals['_SETITEMSASIDEREQUEST'].fields_by_name['billing_event_ids']._loaded_options = None
   _globals['_SETITEMSASIDEREQUEST'].fields_by_name['billing_event_ids']._serialized_options = b'\272H\021\222\001\016\010\001\020\364\003\030\001\"\005r\003\260\001\001'
+  _globals['_WITHDRAWNITEM'].fields_by_name['billing_event_id']._loaded_options = None
+  _globals['_WITHDRAWNITEM'].fields_by_name['billing_event_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_WITHDRAWNITEM'].fields_by_name['version']._loaded_options = None
+  _globals['_WITHDRAWNITEM'].fields_by_name['version']._serialized_options = b'\272H\004\"\002(\001'
+  _globals['_WITHDRAWITEMSREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_WITHDRAWITEMSREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
+  _globals['_WITHDRAWITEMSREQUEST'].fields_by_name['items']._loaded_options = None
+  _globals['_WITHDRAWITEMSREQUEST'].fields_by_name['items']._serialized_options = b'\272H\010\222\001\005\010\001\020\364\003'
+  _globals['_WITHDRAWITEMSREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_WITHDRAWITEMSREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\007r\005\020\001\030\310\001'
+  _globals['_LOCATEITEMSREQUEST'].fields_by_name['billing_event_ids']._loaded_options = None
+  _globals['_LOCATEITEMSREQUEST'].fields_by_name['billing_event_ids']._serialized_options = b'\272H\021\222\001\016\010\001\020\210\'\030\001\"\005r\003\260\001\001'
   _globals['_BILLABLEITEMSERVICE'].methods_by_name['ListBillableItems']._loaded_options = None
   _globals['_BILLABLEITEMSERVICE'].methods_by_name['ListBillableItems']._serialized_options = b'\212\210\'\025\n\rinvoices.read\022\004\005\003\007\010\202\323\344\223\002\024\022\022/v1/billable-items'
   _globals['_BILLABLEITEMSERVICE'].methods_by_name['SetItemsAside']._loaded_options = None
   _globals['_BILLABLEITEMSERVICE'].methods_by_name['SetItemsAside']._serialized_options = b'\212\210\'\023\n\016invoices.write\022\001\010'
-  _globals['_BILLABLEITEMSTATUS']._serialized_start=1473
-  _globals['_BILLABLEITEMSTATUS']._serialized_end=1698
+  _globals['_BILLABLEITEMSERVICE'].methods_by_name['WithdrawItems']._loaded_options = None
+  _globals['_BILLABLEITEMSERVICE'].methods_by_name['WithdrawItems']._serialized_options = b'\212\210\'\023\n\016invoices.write\022\001\010'
+  _globals['_BILLABLEITEMSERVICE'].methods_by_name['LocateItems']._loaded_options = None
+  _globals['_BILLABLEITEMSERVICE'].methods_by_name['LocateItems']._serialized_options = b'\212\210\'\022\n\rinvoices.read\022\001\010'
+  _globals['_BILLABLEITEMSTATUS']._serialized_start=2440
+  _globals['_BILLABLEITEMSTATUS']._serialized_end=2806
   _globals['_BILLABLEITEM']._serialized_start=260
-  _globals['_BILLABLEITEM']._serialized_end=870
-  _globals['_LISTBILLABLEITEMSREQUEST']._serialized_start=873
-  _globals['_LISTBILLABLEITEMSREQUEST']._serialized_end=1173
-  _globals['_LISTBILLABLEITEMSRESPONSE']._serialized_start=1175
-  _globals['_LISTBILLABLEITEMSRESPONSE']._serialized_end=1297
-  _globals['_SETITEMSASIDEREQUEST']._serialized_start=1299
-  _globals['_SETITEMSASIDEREQUEST']._serialized_end=1402
-  _globals['_SETITEMSASIDERESPONSE']._serialized_start=1404
-  _globals['_SETITEMSASIDERESPONSE']._serialized_end=1470
-  _globals['_BILLABLEITEMSERVICE']._serialized_start=1701
-  _globals['_BILLABLEITEMSERVICE']._serialized_end=2066
+  _globals['_BILLABLEITEM']._serialized_end=1036
+  _globals['_LISTBILLABLEITEMSREQUEST']._serialized_start=1039
+  _globals['_LISTBILLABLEITEMSREQUEST']._serialized_end=1366
+  _globals['_LISTBILLABLEITEMSRESPONSE']._serialized_start=1368
+  _globals['_LISTBILLABLEITEMSRESPONSE']._serialized_end=1490
+  _globals['_SETITEMSASIDEREQUEST']._serialized_start=1492
+  _globals['_SETITEMSASIDEREQUEST']._serialized_end=1595
+  _globals['_SETITEMSASIDERESPONSE']._serialized_start=1597
+  _globals['_SETITEMSASIDERESPONSE']._serialized_end=1663
+  _globals['_WITHDRAWNITEM']._serialized_start=1665
+  _globals['_WITHDRAWNITEM']._serialized_end=1742
+  _globals['_WITHDRAWITEMSREQUEST']._serialized_start=1745
+  _globals['_WITHDRAWITEMSREQUEST']._serialized_end=1902
+  _globals['_CHANGEDDRAFT']._serialized_start=1904
+  _globals['_CHANGEDDRAFT']._serialized_end=1998
+  _globals['_WITHDRAWITEMSRESPONSE']._serialized_start=2000
+  _globals['_WITHDRAWITEMSRESPONSE']._serialized_end=2085
+  _globals['_LOCATEITEMSREQUEST']._serialized_start=2087
+  _globals['_LOCATEITEMSREQUEST']._serialized_end=2156
+  _globals['_ITEMLOCATION']._serialized_start=2159
+  _globals['_ITEMLOCATION']._serialized_end=2349
+  _globals['_LOCATEITEMSRESPONSE']._serialized_start=2351
+  _globals['_LOCATEITEMSRESPONSE']._serialized_end=2437
+  _globals['_BILLABLEITEMSERVICE']._serialized_start=2809
+  _globals['_BILLABLEITEMSERVICE']._serialized_end=3471
 # @@protoc_insertion_point(module_scope)

@@ -37,7 +37,17 @@ class _BillableItemStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Bi
     BILLABLE_ITEM_STATUS_NETTED: _BillableItemStatus.ValueType  # 4
     """It and the item that takes it back cancelled each other; neither is ever invoiced."""
     BILLABLE_ITEM_STATUS_WAITING: _BillableItemStatus.ValueType  # 5
-    """Its owner takes it back at this moment, or it takes back what did not arrive yet."""
+    """Its owner takes it back at this moment, or it takes back what did not arrive yet, or what a credit note will take off its
+    invoice.
+    """
+    BILLABLE_ITEM_STATUS_WITHDRAWN: _BillableItemStatus.ValueType  # 6
+    """Its owner withdrew the release."""
+    BILLABLE_ITEM_STATUS_WRITTEN_OFF: _BillableItemStatus.ValueType  # 7
+    """Given up before it was invoiced, or by a credit note."""
+    BILLABLE_ITEM_STATUS_DRAWN: _BillableItemStatus.ValueType  # 8
+    """Earned out of a prepayment; never invoiced."""
+    BILLABLE_ITEM_STATUS_CREDITED: _BillableItemStatus.ValueType  # 9
+    """It was invoiced and a credit note took all of it back; where it is billed again, that is an item of its own."""
 
 class BillableItemStatus(_BillableItemStatus, metaclass=_BillableItemStatusEnumTypeWrapper):
     """Where a billable item is."""
@@ -52,7 +62,17 @@ BILLABLE_ITEM_STATUS_INVOICED: BillableItemStatus.ValueType  # 3
 BILLABLE_ITEM_STATUS_NETTED: BillableItemStatus.ValueType  # 4
 """It and the item that takes it back cancelled each other; neither is ever invoiced."""
 BILLABLE_ITEM_STATUS_WAITING: BillableItemStatus.ValueType  # 5
-"""Its owner takes it back at this moment, or it takes back what did not arrive yet."""
+"""Its owner takes it back at this moment, or it takes back what did not arrive yet, or what a credit note will take off its
+invoice.
+"""
+BILLABLE_ITEM_STATUS_WITHDRAWN: BillableItemStatus.ValueType  # 6
+"""Its owner withdrew the release."""
+BILLABLE_ITEM_STATUS_WRITTEN_OFF: BillableItemStatus.ValueType  # 7
+"""Given up before it was invoiced, or by a credit note."""
+BILLABLE_ITEM_STATUS_DRAWN: BillableItemStatus.ValueType  # 8
+"""Earned out of a prepayment; never invoiced."""
+BILLABLE_ITEM_STATUS_CREDITED: BillableItemStatus.ValueType  # 9
+"""It was invoiced and a credit note took all of it back; where it is billed again, that is an item of its own."""
 Global___BillableItemStatus: _TypeAlias = BillableItemStatus  # noqa: Y015
 
 @_typing.final
@@ -80,6 +100,11 @@ class BillableItem(_message.Message):
     RELEASED_AT_FIELD_NUMBER: _builtins.int
     REVERSES_BILLING_EVENT_ID_FIELD_NUMBER: _builtins.int
     INVOICE_ID_FIELD_NUMBER: _builtins.int
+    TREATMENT_FIELD_NUMBER: _builtins.int
+    PURCHASE_ORDER_NUMBER_FIELD_NUMBER: _builtins.int
+    PORTION_FIELD_NUMBER: _builtins.int
+    RETURNED_BY_CREDIT_NOTE_ID_FIELD_NUMBER: _builtins.int
+    CREDITED_QUANTITY_FIELD_NUMBER: _builtins.int
     billing_event_id: _builtins.str
     source_item_id: _builtins.str
     contract_id: _builtins.str
@@ -89,7 +114,7 @@ class BillableItem(_message.Message):
     """Who is billed, UUID."""
     status: Global___BillableItemStatus.ValueType
     type: _builtins.str
-    """`time`, `expense`, `milestone`, `recurring`."""
+    """`time`, `expense`, `milestone`, `recurring`, `progress`, `usage`, `retainer_draw`, `adjustment`."""
     kind: _builtins.str
     """`original`, `reversal`, `adjustment`."""
     description: _builtins.str
@@ -103,6 +128,16 @@ class BillableItem(_message.Message):
     """The item it takes back, UUID; absent on all others."""
     invoice_id: _builtins.str
     """The draft or invoice it is on, UUID; absent on none."""
+    treatment: _builtins.str
+    """`invoiced`, `prepayment`, `drawn`."""
+    purchase_order_number: _builtins.str
+    """Order of the customer that pays for it; empty = the contract's own, if any."""
+    portion: _builtins.int
+    """0 for what was released; from 1 on what was released again or what a credit note gave back, each billed once."""
+    returned_by_credit_note_id: _builtins.str
+    """The credit note that gave it back, UUID; absent on what was released."""
+    credited_quantity: _builtins.str
+    """What credit notes took back of it since it was invoiced; of the sign of `quantity`."""
     @_builtins.property
     def unit_rate(self) -> _money_pb2.Money: ...
     @_builtins.property
@@ -133,17 +168,26 @@ class BillableItem(_message.Message):
         released_at: _timestamp_pb2.Timestamp | None = ...,
         reverses_billing_event_id: _builtins.str | None = ...,
         invoice_id: _builtins.str | None = ...,
+        treatment: _builtins.str = ...,
+        purchase_order_number: _builtins.str = ...,
+        portion: _builtins.int = ...,
+        returned_by_credit_note_id: _builtins.str | None = ...,
+        credited_quantity: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_invoice_id", b"_invoice_id", "_reverses_billing_event_id", b"_reverses_billing_event_id", "amount", b"amount", "invoice_id", b"invoice_id", "released_at", b"released_at", "reverses_billing_event_id", b"reverses_billing_event_id", "unit_rate", b"unit_rate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_invoice_id", b"_invoice_id", "_returned_by_credit_note_id", b"_returned_by_credit_note_id", "_reverses_billing_event_id", b"_reverses_billing_event_id", "amount", b"amount", "invoice_id", b"invoice_id", "released_at", b"released_at", "returned_by_credit_note_id", b"returned_by_credit_note_id", "reverses_billing_event_id", b"reverses_billing_event_id", "unit_rate", b"unit_rate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_invoice_id", b"_invoice_id", "_reverses_billing_event_id", b"_reverses_billing_event_id", "amount", b"amount", "bill_to_customer_id", b"bill_to_customer_id", "billing_event_id", b"billing_event_id", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "description", b"description", "invoice_id", b"invoice_id", "kind", b"kind", "legal_entity_id", b"legal_entity_id", "quantity", b"quantity", "released_at", b"released_at", "reverses_billing_event_id", b"reverses_billing_event_id", "service_from", b"service_from", "service_to", b"service_to", "source_item_id", b"source_item_id", "status", b"status", "type", b"type", "unit", b"unit", "unit_rate", b"unit_rate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_invoice_id", b"_invoice_id", "_returned_by_credit_note_id", b"_returned_by_credit_note_id", "_reverses_billing_event_id", b"_reverses_billing_event_id", "amount", b"amount", "bill_to_customer_id", b"bill_to_customer_id", "billing_event_id", b"billing_event_id", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "credited_quantity", b"credited_quantity", "description", b"description", "invoice_id", b"invoice_id", "kind", b"kind", "legal_entity_id", b"legal_entity_id", "portion", b"portion", "purchase_order_number", b"purchase_order_number", "quantity", b"quantity", "released_at", b"released_at", "returned_by_credit_note_id", b"returned_by_credit_note_id", "reverses_billing_event_id", b"reverses_billing_event_id", "service_from", b"service_from", "service_to", b"service_to", "source_item_id", b"source_item_id", "status", b"status", "treatment", b"treatment", "type", b"type", "unit", b"unit", "unit_rate", b"unit_rate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__invoice_id: _TypeAlias = _typing.Literal["invoice_id"]  # noqa: Y015
     _WhichOneofArgType__invoice_id: _TypeAlias = _typing.Literal["_invoice_id", b"_invoice_id"]  # noqa: Y015
+    _WhichOneofReturnType__returned_by_credit_note_id: _TypeAlias = _typing.Literal["returned_by_credit_note_id"]  # noqa: Y015
+    _WhichOneofArgType__returned_by_credit_note_id: _TypeAlias = _typing.Literal["_returned_by_credit_note_id", b"_returned_by_credit_note_id"]  # noqa: Y015
     _WhichOneofReturnType__reverses_billing_event_id: _TypeAlias = _typing.Literal["reverses_billing_event_id"]  # noqa: Y015
     _WhichOneofArgType__reverses_billing_event_id: _TypeAlias = _typing.Literal["_reverses_billing_event_id", b"_reverses_billing_event_id"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__invoice_id) -> _WhichOneofReturnType__invoice_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__returned_by_credit_note_id) -> _WhichOneofReturnType__returned_by_credit_note_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__reverses_billing_event_id) -> _WhichOneofReturnType__reverses_billing_event_id | None: ...
 
@@ -161,6 +205,7 @@ class ListBillableItemsRequest(_message.Message):
     LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     NEGATIVE_ONLY_FIELD_NUMBER: _builtins.int
+    NET_NEGATIVE_ONLY_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """1 to 500, default 50."""
     page_token: _builtins.str
@@ -169,6 +214,8 @@ class ListBillableItemsRequest(_message.Message):
     status: Global___BillableItemStatus.ValueType
     negative_only: _builtins.bool
     """Only items that take something back."""
+    net_negative_only: _builtins.bool
+    """Only items of contracts and payers whose open items sum to less than nothing: no run invoices them. With `status` open."""
     def __init__(
         self,
         *,
@@ -178,10 +225,11 @@ class ListBillableItemsRequest(_message.Message):
         legal_entity_id: _builtins.str | None = ...,
         status: Global___BillableItemStatus.ValueType = ...,
         negative_only: _builtins.bool = ...,
+        net_negative_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_legal_entity_id", b"_legal_entity_id", "contract_id", b"contract_id", "legal_entity_id", b"legal_entity_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_legal_entity_id", b"_legal_entity_id", "contract_id", b"contract_id", "legal_entity_id", b"legal_entity_id", "negative_only", b"negative_only", "page_size", b"page_size", "page_token", b"page_token", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_legal_entity_id", b"_legal_entity_id", "contract_id", b"contract_id", "legal_entity_id", b"legal_entity_id", "negative_only", b"negative_only", "net_negative_only", b"net_negative_only", "page_size", b"page_size", "page_token", b"page_token", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__contract_id: _TypeAlias = _typing.Literal["contract_id"]  # noqa: Y015
     _WhichOneofArgType__contract_id: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id"]  # noqa: Y015
@@ -267,3 +315,197 @@ class SetItemsAsideResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetItemsAsideResponse: _TypeAlias = SetItemsAsideResponse  # noqa: Y015
+
+@_typing.final
+class WithdrawnItem(_message.Message):
+    """A release to take back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BILLING_EVENT_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    billing_event_id: _builtins.str
+    version: _builtins.int
+    """Version of the billing event whose release is taken back: a release with this version or an older one counts no more."""
+    def __init__(
+        self,
+        *,
+        billing_event_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["billing_event_id", b"billing_event_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawnItem: _TypeAlias = WithdrawnItem  # noqa: Y015
+
+@_typing.final
+class WithdrawItemsRequest(_message.Message):
+    """Which releases to take back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key, 1 to 255 characters."""
+    reason: _builtins.str
+    """Why, for the record."""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___WithdrawnItem]: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        items: _abc.Iterable[Global___WithdrawnItem] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawItemsRequest: _TypeAlias = WithdrawItemsRequest  # noqa: Y015
+
+@_typing.final
+class ChangedDraft(_message.Message):
+    """A draft that items left."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INVOICE_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    VOIDED_FIELD_NUMBER: _builtins.int
+    BILLING_EVENT_IDS_FIELD_NUMBER: _builtins.int
+    invoice_id: _builtins.str
+    """UUID."""
+    version: _builtins.int
+    voided: _builtins.bool
+    """Nothing was left on it, or less than nothing: it was voided and what else was on it is open."""
+    @_builtins.property
+    def billing_event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The items that left it, UUIDs."""
+
+    def __init__(
+        self,
+        *,
+        invoice_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        voided: _builtins.bool = ...,
+        billing_event_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["billing_event_ids", b"billing_event_ids", "invoice_id", b"invoice_id", "version", b"version", "voided", b"voided"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangedDraft: _TypeAlias = ChangedDraft  # noqa: Y015
+
+@_typing.final
+class WithdrawItemsResponse(_message.Message):
+    """What left which draft. Items that were on none are not told of."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DRAFTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def drafts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChangedDraft]: ...
+    def __init__(
+        self,
+        *,
+        drafts: _abc.Iterable[Global___ChangedDraft] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drafts", b"drafts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawItemsResponse: _TypeAlias = WithdrawItemsResponse  # noqa: Y015
+
+@_typing.final
+class LocateItemsRequest(_message.Message):
+    """Which items to find."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BILLING_EVENT_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def billing_event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        billing_event_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["billing_event_ids", b"billing_event_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LocateItemsRequest: _TypeAlias = LocateItemsRequest  # noqa: Y015
+
+@_typing.final
+class ItemLocation(_message.Message):
+    """Where an item is, or a part of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BILLING_EVENT_ID_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    INVOICE_ID_FIELD_NUMBER: _builtins.int
+    INVOICE_NUMBER_FIELD_NUMBER: _builtins.int
+    billing_event_id: _builtins.str
+    status: Global___BillableItemStatus.ValueType
+    quantity: _builtins.str
+    """How much of it is there."""
+    invoice_id: _builtins.str
+    """The draft or issued document, UUID; absent where it is on none."""
+    invoice_number: _builtins.str
+    """Its number; empty while it is a draft."""
+    def __init__(
+        self,
+        *,
+        billing_event_id: _builtins.str = ...,
+        status: Global___BillableItemStatus.ValueType = ...,
+        quantity: _builtins.str = ...,
+        invoice_id: _builtins.str | None = ...,
+        invoice_number: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_invoice_id", b"_invoice_id", "invoice_id", b"invoice_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_invoice_id", b"_invoice_id", "billing_event_id", b"billing_event_id", "invoice_id", b"invoice_id", "invoice_number", b"invoice_number", "quantity", b"quantity", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__invoice_id: _TypeAlias = _typing.Literal["invoice_id"]  # noqa: Y015
+    _WhichOneofArgType__invoice_id: _TypeAlias = _typing.Literal["_invoice_id", b"_invoice_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__invoice_id) -> _WhichOneofReturnType__invoice_id | None: ...
+
+Global___ItemLocation: _TypeAlias = ItemLocation  # noqa: Y015
+
+@_typing.final
+class LocateItemsResponse(_message.Message):
+    """The locations by billing event; one of which a part was credited is told of once for each place its parts are at."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOCATIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def locations(self) -> _containers.RepeatedCompositeFieldContainer[Global___ItemLocation]: ...
+    def __init__(
+        self,
+        *,
+        locations: _abc.Iterable[Global___ItemLocation] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["locations", b"locations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LocateItemsResponse: _TypeAlias = LocateItemsResponse  # noqa: Y015

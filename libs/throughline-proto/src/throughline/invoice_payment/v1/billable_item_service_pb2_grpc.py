@@ -45,6 +45,16 @@ class BillableItemServiceStub:
                 request_serializer=throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.SetItemsAsideRequest.SerializeToString,
                 response_deserializer=throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.SetItemsAsideResponse.FromString,
                 _registered_method=True)
+        self.WithdrawItems = channel.unary_unary(
+                '/throughline.invoice_payment.v1.BillableItemService/WithdrawItems',
+                request_serializer=throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.WithdrawItemsRequest.SerializeToString,
+                response_deserializer=throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.WithdrawItemsResponse.FromString,
+                _registered_method=True)
+        self.LocateItems = channel.unary_unary(
+                '/throughline.invoice_payment.v1.BillableItemService/LocateItems',
+                request_serializer=throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.LocateItemsRequest.SerializeToString,
+                response_deserializer=throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.LocateItemsResponse.FromString,
+                _registered_method=True)
 
 
 class BillableItemServiceServicer:
@@ -68,6 +78,24 @@ class BillableItemServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WithdrawItems(self, request, context):
+        """Take releases back, all of them or none. Items on drafts leave them: a draft is made anew without them, with the next
+        version and, where it had been approved, to be approved again; one that nothing is left on, or less than nothing, is voided.
+        Recognised revenue is taken back. An item comes back by a release with a higher version than the one withdrawn; an older or
+        equal one is ignored from now on, also if it arrives later. Safe to retry, with the same request_id or another.
+        Refuses: billable_item.invoiced, billable_item.netted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LocateItems(self, request, context):
+        """Tell where items are: open, on a draft, on an invoice. What never arrived, or was withdrawn, is left out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_BillableItemServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -80,6 +108,16 @@ def add_BillableItemServiceServicer_to_server(servicer, server):
                     servicer.SetItemsAside,
                     request_deserializer=throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.SetItemsAsideRequest.FromString,
                     response_serializer=throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.SetItemsAsideResponse.SerializeToString,
+            ),
+            'WithdrawItems': grpc.unary_unary_rpc_method_handler(
+                    servicer.WithdrawItems,
+                    request_deserializer=throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.WithdrawItemsRequest.FromString,
+                    response_serializer=throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.WithdrawItemsResponse.SerializeToString,
+            ),
+            'LocateItems': grpc.unary_unary_rpc_method_handler(
+                    servicer.LocateItems,
+                    request_deserializer=throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.LocateItemsRequest.FromString,
+                    response_serializer=throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.LocateItemsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -137,6 +175,60 @@ class BillableItemService:
             '/throughline.invoice_payment.v1.BillableItemService/SetItemsAside',
             throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.SetItemsAsideRequest.SerializeToString,
             throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.SetItemsAsideResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WithdrawItems(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.invoice_payment.v1.BillableItemService/WithdrawItems',
+            throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.WithdrawItemsRequest.SerializeToString,
+            throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.WithdrawItemsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LocateItems(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.invoice_payment.v1.BillableItemService/LocateItems',
+            throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.LocateItemsRequest.SerializeToString,
+            throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.LocateItemsResponse.FromString,
             options,
             channel_credentials,
             insecure,

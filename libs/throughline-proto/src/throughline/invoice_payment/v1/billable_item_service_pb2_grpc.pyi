@@ -41,6 +41,15 @@ class BillableItemServiceStub:
     heard of yet are kept from being claimed as well. Safe to retry with the same request_id.
     Refuses: billable_item.claimed.
     """
+    WithdrawItems: _grpc.UnaryUnaryMultiCallable[_billable_item_service_pb2.WithdrawItemsRequest, _billable_item_service_pb2.WithdrawItemsResponse]
+    """Take releases back, all of them or none. Items on drafts leave them: a draft is made anew without them, with the next
+    version and, where it had been approved, to be approved again; one that nothing is left on, or less than nothing, is voided.
+    Recognised revenue is taken back. An item comes back by a release with a higher version than the one withdrawn; an older or
+    equal one is ignored from now on, also if it arrives later. Safe to retry, with the same request_id or another.
+    Refuses: billable_item.invoiced, billable_item.netted.
+    """
+    LocateItems: _grpc.UnaryUnaryMultiCallable[_billable_item_service_pb2.LocateItemsRequest, _billable_item_service_pb2.LocateItemsResponse]
+    """Tell where items are: open, on a draft, on an invoice. What never arrived, or was withdrawn, is left out."""
 
 @_typing.type_check_only
 class BillableItemServiceAsyncStub(BillableItemServiceStub):
@@ -55,6 +64,15 @@ class BillableItemServiceAsyncStub(BillableItemServiceStub):
     heard of yet are kept from being claimed as well. Safe to retry with the same request_id.
     Refuses: billable_item.claimed.
     """
+    WithdrawItems: _aio.UnaryUnaryMultiCallable[_billable_item_service_pb2.WithdrawItemsRequest, _billable_item_service_pb2.WithdrawItemsResponse]  # type: ignore[assignment]
+    """Take releases back, all of them or none. Items on drafts leave them: a draft is made anew without them, with the next
+    version and, where it had been approved, to be approved again; one that nothing is left on, or less than nothing, is voided.
+    Recognised revenue is taken back. An item comes back by a release with a higher version than the one withdrawn; an older or
+    equal one is ignored from now on, also if it arrives later. Safe to retry, with the same request_id or another.
+    Refuses: billable_item.invoiced, billable_item.netted.
+    """
+    LocateItems: _aio.UnaryUnaryMultiCallable[_billable_item_service_pb2.LocateItemsRequest, _billable_item_service_pb2.LocateItemsResponse]  # type: ignore[assignment]
+    """Tell where items are: open, on a draft, on an invoice. What never arrived, or was withdrawn, is left out."""
 
 class BillableItemServiceServicer(metaclass=_abc_1.ABCMeta):
     """Released billing events on their way to an invoice: the open ones, negative ones among them, and what became of the others."""
@@ -78,5 +96,26 @@ class BillableItemServiceServicer(metaclass=_abc_1.ABCMeta):
         heard of yet are kept from being claimed as well. Safe to retry with the same request_id.
         Refuses: billable_item.claimed.
         """
+
+    @_abc_1.abstractmethod
+    def WithdrawItems(
+        self,
+        request: _billable_item_service_pb2.WithdrawItemsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_billable_item_service_pb2.WithdrawItemsResponse, _abc.Awaitable[_billable_item_service_pb2.WithdrawItemsResponse]]:
+        """Take releases back, all of them or none. Items on drafts leave them: a draft is made anew without them, with the next
+        version and, where it had been approved, to be approved again; one that nothing is left on, or less than nothing, is voided.
+        Recognised revenue is taken back. An item comes back by a release with a higher version than the one withdrawn; an older or
+        equal one is ignored from now on, also if it arrives later. Safe to retry, with the same request_id or another.
+        Refuses: billable_item.invoiced, billable_item.netted.
+        """
+
+    @_abc_1.abstractmethod
+    def LocateItems(
+        self,
+        request: _billable_item_service_pb2.LocateItemsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_billable_item_service_pb2.LocateItemsResponse, _abc.Awaitable[_billable_item_service_pb2.LocateItemsResponse]]:
+        """Tell where items are: open, on a draft, on an invoice. What never arrived, or was withdrawn, is left out."""
 
 def add_BillableItemServiceServicer_to_server(servicer: BillableItemServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -31,12 +31,16 @@ class _DocumentTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Document
     DESCRIPTOR: _descriptor.EnumDescriptor
     DOCUMENT_TYPE_UNSPECIFIED: _DocumentType.ValueType  # 0
     DOCUMENT_TYPE_INVOICE: _DocumentType.ValueType  # 1
+    DOCUMENT_TYPE_CREDIT_NOTE: _DocumentType.ValueType  # 2
+    """Takes an issued invoice back, in part or in full. Its amounts and quantities are positive: what the customer gets back."""
 
 class DocumentType(_DocumentType, metaclass=_DocumentTypeEnumTypeWrapper):
     """What kind of document it is; each kind has its own number series."""
 
 DOCUMENT_TYPE_UNSPECIFIED: DocumentType.ValueType  # 0
 DOCUMENT_TYPE_INVOICE: DocumentType.ValueType  # 1
+DOCUMENT_TYPE_CREDIT_NOTE: DocumentType.ValueType  # 2
+"""Takes an issued invoice back, in part or in full. Its amounts and quantities are positive: what the customer gets back."""
 Global___DocumentType: _TypeAlias = DocumentType  # noqa: Y015
 
 class _InvoiceStatus:
@@ -54,6 +58,8 @@ class _InvoiceStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Invoice
     INVOICE_STATUS_PARTIALLY_PAID: _InvoiceStatus.ValueType  # 6
     INVOICE_STATUS_PAID: _InvoiceStatus.ValueType  # 7
     INVOICE_STATUS_VOIDED: _InvoiceStatus.ValueType  # 8
+    INVOICE_STATUS_CREDITED: _InvoiceStatus.ValueType  # 9
+    """An invoice of which nothing was paid and credit notes settled all."""
 
 class InvoiceStatus(_InvoiceStatus, metaclass=_InvoiceStatusEnumTypeWrapper):
     """Where a document stands. Only before issue may it be voided; after it, a counter-document corrects it."""
@@ -67,7 +73,31 @@ INVOICE_STATUS_ISSUED: InvoiceStatus.ValueType  # 5
 INVOICE_STATUS_PARTIALLY_PAID: InvoiceStatus.ValueType  # 6
 INVOICE_STATUS_PAID: InvoiceStatus.ValueType  # 7
 INVOICE_STATUS_VOIDED: InvoiceStatus.ValueType  # 8
+INVOICE_STATUS_CREDITED: InvoiceStatus.ValueType  # 9
+"""An invoice of which nothing was paid and credit notes settled all."""
 Global___InvoiceStatus: _TypeAlias = InvoiceStatus  # noqa: Y015
+
+class _CreditDisposition:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CreditDispositionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CreditDisposition.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CREDIT_DISPOSITION_UNSPECIFIED: _CreditDisposition.ValueType  # 0
+    CREDIT_DISPOSITION_RETURN_TO_UNBILLED: _CreditDisposition.ValueType  # 1
+    """It is open again and billed by a later invoice."""
+    CREDIT_DISPOSITION_WRITE_OFF: _CreditDisposition.ValueType  # 2
+    """It is given up."""
+
+class CreditDisposition(_CreditDisposition, metaclass=_CreditDispositionEnumTypeWrapper):
+    """What becomes of work that a credit note takes off an invoice."""
+
+CREDIT_DISPOSITION_UNSPECIFIED: CreditDisposition.ValueType  # 0
+CREDIT_DISPOSITION_RETURN_TO_UNBILLED: CreditDisposition.ValueType  # 1
+"""It is open again and billed by a later invoice."""
+CREDIT_DISPOSITION_WRITE_OFF: CreditDisposition.ValueType  # 2
+"""It is given up."""
+Global___CreditDisposition: _TypeAlias = CreditDisposition  # noqa: Y015
 
 class _StepStatus:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -157,6 +187,10 @@ class InvoiceLine(_message.Message):
     SERVICE_FROM_FIELD_NUMBER: _builtins.int
     SERVICE_TO_FIELD_NUMBER: _builtins.int
     ITEM_COUNT_FIELD_NUMBER: _builtins.int
+    PURCHASE_ORDER_NUMBER_FIELD_NUMBER: _builtins.int
+    TREATMENT_FIELD_NUMBER: _builtins.int
+    CREDITS_INVOICE_LINE_ID_FIELD_NUMBER: _builtins.int
+    CREDIT_DISPOSITION_FIELD_NUMBER: _builtins.int
     invoice_line_id: _builtins.str
     """UUID."""
     position: _builtins.int
@@ -178,6 +212,14 @@ class InvoiceLine(_message.Message):
     service_to: _builtins.str
     item_count: _builtins.int
     """Billing events behind the line."""
+    purchase_order_number: _builtins.str
+    """Order of the customer that pays for the line; empty where the document's own does, or none."""
+    treatment: _billing_event_pb2.BillingTreatment.ValueType
+    """What its items are: work invoiced, or a prepayment that work will draw on."""
+    credits_invoice_line_id: _builtins.str
+    """On a credit note: the line of the invoice it takes back, UUID; absent where it bills work that sums to less than nothing."""
+    credit_disposition: Global___CreditDisposition.ValueType
+    """On a credit note: what becomes of the work."""
     @_builtins.property
     def unit_rate(self) -> _money_pb2.Money: ...
     @_builtins.property
@@ -201,12 +243,18 @@ class InvoiceLine(_message.Message):
         service_from: _builtins.str = ...,
         service_to: _builtins.str = ...,
         item_count: _builtins.int = ...,
+        purchase_order_number: _builtins.str = ...,
+        treatment: _billing_event_pb2.BillingTreatment.ValueType = ...,
+        credits_invoice_line_id: _builtins.str | None = ...,
+        credit_disposition: Global___CreditDisposition.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["net_amount", b"net_amount", "unit_rate", b"unit_rate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_credits_invoice_line_id", b"_credits_invoice_line_id", "credits_invoice_line_id", b"credits_invoice_line_id", "net_amount", b"net_amount", "unit_rate", b"unit_rate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract_line_id", b"contract_line_id", "description", b"description", "invoice_line_id", b"invoice_line_id", "item_count", b"item_count", "net_amount", b"net_amount", "position", b"position", "quantity", b"quantity", "quote_line_id", b"quote_line_id", "service_from", b"service_from", "service_to", b"service_to", "tax_category", b"tax_category", "tax_code", b"tax_code", "tax_rate_percent", b"tax_rate_percent", "type", b"type", "unit", b"unit", "unit_rate", b"unit_rate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_credits_invoice_line_id", b"_credits_invoice_line_id", "contract_line_id", b"contract_line_id", "credit_disposition", b"credit_disposition", "credits_invoice_line_id", b"credits_invoice_line_id", "description", b"description", "invoice_line_id", b"invoice_line_id", "item_count", b"item_count", "net_amount", b"net_amount", "position", b"position", "purchase_order_number", b"purchase_order_number", "quantity", b"quantity", "quote_line_id", b"quote_line_id", "service_from", b"service_from", "service_to", b"service_to", "tax_category", b"tax_category", "tax_code", b"tax_code", "tax_rate_percent", b"tax_rate_percent", "treatment", b"treatment", "type", b"type", "unit", b"unit", "unit_rate", b"unit_rate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__credits_invoice_line_id: _TypeAlias = _typing.Literal["credits_invoice_line_id"]  # noqa: Y015
+    _WhichOneofArgType__credits_invoice_line_id: _TypeAlias = _typing.Literal["_credits_invoice_line_id", b"_credits_invoice_line_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__credits_invoice_line_id) -> _WhichOneofReturnType__credits_invoice_line_id | None: ...
 
 Global___InvoiceLine: _TypeAlias = InvoiceLine  # noqa: Y015
 
@@ -257,15 +305,21 @@ class InvoiceItem(_message.Message):
     SOURCE_ITEM_ID_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
+    CREDITED_QUANTITY_FIELD_NUMBER: _builtins.int
+    CREDITED_AMOUNT_FIELD_NUMBER: _builtins.int
     billing_event_id: _builtins.str
     invoice_line_id: _builtins.str
     source_item_id: _builtins.str
     """Source item behind the billing event, UUID."""
     quantity: _builtins.str
+    credited_quantity: _builtins.str
+    """What credit notes, drafts of them included, took back of both."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """Exact, unrounded."""
 
+    @_builtins.property
+    def credited_amount(self) -> _money_pb2.Money: ...
     def __init__(
         self,
         *,
@@ -274,14 +328,62 @@ class InvoiceItem(_message.Message):
         source_item_id: _builtins.str = ...,
         quantity: _builtins.str = ...,
         amount: _money_pb2.Money | None = ...,
+        credited_quantity: _builtins.str = ...,
+        credited_amount: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "credited_amount", b"credited_amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "billing_event_id", b"billing_event_id", "invoice_line_id", b"invoice_line_id", "quantity", b"quantity", "source_item_id", b"source_item_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "billing_event_id", b"billing_event_id", "credited_amount", b"credited_amount", "credited_quantity", b"credited_quantity", "invoice_line_id", b"invoice_line_id", "quantity", b"quantity", "source_item_id", b"source_item_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___InvoiceItem: _TypeAlias = InvoiceItem  # noqa: Y015
+
+@_typing.final
+class CreditedItem(_message.Message):
+    """What a credit note takes off one billing event on one line of the invoice it names."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BILLING_EVENT_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_ITEM_ID_FIELD_NUMBER: _builtins.int
+    INVOICE_LINE_ID_FIELD_NUMBER: _builtins.int
+    CREDIT_LINE_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    DISPOSITION_FIELD_NUMBER: _builtins.int
+    billing_event_id: _builtins.str
+    """UUID."""
+    source_item_id: _builtins.str
+    """Source item behind the billing event, UUID."""
+    invoice_line_id: _builtins.str
+    """The line of the invoice, and of the credit note, UUIDs."""
+    credit_line_id: _builtins.str
+    quantity: _builtins.str
+    """Given back: of the sign the invoice had."""
+    disposition: Global___CreditDisposition.ValueType
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """Exact, unrounded."""
+
+    def __init__(
+        self,
+        *,
+        billing_event_id: _builtins.str = ...,
+        source_item_id: _builtins.str = ...,
+        invoice_line_id: _builtins.str = ...,
+        credit_line_id: _builtins.str = ...,
+        quantity: _builtins.str = ...,
+        amount: _money_pb2.Money | None = ...,
+        disposition: Global___CreditDisposition.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "billing_event_id", b"billing_event_id", "credit_line_id", b"credit_line_id", "disposition", b"disposition", "invoice_line_id", b"invoice_line_id", "quantity", b"quantity", "source_item_id", b"source_item_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreditedItem: _TypeAlias = CreditedItem  # noqa: Y015
 
 @_typing.final
 class Invoice(_message.Message):
@@ -326,6 +428,12 @@ class Invoice(_message.Message):
     APPROVED_BY_FIELD_NUMBER: _builtins.int
     PREVIOUS_HASH_FIELD_NUMBER: _builtins.int
     VOID_REASON_FIELD_NUMBER: _builtins.int
+    CREDITED_TOTAL_FIELD_NUMBER: _builtins.int
+    CREDITS_INVOICE_ID_FIELD_NUMBER: _builtins.int
+    CREDITS_INVOICE_NUMBER_FIELD_NUMBER: _builtins.int
+    CREDITS_ISSUED_ON_FIELD_NUMBER: _builtins.int
+    CREDIT_REASON_FIELD_NUMBER: _builtins.int
+    DRAFTED_BY_FIELD_NUMBER: _builtins.int
     invoice_id: _builtins.str
     """UUID."""
     version: _builtins.int
@@ -371,6 +479,16 @@ class Invoice(_message.Message):
     """Hash of the document before it in the series; empty for the first and before issue."""
     void_reason: _builtins.str
     """Why it was voided; empty unless it is."""
+    credits_invoice_id: _builtins.str
+    """On a credit note: the invoice it takes back, UUID, with its number and day of issue. Its `paid_total` is what of it settled
+    invoices; the rest is unapplied credit.
+    """
+    credits_invoice_number: _builtins.str
+    credits_issued_on: _builtins.str
+    credit_reason: _builtins.str
+    """On a credit note: why, as printed."""
+    drafted_by: _builtins.str
+    """Token subject of the person, or the service, that drafted it."""
     @_builtins.property
     def seller(self) -> Global___Party: ...
     @_builtins.property
@@ -391,6 +509,10 @@ class Invoice(_message.Message):
     def paid_total(self) -> _money_pb2.Money: ...
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def credited_total(self) -> _money_pb2.Money:
+        """On an invoice: what credit notes settled of it, with tax. Gross total = paid + credited + open."""
+
     def __init__(
         self,
         *,
@@ -431,15 +553,29 @@ class Invoice(_message.Message):
         approved_by: _builtins.str = ...,
         previous_hash: _builtins.str = ...,
         void_reason: _builtins.str = ...,
+        credited_total: _money_pb2.Money | None = ...,
+        credits_invoice_id: _builtins.str | None = ...,
+        credits_invoice_number: _builtins.str = ...,
+        credits_issued_on: _builtins.str | None = ...,
+        credit_reason: _builtins.str = ...,
+        drafted_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_due_on", b"_due_on", "_issued_on", b"_issued_on", "buyer", b"buyer", "created_at", b"created_at", "due_on", b"due_on", "gross_total", b"gross_total", "issued_on", b"issued_on", "net_total", b"net_total", "paid_total", b"paid_total", "seller", b"seller", "tax_total", b"tax_total"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_credits_invoice_id", b"_credits_invoice_id", "_credits_issued_on", b"_credits_issued_on", "_due_on", b"_due_on", "_issued_on", b"_issued_on", "buyer", b"buyer", "created_at", b"created_at", "credited_total", b"credited_total", "credits_invoice_id", b"credits_invoice_id", "credits_issued_on", b"credits_issued_on", "due_on", b"due_on", "gross_total", b"gross_total", "issued_on", b"issued_on", "net_total", b"net_total", "paid_total", b"paid_total", "seller", b"seller", "tax_total", b"tax_total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_due_on", b"_due_on", "_issued_on", b"_issued_on", "approved_by", b"approved_by", "buyer", b"buyer", "content_hash", b"content_hash", "contract_id", b"contract_id", "contract_number", b"contract_number", "correlation_id", b"correlation_id", "created_at", b"created_at", "currency", b"currency", "customer_id", b"customer_id", "document_sha256", b"document_sha256", "document_step", b"document_step", "document_type", b"document_type", "due_on", b"due_on", "engagement_id", b"engagement_id", "gross_total", b"gross_total", "invoice_id", b"invoice_id", "issued_on", b"issued_on", "legal_entity_id", b"legal_entity_id", "line_count", b"line_count", "lines", b"lines", "net_total", b"net_total", "number", b"number", "paid_total", b"paid_total", "payment_terms_days", b"payment_terms_days", "previous_hash", b"previous_hash", "purchase_order_number", b"purchase_order_number", "rounding_policy", b"rounding_policy", "run_id", b"run_id", "seller", b"seller", "service_from", b"service_from", "service_to", b"service_to", "status", b"status", "tax_groups", b"tax_groups", "tax_point_on", b"tax_point_on", "tax_total", b"tax_total", "version", b"version", "void_reason", b"void_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_credits_invoice_id", b"_credits_invoice_id", "_credits_issued_on", b"_credits_issued_on", "_due_on", b"_due_on", "_issued_on", b"_issued_on", "approved_by", b"approved_by", "buyer", b"buyer", "content_hash", b"content_hash", "contract_id", b"contract_id", "contract_number", b"contract_number", "correlation_id", b"correlation_id", "created_at", b"created_at", "credit_reason", b"credit_reason", "credited_total", b"credited_total", "credits_invoice_id", b"credits_invoice_id", "credits_invoice_number", b"credits_invoice_number", "credits_issued_on", b"credits_issued_on", "currency", b"currency", "customer_id", b"customer_id", "document_sha256", b"document_sha256", "document_step", b"document_step", "document_type", b"document_type", "drafted_by", b"drafted_by", "due_on", b"due_on", "engagement_id", b"engagement_id", "gross_total", b"gross_total", "invoice_id", b"invoice_id", "issued_on", b"issued_on", "legal_entity_id", b"legal_entity_id", "line_count", b"line_count", "lines", b"lines", "net_total", b"net_total", "number", b"number", "paid_total", b"paid_total", "payment_terms_days", b"payment_terms_days", "previous_hash", b"previous_hash", "purchase_order_number", b"purchase_order_number", "rounding_policy", b"rounding_policy", "run_id", b"run_id", "seller", b"seller", "service_from", b"service_from", "service_to", b"service_to", "status", b"status", "tax_groups", b"tax_groups", "tax_point_on", b"tax_point_on", "tax_total", b"tax_total", "version", b"version", "void_reason", b"void_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__credits_invoice_id: _TypeAlias = _typing.Literal["credits_invoice_id"]  # noqa: Y015
+    _WhichOneofArgType__credits_invoice_id: _TypeAlias = _typing.Literal["_credits_invoice_id", b"_credits_invoice_id"]  # noqa: Y015
+    _WhichOneofReturnType__credits_issued_on: _TypeAlias = _typing.Literal["credits_issued_on"]  # noqa: Y015
+    _WhichOneofArgType__credits_issued_on: _TypeAlias = _typing.Literal["_credits_issued_on", b"_credits_issued_on"]  # noqa: Y015
     _WhichOneofReturnType__due_on: _TypeAlias = _typing.Literal["due_on"]  # noqa: Y015
     _WhichOneofArgType__due_on: _TypeAlias = _typing.Literal["_due_on", b"_due_on"]  # noqa: Y015
     _WhichOneofReturnType__issued_on: _TypeAlias = _typing.Literal["issued_on"]  # noqa: Y015
     _WhichOneofArgType__issued_on: _TypeAlias = _typing.Literal["_issued_on", b"_issued_on"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__credits_invoice_id) -> _WhichOneofReturnType__credits_invoice_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__credits_issued_on) -> _WhichOneofReturnType__credits_issued_on | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__due_on) -> _WhichOneofReturnType__due_on | None: ...
     @_typing.overload

@@ -80,6 +80,8 @@ class ListInvoicesRequest(_message.Message):
     ENGAGEMENT_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    DOCUMENT_TYPE_FIELD_NUMBER: _builtins.int
+    CREDITS_INVOICE_ID_FIELD_NUMBER: _builtins.int
     status: _invoice_pb2.InvoiceStatus.ValueType
     legal_entity_id: _builtins.str
     customer_id: _builtins.str
@@ -95,6 +97,10 @@ class ListInvoicesRequest(_message.Message):
     page_size: _builtins.int
     """1 to 200; 50 when left out."""
     page_token: _builtins.str
+    document_type: _invoice_pb2.DocumentType.ValueType
+    """Unspecified = invoices and credit notes."""
+    credits_invoice_id: _builtins.str
+    """Only credit notes that take off this invoice."""
     def __init__(
         self,
         *,
@@ -109,13 +115,17 @@ class ListInvoicesRequest(_message.Message):
         engagement_id: _builtins.str | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        document_type: _invoice_pb2.DocumentType.ValueType = ...,
+        credits_invoice_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_customer_id", b"_customer_id", "_engagement_id", b"_engagement_id", "_issued_from", b"_issued_from", "_issued_to", b"_issued_to", "_legal_entity_id", b"_legal_entity_id", "_run_id", b"_run_id", "contract_id", b"contract_id", "customer_id", b"customer_id", "engagement_id", b"engagement_id", "issued_from", b"issued_from", "issued_to", b"issued_to", "legal_entity_id", b"legal_entity_id", "run_id", b"run_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_credits_invoice_id", b"_credits_invoice_id", "_customer_id", b"_customer_id", "_engagement_id", b"_engagement_id", "_issued_from", b"_issued_from", "_issued_to", b"_issued_to", "_legal_entity_id", b"_legal_entity_id", "_run_id", b"_run_id", "contract_id", b"contract_id", "credits_invoice_id", b"credits_invoice_id", "customer_id", b"customer_id", "engagement_id", b"engagement_id", "issued_from", b"issued_from", "issued_to", b"issued_to", "legal_entity_id", b"legal_entity_id", "run_id", b"run_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_customer_id", b"_customer_id", "_engagement_id", b"_engagement_id", "_issued_from", b"_issued_from", "_issued_to", b"_issued_to", "_legal_entity_id", b"_legal_entity_id", "_run_id", b"_run_id", "contract_id", b"contract_id", "customer_id", b"customer_id", "engagement_id", b"engagement_id", "issued_from", b"issued_from", "issued_to", b"issued_to", "legal_entity_id", b"legal_entity_id", "number", b"number", "page_size", b"page_size", "page_token", b"page_token", "run_id", b"run_id", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_credits_invoice_id", b"_credits_invoice_id", "_customer_id", b"_customer_id", "_engagement_id", b"_engagement_id", "_issued_from", b"_issued_from", "_issued_to", b"_issued_to", "_legal_entity_id", b"_legal_entity_id", "_run_id", b"_run_id", "contract_id", b"contract_id", "credits_invoice_id", b"credits_invoice_id", "customer_id", b"customer_id", "document_type", b"document_type", "engagement_id", b"engagement_id", "issued_from", b"issued_from", "issued_to", b"issued_to", "legal_entity_id", b"legal_entity_id", "number", b"number", "page_size", b"page_size", "page_token", b"page_token", "run_id", b"run_id", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__contract_id: _TypeAlias = _typing.Literal["contract_id"]  # noqa: Y015
     _WhichOneofArgType__contract_id: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id"]  # noqa: Y015
+    _WhichOneofReturnType__credits_invoice_id: _TypeAlias = _typing.Literal["credits_invoice_id"]  # noqa: Y015
+    _WhichOneofArgType__credits_invoice_id: _TypeAlias = _typing.Literal["_credits_invoice_id", b"_credits_invoice_id"]  # noqa: Y015
     _WhichOneofReturnType__customer_id: _TypeAlias = _typing.Literal["customer_id"]  # noqa: Y015
     _WhichOneofArgType__customer_id: _TypeAlias = _typing.Literal["_customer_id", b"_customer_id"]  # noqa: Y015
     _WhichOneofReturnType__engagement_id: _TypeAlias = _typing.Literal["engagement_id"]  # noqa: Y015
@@ -130,6 +140,8 @@ class ListInvoicesRequest(_message.Message):
     _WhichOneofArgType__run_id: _TypeAlias = _typing.Literal["_run_id", b"_run_id"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_id) -> _WhichOneofReturnType__contract_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__credits_invoice_id) -> _WhichOneofReturnType__credits_invoice_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__customer_id) -> _WhichOneofReturnType__customer_id | None: ...
     @_typing.overload

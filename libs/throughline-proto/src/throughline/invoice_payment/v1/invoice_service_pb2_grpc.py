@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class InvoiceServiceStub:
-    """Single invoices: what they say, what is behind their lines, and their way from draft to issue.
+    """Single invoices and credit notes: what they say, what is behind their lines; and the way of invoices from draft to issue, that of
+    credit notes being `CreditService`'s.
     """
 
     def __init__(self, channel):
@@ -83,7 +84,8 @@ class InvoiceServiceStub:
 
 
 class InvoiceServiceServicer:
-    """Single invoices: what they say, what is behind their lines, and their way from draft to issue.
+    """Single invoices and credit notes: what they say, what is behind their lines; and the way of invoices from draft to issue, that of
+    credit notes being `CreditService`'s.
     """
 
     def GetInvoice(self, request, context):
@@ -95,7 +97,7 @@ class InvoiceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListInvoices(self, request, context):
-        """List invoices without their lines, latest draft first. Limited to the caller's legal entities.
+        """List invoices and credit notes without their lines, latest draft first. Limited to the caller's legal entities.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -216,7 +218,8 @@ def add_InvoiceServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class InvoiceService:
-    """Single invoices: what they say, what is behind their lines, and their way from draft to issue.
+    """Single invoices and credit notes: what they say, what is behind their lines; and the way of invoices from draft to issue, that of
+    credit notes being `CreditService`'s.
     """
 
     @staticmethod

@@ -27,7 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class InvoiceServiceStub:
-    """Single invoices: what they say, what is behind their lines, and their way from draft to issue."""
+    """Single invoices and credit notes: what they say, what is behind their lines; and the way of invoices from draft to issue, that of
+    credit notes being `CreditService`'s.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -38,7 +40,7 @@ class InvoiceServiceStub:
     Refuses: invoice.not_found, caller.entity_forbidden.
     """
     ListInvoices: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ListInvoicesRequest, _invoice_service_pb2.ListInvoicesResponse]
-    """List invoices without their lines, latest draft first. Limited to the caller's legal entities."""
+    """List invoices and credit notes without their lines, latest draft first. Limited to the caller's legal entities."""
     ListInvoiceLines: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ListInvoiceLinesRequest, _invoice_service_pb2.ListInvoiceLinesResponse]
     """List the lines of an invoice in their printed order.
     Refuses: invoice.not_found, caller.entity_forbidden.
@@ -72,7 +74,9 @@ class InvoiceServiceStub:
 
 @_typing.type_check_only
 class InvoiceServiceAsyncStub(InvoiceServiceStub):
-    """Single invoices: what they say, what is behind their lines, and their way from draft to issue."""
+    """Single invoices and credit notes: what they say, what is behind their lines; and the way of invoices from draft to issue, that of
+    credit notes being `CreditService`'s.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.GetInvoiceRequest, _invoice_service_pb2.GetInvoiceResponse]  # type: ignore[assignment]
@@ -80,7 +84,7 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     Refuses: invoice.not_found, caller.entity_forbidden.
     """
     ListInvoices: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ListInvoicesRequest, _invoice_service_pb2.ListInvoicesResponse]  # type: ignore[assignment]
-    """List invoices without their lines, latest draft first. Limited to the caller's legal entities."""
+    """List invoices and credit notes without their lines, latest draft first. Limited to the caller's legal entities."""
     ListInvoiceLines: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ListInvoiceLinesRequest, _invoice_service_pb2.ListInvoiceLinesResponse]  # type: ignore[assignment]
     """List the lines of an invoice in their printed order.
     Refuses: invoice.not_found, caller.entity_forbidden.
@@ -113,7 +117,9 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     """
 
 class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Single invoices: what they say, what is behind their lines, and their way from draft to issue."""
+    """Single invoices and credit notes: what they say, what is behind their lines; and the way of invoices from draft to issue, that of
+    credit notes being `CreditService`'s.
+    """
 
     @_abc_1.abstractmethod
     def GetInvoice(
@@ -131,7 +137,7 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _invoice_service_pb2.ListInvoicesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_invoice_service_pb2.ListInvoicesResponse, _abc.Awaitable[_invoice_service_pb2.ListInvoicesResponse]]:
-        """List invoices without their lines, latest draft first. Limited to the caller's legal entities."""
+        """List invoices and credit notes without their lines, latest draft first. Limited to the caller's legal entities."""
 
     @_abc_1.abstractmethod
     def ListInvoiceLines(

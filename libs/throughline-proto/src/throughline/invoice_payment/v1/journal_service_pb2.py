@@ -29,7 +29,7 @@ from throughline.invoice_payment.v1 import payment_pb2 as throughline_dot_invoic
 from throughline.options.v1 import options_pb2 as throughline_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n4throughline/invoice_payment/v1/journal_service.proto\x12\x1ethroughline.invoice_payment.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a!throughline/common/v1/money.proto\x1a,throughline/invoice_payment/v1/payment.proto\x1a$throughline/options/v1/options.proto\"\xc6\x03\n\x19ListJournalEntriesRequest\x12&\n\x0flegal_entity_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x88\x01\x01\x12\x34\n\x0bposted_from\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^\\d{4}-\\d{2}-\\d{2}$H\x01\x88\x01\x01\x12\x32\n\tposted_to\x18\x03 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^\\d{4}-\\d{2}-\\d{2}$H\x02\x88\x01\x01\x12\x44\n\x04\x66\x61\x63t\x18\x04 \x01(\tB6\xbaH3r12/^(release|invoice|payment|payment_allocation)?$\x12\x1e\n\x07\x66\x61\x63t_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x03\x88\x01\x01\x12$\n\rengagement_id\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x04\x88\x01\x01\x12\x1d\n\tpage_size\x18\x07 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x42\x12\n\x10_legal_entity_idB\x0e\n\x0c_posted_fromB\x0c\n\n_posted_toB\n\n\x08_fact_idB\x10\n\x0e_engagement_id\"|\n\x1aListJournalEntriesResponse\x12\x45\n\x0fjournal_entries\x18\x01 \x03(\x0b\x32,.throughline.invoice_payment.v1.JournalEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"u\n\x16GetTrialBalanceRequest\x12!\n\x0flegal_entity_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12.\n\x05\x61s_of\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^\\d{4}-\\d{2}-\\d{2}$H\x00\x88\x01\x01\x42\x08\n\x06_as_of\"\xc3\x01\n\x10TrialBalanceLine\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x14\n\x0c\x61\x63\x63ount_role\x18\x02 \x01(\t\x12+\n\x05\x64\x65\x62it\x18\x03 \x01(\x0b\x32\x1c.throughline.common.v1.Money\x12,\n\x06\x63redit\x18\x04 \x01(\x0b\x32\x1c.throughline.common.v1.Money\x12-\n\x07\x62\x61lance\x18\x05 \x01(\x0b\x32\x1c.throughline.common.v1.Money\"\x82\x01\n\x17GetTrialBalanceResponse\x12\x17\n\x0flegal_entity_id\x18\x01 \x01(\t\x12\r\n\x05\x61s_of\x18\x02 \x01(\t\x12?\n\x05lines\x18\x03 \x03(\x0b\x32\x30.throughline.invoice_payment.v1.TrialBalanceLine\"a\n\x0e\x41\x63\x63ountMapping\x12\x17\n\x0flegal_entity_id\x18\x01 \x01(\t\x12\x14\n\x0c\x61\x63\x63ount_role\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x03\"\x86\x02\n\x18PutAccountMappingRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12!\n\x0flegal_entity_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12m\n\x0c\x61\x63\x63ount_role\x18\x03 \x01(\tBW\xbaHTrRR\nreceivableR\x0e\x63ontract_assetR\x07revenueR\x0btax_payableR\x04\x63\x61shR\x0eunapplied_cashR\x08rounding\x12\x38\n\x07\x61\x63\x63ount\x18\x04 \x01(\tB\'\xbaH$r\"2 ^[A-Za-z0-9][A-Za-z0-9.-]{0,19}$\"\\\n\x19PutAccountMappingResponse\x12?\n\x07mapping\x18\x01 \x01(\x0b\x32..throughline.invoice_payment.v1.AccountMapping\"|\n\x1aListAccountMappingsRequest\x12!\n\x0flegal_entity_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"x\n\x1bListAccountMappingsResponse\x12@\n\x08mappings\x18\x01 \x03(\x0b\x32..throughline.invoice_payment.v1.AccountMapping\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x9a\x03\n\x0eJournalService\x12\xbe\x01\n\x12ListJournalEntries\x12\x39.throughline.invoice_payment.v1.ListJournalEntriesRequest\x1a:.throughline.invoice_payment.v1.ListJournalEntriesResponse\"1\x8a\x88\'\x12\n\x0cjournal.read\x12\x02\x05\x07\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/journal-entries\x12\xc6\x01\n\x0fGetTrialBalance\x12\x36.throughline.invoice_payment.v1.GetTrialBalanceRequest\x1a\x37.throughline.invoice_payment.v1.GetTrialBalanceResponse\"B\x8a\x88\'\x12\n\x0cjournal.read\x12\x02\x05\x07\x82\xd3\xe4\x93\x02&\x12$/v1/trial-balances/{legal_entity_id}2\xcc\x03\n\x0e\x41\x63\x63ountService\x12\xe1\x01\n\x11PutAccountMapping\x12\x38.throughline.invoice_payment.v1.PutAccountMappingRequest\x1a\x39.throughline.invoice_payment.v1.PutAccountMappingResponse\"W\x8a\x88\'\x13\n\x0e\x61\x63\x63ounts.write\x12\x01\x05\x82\xd3\xe4\x93\x02:\x1a\x35/v1/account-mappings/{legal_entity_id}/{account_role}:\x01*\x12\xd5\x01\n\x13ListAccountMappings\x12:.throughline.invoice_payment.v1.ListAccountMappingsRequest\x1a;.throughline.invoice_payment.v1.ListAccountMappingsResponse\"E\x8a\x88\'\x13\n\raccounts.read\x12\x02\x05\x07\x82\xd3\xe4\x93\x02(\x12&/v1/account-mappings/{legal_entity_id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n4throughline/invoice_payment/v1/journal_service.proto\x12\x1ethroughline.invoice_payment.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a!throughline/common/v1/money.proto\x1a,throughline/invoice_payment/v1/payment.proto\x1a$throughline/options/v1/options.proto\"\x97\x04\n\x19ListJournalEntriesRequest\x12&\n\x0flegal_entity_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x88\x01\x01\x12\x34\n\x0bposted_from\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^\\d{4}-\\d{2}-\\d{2}$H\x01\x88\x01\x01\x12\x32\n\tposted_to\x18\x03 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^\\d{4}-\\d{2}-\\d{2}$H\x02\x88\x01\x01\x12\x94\x01\n\x04\x66\x61\x63t\x18\x04 \x01(\tB\x85\x01\xbaH\x81\x01r\x7f\x32}^(release|invoice|payment|payment_allocation|credit_note|withdrawal|write_off|write_off_undone|intercompany|retainer_lapse)?$\x12\x1e\n\x07\x66\x61\x63t_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x03\x88\x01\x01\x12$\n\rengagement_id\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x04\x88\x01\x01\x12\x1d\n\tpage_size\x18\x07 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x42\x12\n\x10_legal_entity_idB\x0e\n\x0c_posted_fromB\x0c\n\n_posted_toB\n\n\x08_fact_idB\x10\n\x0e_engagement_id\"|\n\x1aListJournalEntriesResponse\x12\x45\n\x0fjournal_entries\x18\x01 \x03(\x0b\x32,.throughline.invoice_payment.v1.JournalEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"u\n\x16GetTrialBalanceRequest\x12!\n\x0flegal_entity_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12.\n\x05\x61s_of\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^\\d{4}-\\d{2}-\\d{2}$H\x00\x88\x01\x01\x42\x08\n\x06_as_of\"\xc3\x01\n\x10TrialBalanceLine\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x14\n\x0c\x61\x63\x63ount_role\x18\x02 \x01(\t\x12+\n\x05\x64\x65\x62it\x18\x03 \x01(\x0b\x32\x1c.throughline.common.v1.Money\x12,\n\x06\x63redit\x18\x04 \x01(\x0b\x32\x1c.throughline.common.v1.Money\x12-\n\x07\x62\x61lance\x18\x05 \x01(\x0b\x32\x1c.throughline.common.v1.Money\"\x82\x01\n\x17GetTrialBalanceResponse\x12\x17\n\x0flegal_entity_id\x18\x01 \x01(\t\x12\r\n\x05\x61s_of\x18\x02 \x01(\t\x12?\n\x05lines\x18\x03 \x03(\x0b\x32\x30.throughline.invoice_payment.v1.TrialBalanceLine\"a\n\x0e\x41\x63\x63ountMapping\x12\x17\n\x0flegal_entity_id\x18\x01 \x01(\t\x12\x14\n\x0c\x61\x63\x63ount_role\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x03\"\x81\x03\n\x18PutAccountMappingRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12!\n\x0flegal_entity_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\xe7\x01\n\x0c\x61\x63\x63ount_role\x18\x03 \x01(\tB\xd0\x01\xbaH\xcc\x01r\xc9\x01R\nreceivableR\x0e\x63ontract_assetR\x07revenueR\x0btax_payableR\x04\x63\x61shR\x0eunapplied_cashR\x08roundingR\x12\x63ontract_liabilityR\twrite_offR\x17intercompany_receivableR\x14intercompany_revenueR\x11intercompany_costR\x14intercompany_payable\x12\x38\n\x07\x61\x63\x63ount\x18\x04 \x01(\tB\'\xbaH$r\"2 ^[A-Za-z0-9][A-Za-z0-9.-]{0,19}$\"\\\n\x19PutAccountMappingResponse\x12?\n\x07mapping\x18\x01 \x01(\x0b\x32..throughline.invoice_payment.v1.AccountMapping\"|\n\x1aListAccountMappingsRequest\x12!\n\x0flegal_entity_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"x\n\x1bListAccountMappingsResponse\x12@\n\x08mappings\x18\x01 \x03(\x0b\x32..throughline.invoice_payment.v1.AccountMapping\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x9a\x03\n\x0eJournalService\x12\xbe\x01\n\x12ListJournalEntries\x12\x39.throughline.invoice_payment.v1.ListJournalEntriesRequest\x1a:.throughline.invoice_payment.v1.ListJournalEntriesResponse\"1\x8a\x88\'\x12\n\x0cjournal.read\x12\x02\x05\x07\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/journal-entries\x12\xc6\x01\n\x0fGetTrialBalance\x12\x36.throughline.invoice_payment.v1.GetTrialBalanceRequest\x1a\x37.throughline.invoice_payment.v1.GetTrialBalanceResponse\"B\x8a\x88\'\x12\n\x0cjournal.read\x12\x02\x05\x07\x82\xd3\xe4\x93\x02&\x12$/v1/trial-balances/{legal_entity_id}2\xcc\x03\n\x0e\x41\x63\x63ountService\x12\xe1\x01\n\x11PutAccountMapping\x12\x38.throughline.invoice_payment.v1.PutAccountMappingRequest\x1a\x39.throughline.invoice_payment.v1.PutAccountMappingResponse\"W\x8a\x88\'\x13\n\x0e\x61\x63\x63ounts.write\x12\x01\x05\x82\xd3\xe4\x93\x02:\x1a\x35/v1/account-mappings/{legal_entity_id}/{account_role}:\x01*\x12\xd5\x01\n\x13ListAccountMappings\x12:.throughline.invoice_payment.v1.ListAccountMappingsRequest\x1a;.throughline.invoice_payment.v1.ListAccountMappingsResponse\"E\x8a\x88\'\x13\n\raccounts.read\x12\x02\x05\x07\x82\xd3\xe4\x93\x02(\x12&/v1/account-mappings/{legal_entity_id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,7 +43,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTJOURNALENTRIESREQUEST'].fields_by_name['posted_to']._loaded_options = None
   _globals['_LISTJOURNALENTRIESREQUEST'].fields_by_name['posted_to']._serialized_options = b'\272H\027r\0252\023^\\d{4}-\\d{2}-\\d{2}$'
   _globals['_LISTJOURNALENTRIESREQUEST'].fields_by_name['fact']._loaded_options = None
-  _globals['_LISTJOURNALENTRIESREQUEST'].fields_by_name['fact']._serialized_options = b'\272H3r12/^(release|invoice|payment|payment_allocation)?$'
+  _globals['_LISTJOURNALENTRIESREQUEST'].fields_by_name['fact']._serialized_options = b'\272H\201\001r\1772}^(release|invoice|payment|payment_allocation|credit_note|withdrawal|write_off|write_off_undone|intercompany|retainer_lapse)?$'
   _globals['_LISTJOURNALENTRIESREQUEST'].fields_by_name['fact_id']._loaded_options = None
   _globals['_LISTJOURNALENTRIESREQUEST'].fields_by_name['fact_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_LISTJOURNALENTRIESREQUEST'].fields_by_name['engagement_id']._loaded_options = None
@@ -61,7 +61,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PUTACCOUNTMAPPINGREQUEST'].fields_by_name['legal_entity_id']._loaded_options = None
   _globals['_PUTACCOUNTMAPPINGREQUEST'].fields_by_name['legal_entity_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_PUTACCOUNTMAPPINGREQUEST'].fields_by_name['account_role']._loaded_options = None
-  _globals['_PUTACCOUNTMAPPINGREQUEST'].fields_by_name['account_role']._serialized_options = b'\272HTrRR\nreceivableR\016contract_assetR\007revenueR\013tax_payableR\004cashR\016unapplied_cashR\010rounding'
+  _globals['_PUTACCOUNTMAPPINGREQUEST'].fields_by_name['account_role']._serialized_options = b'\272H\314\001r\311\001R\nreceivableR\016contract_assetR\007revenueR\013tax_payableR\004cashR\016unapplied_cashR\010roundingR\022contract_liabilityR\twrite_offR\027intercompany_receivableR\024intercompany_revenueR\021intercompany_costR\024intercompany_payable'
   _globals['_PUTACCOUNTMAPPINGREQUEST'].fields_by_name['account']._loaded_options = None
   _globals['_PUTACCOUNTMAPPINGREQUEST'].fields_by_name['account']._serialized_options = b'\272H$r\"2 ^[A-Za-z0-9][A-Za-z0-9.-]{0,19}$'
   _globals['_LISTACCOUNTMAPPINGSREQUEST'].fields_by_name['legal_entity_id']._loaded_options = None
@@ -79,27 +79,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACCOUNTSERVICE'].methods_by_name['ListAccountMappings']._loaded_options = None
   _globals['_ACCOUNTSERVICE'].methods_by_name['ListAccountMappings']._serialized_options = b'\212\210\'\023\n\raccounts.read\022\002\005\007\202\323\344\223\002(\022&/v1/account-mappings/{legal_entity_id}'
   _globals['_LISTJOURNALENTRIESREQUEST']._serialized_start=267
-  _globals['_LISTJOURNALENTRIESREQUEST']._serialized_end=721
-  _globals['_LISTJOURNALENTRIESRESPONSE']._serialized_start=723
-  _globals['_LISTJOURNALENTRIESRESPONSE']._serialized_end=847
-  _globals['_GETTRIALBALANCEREQUEST']._serialized_start=849
-  _globals['_GETTRIALBALANCEREQUEST']._serialized_end=966
-  _globals['_TRIALBALANCELINE']._serialized_start=969
-  _globals['_TRIALBALANCELINE']._serialized_end=1164
-  _globals['_GETTRIALBALANCERESPONSE']._serialized_start=1167
-  _globals['_GETTRIALBALANCERESPONSE']._serialized_end=1297
-  _globals['_ACCOUNTMAPPING']._serialized_start=1299
-  _globals['_ACCOUNTMAPPING']._serialized_end=1396
-  _globals['_PUTACCOUNTMAPPINGREQUEST']._serialized_start=1399
-  _globals['_PUTACCOUNTMAPPINGREQUEST']._serialized_end=1661
-  _globals['_PUTACCOUNTMAPPINGRESPONSE']._serialized_start=1663
-  _globals['_PUTACCOUNTMAPPINGRESPONSE']._serialized_end=1755
-  _globals['_LISTACCOUNTMAPPINGSREQUEST']._serialized_start=1757
-  _globals['_LISTACCOUNTMAPPINGSREQUEST']._serialized_end=1881
-  _globals['_LISTACCOUNTMAPPINGSRESPONSE']._serialized_start=1883
-  _globals['_LISTACCOUNTMAPPINGSRESPONSE']._serialized_end=2003
-  _globals['_JOURNALSERVICE']._serialized_start=2006
-  _globals['_JOURNALSERVICE']._serialized_end=2416
-  _globals['_ACCOUNTSERVICE']._serialized_start=2419
-  _globals['_ACCOUNTSERVICE']._serialized_end=2879
+  _globals['_LISTJOURNALENTRIESREQUEST']._serialized_end=802
+  _globals['_LISTJOURNALENTRIESRESPONSE']._serialized_start=804
+  _globals['_LISTJOURNALENTRIESRESPONSE']._serialized_end=928
+  _globals['_GETTRIALBALANCEREQUEST']._serialized_start=930
+  _globals['_GETTRIALBALANCEREQUEST']._serialized_end=1047
+  _globals['_TRIALBALANCELINE']._serialized_start=1050
+  _globals['_TRIALBALANCELINE']._serialized_end=1245
+  _globals['_GETTRIALBALANCERESPONSE']._serialized_start=1248
+  _globals['_GETTRIALBALANCERESPONSE']._serialized_end=1378
+  _globals['_ACCOUNTMAPPING']._serialized_start=1380
+  _globals['_ACCOUNTMAPPING']._serialized_end=1477
+  _globals['_PUTACCOUNTMAPPINGREQUEST']._serialized_start=1480
+  _globals['_PUTACCOUNTMAPPINGREQUEST']._serialized_end=1865
+  _globals['_PUTACCOUNTMAPPINGRESPONSE']._serialized_start=1867
+  _globals['_PUTACCOUNTMAPPINGRESPONSE']._serialized_end=1959
+  _globals['_LISTACCOUNTMAPPINGSREQUEST']._serialized_start=1961
+  _globals['_LISTACCOUNTMAPPINGSREQUEST']._serialized_end=2085
+  _globals['_LISTACCOUNTMAPPINGSRESPONSE']._serialized_start=2087
+  _globals['_LISTACCOUNTMAPPINGSRESPONSE']._serialized_end=2207
+  _globals['_JOURNALSERVICE']._serialized_start=2210
+  _globals['_JOURNALSERVICE']._serialized_end=2620
+  _globals['_ACCOUNTSERVICE']._serialized_start=2623
+  _globals['_ACCOUNTSERVICE']._serialized_end=3083
 # @@protoc_insertion_point(module_scope)

@@ -39,7 +39,9 @@ class ListJournalEntriesRequest(_message.Message):
     """First and last day of posting, both inclusive, ISO 8601."""
     posted_to: _builtins.str
     fact: _builtins.str
-    """`release`, `invoice`, `payment`, `payment_allocation`."""
+    """`release`, `invoice`, `payment`, `payment_allocation`, `credit_note`, `withdrawal`, `write_off`, `write_off_undone`,
+    `intercompany`, `retainer_lapse`.
+    """
     fact_id: _builtins.str
     engagement_id: _builtins.str
     page_size: _builtins.int
@@ -214,7 +216,9 @@ class AccountMapping(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     legal_entity_id: _builtins.str
     account_role: _builtins.str
-    """`receivable`, `contract_asset`, `revenue`, `tax_payable`, `cash`, `unapplied_cash`, `rounding`."""
+    """`receivable`, `contract_asset`, `revenue`, `tax_payable`, `cash`, `unapplied_cash`, `rounding`, `contract_liability`,
+    `write_off`, `intercompany_receivable`, `intercompany_revenue`, `intercompany_cost`, `intercompany_payable`.
+    """
     account: _builtins.str
     """Code in the entity's chart: `1200`."""
     version: _builtins.int

@@ -27,7 +27,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from throughline.options.v1 import options_pb2 as throughline_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n:throughline/invoice_payment/v1/number_series_service.proto\x12\x1ethroughline.invoice_payment.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a$throughline/options/v1/options.proto\"j\n\x0cNumberSeries\x12\x17\n\x0flegal_entity_id\x18\x01 \x01(\t\x12\x0e\n\x06series\x18\x02 \x01(\t\x12\x0c\n\x04year\x18\x03 \x01(\x05\x12\x0e\n\x06prefix\x18\x04 \x01(\t\x12\x13\n\x0blast_number\x18\x05 \x01(\x03\"\xac\x01\n\x17ListNumberSeriesRequest\x12&\n\x0flegal_entity_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x88\x01\x01\x12\x18\n\x04year\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x8fN(\x00\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x42\x12\n\x10_legal_entity_id\"q\n\x18ListNumberSeriesResponse\x12<\n\x06series\x18\x01 \x03(\x0b\x32,.throughline.invoice_payment.v1.NumberSeries\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x82\x01\n\x13GetGapReportRequest\x12!\n\x0flegal_entity_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12-\n\x06series\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18R\x07invoiceR\rjournal_entry\x12\x19\n\x04year\x18\x03 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\x8fN(\xd0\x0f\"\x98\x01\n\x14GetGapReportResponse\x12<\n\x06series\x18\x01 \x01(\x0b\x32,.throughline.invoice_payment.v1.NumberSeries\x12\x11\n\tdocuments\x18\x02 \x01(\x03\x12\x0c\n\x04gaps\x18\x03 \x03(\x03\x12\x0f\n\x07repeats\x18\x04 \x03(\x03\x12\x10\n\x08\x63omplete\x18\x05 \x01(\x08\x32\x92\x03\n\x13NumberSeriesService\x12\xbc\x01\n\x10ListNumberSeries\x12\x37.throughline.invoice_payment.v1.ListNumberSeriesRequest\x1a\x38.throughline.invoice_payment.v1.ListNumberSeriesResponse\"5\x8a\x88\'\x18\n\x12number_series.read\x12\x02\x05\x07\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/number-series\x12\xbb\x01\n\x0cGetGapReport\x12\x33.throughline.invoice_payment.v1.GetGapReportRequest\x1a\x34.throughline.invoice_payment.v1.GetGapReportResponse\"@\x8a\x88\'\x18\n\x12number_series.read\x12\x02\x05\x07\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/number-series:gap-reportb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n:throughline/invoice_payment/v1/number_series_service.proto\x12\x1ethroughline.invoice_payment.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a$throughline/options/v1/options.proto\"j\n\x0cNumberSeries\x12\x17\n\x0flegal_entity_id\x18\x01 \x01(\t\x12\x0e\n\x06series\x18\x02 \x01(\t\x12\x0c\n\x04year\x18\x03 \x01(\x05\x12\x0e\n\x06prefix\x18\x04 \x01(\t\x12\x13\n\x0blast_number\x18\x05 \x01(\x03\"\xac\x01\n\x17ListNumberSeriesRequest\x12&\n\x0flegal_entity_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x88\x01\x01\x12\x18\n\x04year\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x8fN(\x00\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x42\x12\n\x10_legal_entity_id\"q\n\x18ListNumberSeriesResponse\x12<\n\x06series\x18\x01 \x03(\x0b\x32,.throughline.invoice_payment.v1.NumberSeries\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8f\x01\n\x13GetGapReportRequest\x12!\n\x0flegal_entity_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12:\n\x06series\x18\x02 \x01(\tB*\xbaH\'r%R\x07invoiceR\x0b\x63redit_noteR\rjournal_entry\x12\x19\n\x04year\x18\x03 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\x8fN(\xd0\x0f\"\x98\x01\n\x14GetGapReportResponse\x12<\n\x06series\x18\x01 \x01(\x0b\x32,.throughline.invoice_payment.v1.NumberSeries\x12\x11\n\tdocuments\x18\x02 \x01(\x03\x12\x0c\n\x04gaps\x18\x03 \x03(\x03\x12\x0f\n\x07repeats\x18\x04 \x03(\x03\x12\x10\n\x08\x63omplete\x18\x05 \x01(\x08\x32\x92\x03\n\x13NumberSeriesService\x12\xbc\x01\n\x10ListNumberSeries\x12\x37.throughline.invoice_payment.v1.ListNumberSeriesRequest\x1a\x38.throughline.invoice_payment.v1.ListNumberSeriesResponse\"5\x8a\x88\'\x18\n\x12number_series.read\x12\x02\x05\x07\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/number-series\x12\xbb\x01\n\x0cGetGapReport\x12\x33.throughline.invoice_payment.v1.GetGapReportRequest\x1a\x34.throughline.invoice_payment.v1.GetGapReportResponse\"@\x8a\x88\'\x18\n\x12number_series.read\x12\x02\x05\x07\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/number-series:gap-reportb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,7 +45,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETGAPREPORTREQUEST'].fields_by_name['legal_entity_id']._loaded_options = None
   _globals['_GETGAPREPORTREQUEST'].fields_by_name['legal_entity_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_GETGAPREPORTREQUEST'].fields_by_name['series']._loaded_options = None
-  _globals['_GETGAPREPORTREQUEST'].fields_by_name['series']._serialized_options = b'\272H\032r\030R\007invoiceR\rjournal_entry'
+  _globals['_GETGAPREPORTREQUEST'].fields_by_name['series']._serialized_options = b'\272H\'r%R\007invoiceR\013credit_noteR\rjournal_entry'
   _globals['_GETGAPREPORTREQUEST'].fields_by_name['year']._loaded_options = None
   _globals['_GETGAPREPORTREQUEST'].fields_by_name['year']._serialized_options = b'\272H\010\032\006\030\217N(\320\017'
   _globals['_NUMBERSERIESSERVICE'].methods_by_name['ListNumberSeries']._loaded_options = None
@@ -59,9 +59,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTNUMBERSERIESRESPONSE']._serialized_start=474
   _globals['_LISTNUMBERSERIESRESPONSE']._serialized_end=587
   _globals['_GETGAPREPORTREQUEST']._serialized_start=590
-  _globals['_GETGAPREPORTREQUEST']._serialized_end=720
-  _globals['_GETGAPREPORTRESPONSE']._serialized_start=723
-  _globals['_GETGAPREPORTRESPONSE']._serialized_end=875
-  _globals['_NUMBERSERIESSERVICE']._serialized_start=878
-  _globals['_NUMBERSERIESSERVICE']._serialized_end=1280
+  _globals['_GETGAPREPORTREQUEST']._serialized_end=733
+  _globals['_GETGAPREPORTRESPONSE']._serialized_start=736
+  _globals['_GETGAPREPORTRESPONSE']._serialized_end=888
+  _globals['_NUMBERSERIESSERVICE']._serialized_start=891
+  _globals['_NUMBERSERIESSERVICE']._serialized_end=1293
 # @@protoc_insertion_point(module_scope)

@@ -31,7 +31,7 @@ class NumberSeries(_message.Message):
     LAST_NUMBER_FIELD_NUMBER: _builtins.int
     legal_entity_id: _builtins.str
     series: _builtins.str
-    """`invoice`, `journal_entry`."""
+    """`invoice`, `credit_note`, `journal_entry`."""
     year: _builtins.int
     prefix: _builtins.str
     """What numbers begin with: `INV-DE01-2026-`."""

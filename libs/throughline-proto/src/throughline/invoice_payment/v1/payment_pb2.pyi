@@ -158,7 +158,10 @@ class JournalLine(_message.Message):
     account: _builtins.str
     """Account code of the entity's chart."""
     account_role: _builtins.str
-    """Its role in the mapping: `receivable`, `revenue`, `contract_asset`, `tax_payable`, `cash`, `unapplied_cash`, `rounding`."""
+    """Its role in the mapping: `receivable`, `revenue`, `contract_asset`, `tax_payable`, `cash`, `unapplied_cash`, `rounding`,
+    `contract_liability`, `write_off`, `intercompany_receivable`, `intercompany_revenue`, `intercompany_cost`,
+    `intercompany_payable`.
+    """
     contract_id: _builtins.str
     contract_line_id: _builtins.str
     @_builtins.property
@@ -212,7 +215,9 @@ class JournalEntry(_message.Message):
     legal_entity_id: _builtins.str
     posted_on: _builtins.str
     fact: _builtins.str
-    """What it tells of: `release`, `invoice`, `payment`, `payment_allocation`."""
+    """What it tells of: `release`, `invoice`, `payment`, `payment_allocation`, `credit_note`, `withdrawal`, `write_off`,
+    `write_off_undone`, `intercompany`, `retainer_lapse`.
+    """
     fact_id: _builtins.str
     """UUID of that thing."""
     engagement_id: _builtins.str

@@ -30,7 +30,7 @@ class Exposure(_message.Message):
     UNBILLED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def open_invoices(self) -> _money_pb2.Money:
-        """Issued and not paid, with tax."""
+        """Issued and not settled, with tax, less unapplied credit."""
 
     @_builtins.property
     def unbilled(self) -> _money_pb2.Money:

@@ -44,6 +44,10 @@ class _MilestoneStepKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Mil
     """Its day was moved."""
     MILESTONE_STEP_KIND_SPLIT_OFF: _MilestoneStepKind.ValueType  # 8
     """It came to be as the rest of another one."""
+    MILESTONE_STEP_KIND_MERGED: _MilestoneStepKind.ValueType  # 9
+    """Its rest came back to it."""
+    MILESTONE_STEP_KIND_CANCELLED: _MilestoneStepKind.ValueType  # 10
+    """Nothing is billed for it any more."""
 
 class MilestoneStepKind(_MilestoneStepKind, metaclass=_MilestoneStepKindEnumTypeWrapper):
     """What happened to a milestone."""
@@ -63,6 +67,10 @@ MILESTONE_STEP_KIND_RESCHEDULED: MilestoneStepKind.ValueType  # 7
 """Its day was moved."""
 MILESTONE_STEP_KIND_SPLIT_OFF: MilestoneStepKind.ValueType  # 8
 """It came to be as the rest of another one."""
+MILESTONE_STEP_KIND_MERGED: MilestoneStepKind.ValueType  # 9
+"""Its rest came back to it."""
+MILESTONE_STEP_KIND_CANCELLED: MilestoneStepKind.ValueType  # 10
+"""Nothing is billed for it any more."""
 Global___MilestoneStepKind: _TypeAlias = MilestoneStepKind  # noqa: Y015
 
 @_typing.final
@@ -541,18 +549,26 @@ class WithdrawAcceptanceResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MILESTONE_FIELD_NUMBER: _builtins.int
+    REST_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def milestone(self) -> _project_pb2.Milestone: ...
+    @_builtins.property
+    def rest(self) -> _project_pb2.Milestone:
+        """The rest that went back into it, cancelled; absent when there was none."""
+
     def __init__(
         self,
         *,
         milestone: _project_pb2.Milestone | None = ...,
+        rest: _project_pb2.Milestone | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["milestone", b"milestone"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rest", b"_rest", "milestone", b"milestone", "rest", b"rest"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["milestone", b"milestone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rest", b"_rest", "milestone", b"milestone", "rest", b"rest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__rest: _TypeAlias = _typing.Literal["rest"]  # noqa: Y015
+    _WhichOneofArgType__rest: _TypeAlias = _typing.Literal["_rest", b"_rest"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rest) -> _WhichOneofReturnType__rest | None: ...
 
 Global___WithdrawAcceptanceResponse: _TypeAlias = WithdrawAcceptanceResponse  # noqa: Y015
 

@@ -158,8 +158,9 @@ class MilestoneServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WithdrawAcceptance(self, request, context):
-        """Take an acceptance back before anything of it is billed; the milestone is complete again and awaits acceptance. A share
-        that was split off stays a milestone of its own. billing-event takes its rows back first; without it nothing changes.
+        """Take an acceptance back before anything of it is billed; the milestone is complete again and awaits acceptance. After
+        the acceptance of a share the rest goes back into it and is cancelled, unless the client has accepted or refused the rest
+        meanwhile: then it stays a milestone of its own. billing-event takes its rows back first; without it nothing changes.
         Announces `MilestoneAcceptanceWithdrawn`. Safe to retry with the same request_id.
         Refuses: milestone.not_found, milestone.not_accepted, source.already_billed, source.not_withdrawable,
         request.unavailable, caller.entity_forbidden.
@@ -171,7 +172,7 @@ class MilestoneServiceServicer:
     def RescheduleMilestone(self, request, context):
         """Move the day a milestone that is not accepted is planned to be complete. The agreed terms stay as they are.
         Announces `ProjectChanged`. Safe to retry with the same request_id.
-        Refuses: milestone.not_found, milestone.accepted, project.plan_too_large, caller.entity_forbidden.
+        Refuses: milestone.not_found, milestone.accepted, milestone.cancelled, project.plan_too_large, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

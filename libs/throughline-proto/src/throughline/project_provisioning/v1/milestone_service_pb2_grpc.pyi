@@ -65,8 +65,9 @@ class MilestoneServiceStub:
     milestone.evidence_differs, document.type_refused, caller.entity_forbidden.
     """
     WithdrawAcceptance: _grpc.UnaryUnaryMultiCallable[_milestone_service_pb2.WithdrawAcceptanceRequest, _milestone_service_pb2.WithdrawAcceptanceResponse]
-    """Take an acceptance back before anything of it is billed; the milestone is complete again and awaits acceptance. A share
-    that was split off stays a milestone of its own. billing-event takes its rows back first; without it nothing changes.
+    """Take an acceptance back before anything of it is billed; the milestone is complete again and awaits acceptance. After
+    the acceptance of a share the rest goes back into it and is cancelled, unless the client has accepted or refused the rest
+    meanwhile: then it stays a milestone of its own. billing-event takes its rows back first; without it nothing changes.
     Announces `MilestoneAcceptanceWithdrawn`. Safe to retry with the same request_id.
     Refuses: milestone.not_found, milestone.not_accepted, source.already_billed, source.not_withdrawable,
     request.unavailable, caller.entity_forbidden.
@@ -74,7 +75,7 @@ class MilestoneServiceStub:
     RescheduleMilestone: _grpc.UnaryUnaryMultiCallable[_milestone_service_pb2.RescheduleMilestoneRequest, _milestone_service_pb2.RescheduleMilestoneResponse]
     """Move the day a milestone that is not accepted is planned to be complete. The agreed terms stay as they are.
     Announces `ProjectChanged`. Safe to retry with the same request_id.
-    Refuses: milestone.not_found, milestone.accepted, project.plan_too_large, caller.entity_forbidden.
+    Refuses: milestone.not_found, milestone.accepted, milestone.cancelled, project.plan_too_large, caller.entity_forbidden.
     """
     ListMilestoneSteps: _grpc.UnaryUnaryMultiCallable[_milestone_service_pb2.ListMilestoneStepsRequest, _milestone_service_pb2.ListMilestoneStepsResponse]
     """List all that happened to a milestone, oldest first: completed, asked for, accepted, rejected, withdrawn, moved.
@@ -129,8 +130,9 @@ class MilestoneServiceAsyncStub(MilestoneServiceStub):
     milestone.evidence_differs, document.type_refused, caller.entity_forbidden.
     """
     WithdrawAcceptance: _aio.UnaryUnaryMultiCallable[_milestone_service_pb2.WithdrawAcceptanceRequest, _milestone_service_pb2.WithdrawAcceptanceResponse]  # type: ignore[assignment]
-    """Take an acceptance back before anything of it is billed; the milestone is complete again and awaits acceptance. A share
-    that was split off stays a milestone of its own. billing-event takes its rows back first; without it nothing changes.
+    """Take an acceptance back before anything of it is billed; the milestone is complete again and awaits acceptance. After
+    the acceptance of a share the rest goes back into it and is cancelled, unless the client has accepted or refused the rest
+    meanwhile: then it stays a milestone of its own. billing-event takes its rows back first; without it nothing changes.
     Announces `MilestoneAcceptanceWithdrawn`. Safe to retry with the same request_id.
     Refuses: milestone.not_found, milestone.not_accepted, source.already_billed, source.not_withdrawable,
     request.unavailable, caller.entity_forbidden.
@@ -138,7 +140,7 @@ class MilestoneServiceAsyncStub(MilestoneServiceStub):
     RescheduleMilestone: _aio.UnaryUnaryMultiCallable[_milestone_service_pb2.RescheduleMilestoneRequest, _milestone_service_pb2.RescheduleMilestoneResponse]  # type: ignore[assignment]
     """Move the day a milestone that is not accepted is planned to be complete. The agreed terms stay as they are.
     Announces `ProjectChanged`. Safe to retry with the same request_id.
-    Refuses: milestone.not_found, milestone.accepted, project.plan_too_large, caller.entity_forbidden.
+    Refuses: milestone.not_found, milestone.accepted, milestone.cancelled, project.plan_too_large, caller.entity_forbidden.
     """
     ListMilestoneSteps: _aio.UnaryUnaryMultiCallable[_milestone_service_pb2.ListMilestoneStepsRequest, _milestone_service_pb2.ListMilestoneStepsResponse]  # type: ignore[assignment]
     """List all that happened to a milestone, oldest first: completed, asked for, accepted, rejected, withdrawn, moved.
@@ -232,8 +234,9 @@ class MilestoneServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _milestone_service_pb2.WithdrawAcceptanceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_milestone_service_pb2.WithdrawAcceptanceResponse, _abc.Awaitable[_milestone_service_pb2.WithdrawAcceptanceResponse]]:
-        """Take an acceptance back before anything of it is billed; the milestone is complete again and awaits acceptance. A share
-        that was split off stays a milestone of its own. billing-event takes its rows back first; without it nothing changes.
+        """Take an acceptance back before anything of it is billed; the milestone is complete again and awaits acceptance. After
+        the acceptance of a share the rest goes back into it and is cancelled, unless the client has accepted or refused the rest
+        meanwhile: then it stays a milestone of its own. billing-event takes its rows back first; without it nothing changes.
         Announces `MilestoneAcceptanceWithdrawn`. Safe to retry with the same request_id.
         Refuses: milestone.not_found, milestone.not_accepted, source.already_billed, source.not_withdrawable,
         request.unavailable, caller.entity_forbidden.
@@ -247,7 +250,7 @@ class MilestoneServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_milestone_service_pb2.RescheduleMilestoneResponse, _abc.Awaitable[_milestone_service_pb2.RescheduleMilestoneResponse]]:
         """Move the day a milestone that is not accepted is planned to be complete. The agreed terms stay as they are.
         Announces `ProjectChanged`. Safe to retry with the same request_id.
-        Refuses: milestone.not_found, milestone.accepted, project.plan_too_large, caller.entity_forbidden.
+        Refuses: milestone.not_found, milestone.accepted, milestone.cancelled, project.plan_too_large, caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod

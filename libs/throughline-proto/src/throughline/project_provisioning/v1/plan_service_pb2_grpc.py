@@ -204,8 +204,9 @@ class PlanServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AssignProjectManager(self, request, context):
-        """Say who leads a project. Announces `ProjectChanged`. Safe to retry with the same request_id.
-        Refuses: project.not_found, project.closed, person.not_found, project.plan_too_large, caller.entity_forbidden.
+        """Say who leads a project; many at once go by ReassignProjects. Announces `ProjectChanged`. Safe to retry with the same
+        request_id.
+        Refuses: project.not_found, project.closed, person.not_found, request.stale_version, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -73,8 +73,9 @@ class PlanServiceStub:
     Refuses: as the single methods do, and task.edit_ambiguous.
     """
     AssignProjectManager: _grpc.UnaryUnaryMultiCallable[_plan_service_pb2.AssignProjectManagerRequest, _plan_service_pb2.AssignProjectManagerResponse]
-    """Say who leads a project. Announces `ProjectChanged`. Safe to retry with the same request_id.
-    Refuses: project.not_found, project.closed, person.not_found, project.plan_too_large, caller.entity_forbidden.
+    """Say who leads a project; many at once go by ReassignProjects. Announces `ProjectChanged`. Safe to retry with the same
+    request_id.
+    Refuses: project.not_found, project.closed, person.not_found, request.stale_version, caller.entity_forbidden.
     """
     SetProjectPolicy: _grpc.UnaryUnaryMultiCallable[_plan_service_pb2.SetProjectPolicyRequest, _plan_service_pb2.SetProjectPolicyResponse]
     """Say whether people need an assignment to record time on a project. Safe to retry with the same request_id.
@@ -173,8 +174,9 @@ class PlanServiceAsyncStub(PlanServiceStub):
     Refuses: as the single methods do, and task.edit_ambiguous.
     """
     AssignProjectManager: _aio.UnaryUnaryMultiCallable[_plan_service_pb2.AssignProjectManagerRequest, _plan_service_pb2.AssignProjectManagerResponse]  # type: ignore[assignment]
-    """Say who leads a project. Announces `ProjectChanged`. Safe to retry with the same request_id.
-    Refuses: project.not_found, project.closed, person.not_found, project.plan_too_large, caller.entity_forbidden.
+    """Say who leads a project; many at once go by ReassignProjects. Announces `ProjectChanged`. Safe to retry with the same
+    request_id.
+    Refuses: project.not_found, project.closed, person.not_found, request.stale_version, caller.entity_forbidden.
     """
     SetProjectPolicy: _aio.UnaryUnaryMultiCallable[_plan_service_pb2.SetProjectPolicyRequest, _plan_service_pb2.SetProjectPolicyResponse]  # type: ignore[assignment]
     """Say whether people need an assignment to record time on a project. Safe to retry with the same request_id.
@@ -318,8 +320,9 @@ class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _plan_service_pb2.AssignProjectManagerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_plan_service_pb2.AssignProjectManagerResponse, _abc.Awaitable[_plan_service_pb2.AssignProjectManagerResponse]]:
-        """Say who leads a project. Announces `ProjectChanged`. Safe to retry with the same request_id.
-        Refuses: project.not_found, project.closed, person.not_found, project.plan_too_large, caller.entity_forbidden.
+        """Say who leads a project; many at once go by ReassignProjects. Announces `ProjectChanged`. Safe to retry with the same
+        request_id.
+        Refuses: project.not_found, project.closed, person.not_found, request.stale_version, caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod

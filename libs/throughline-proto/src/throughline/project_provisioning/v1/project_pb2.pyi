@@ -50,6 +50,8 @@ class _MilestoneStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Miles
     MILESTONE_STATUS_COMPLETED: _MilestoneStatus.ValueType  # 2
     MILESTONE_STATUS_ACCEPTED: _MilestoneStatus.ValueType  # 3
     MILESTONE_STATUS_REJECTED: _MilestoneStatus.ValueType  # 4
+    MILESTONE_STATUS_CANCELLED: _MilestoneStatus.ValueType  # 5
+    """Nothing is billed for it: it is no longer agreed, or it went back into the milestone whose rest it was. Its amount is zero."""
 
 class MilestoneStatus(_MilestoneStatus, metaclass=_MilestoneStatusEnumTypeWrapper):
     """Where a milestone stands. Partial acceptance leaves the rest open."""
@@ -59,6 +61,8 @@ MILESTONE_STATUS_PLANNED: MilestoneStatus.ValueType  # 1
 MILESTONE_STATUS_COMPLETED: MilestoneStatus.ValueType  # 2
 MILESTONE_STATUS_ACCEPTED: MilestoneStatus.ValueType  # 3
 MILESTONE_STATUS_REJECTED: MilestoneStatus.ValueType  # 4
+MILESTONE_STATUS_CANCELLED: MilestoneStatus.ValueType  # 5
+"""Nothing is billed for it: it is no longer agreed, or it went back into the milestone whose rest it was. Its amount is zero."""
 Global___MilestoneStatus: _TypeAlias = MilestoneStatus  # noqa: Y015
 
 @_typing.final
@@ -374,6 +378,7 @@ class ProjectEntity(_message.Message):
     HOLIDAY_COUNTRY_FIELD_NUMBER: _builtins.int
     HOLIDAY_SUBDIVISION_FIELD_NUMBER: _builtins.int
     WORKING_DAYS_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """Version of the legal entity these facts are of."""
     code: _builtins.str
@@ -387,6 +392,8 @@ class ProjectEntity(_message.Message):
     holiday_country: _builtins.str
     """Whose public holidays take capacity: country and subdivision, the latter empty where they do not differ."""
     holiday_subdivision: _builtins.str
+    time_zone: _builtins.str
+    """IANA zone of its own days; the project's are decided by the selling entity."""
     @_builtins.property
     def working_days(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Working days, 1 = Monday to 7 = Sunday."""
@@ -402,10 +409,11 @@ class ProjectEntity(_message.Message):
         holiday_country: _builtins.str = ...,
         holiday_subdivision: _builtins.str = ...,
         working_days: _abc.Iterable[_builtins.int] | None = ...,
+        time_zone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "country", b"country", "currency", b"currency", "holiday_country", b"holiday_country", "holiday_subdivision", b"holiday_subdivision", "name", b"name", "version", b"version", "working_days", b"working_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "country", b"country", "currency", b"currency", "holiday_country", b"holiday_country", "holiday_subdivision", b"holiday_subdivision", "name", b"name", "time_zone", b"time_zone", "version", b"version", "working_days", b"working_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -162,7 +162,7 @@ class ProvisioningRun(_message.Message):
     """Why the run was given up; empty unless cancelled."""
     kind: Global___ProvisioningKind.ValueType
     contract_version: _builtins.int
-    """Version of the contract's terms."""
+    """Version of the contract's terms; it may rise while a delivery is paused."""
     change_order_id: _builtins.str
     """Change order an amendment follows, UUID; absent on a delivery."""
     customer_id: _builtins.str

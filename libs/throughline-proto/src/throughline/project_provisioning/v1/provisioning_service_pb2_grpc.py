@@ -91,7 +91,8 @@ class ProvisioningServiceServicer:
 
     def ResumeRun(self, request, context):
         """Take up a paused run after its cause was mended: every check is made again, at once. By itself a paused run is checked again
-        every few minutes (see `next_check_at`). Publishes RunResumed.
+        every few minutes (see `next_check_at`). A delivery goes on with the latest terms, as change orders have made them since; one
+        whose contract has ended is given up. Publishes RunResumed.
         Safe to retry with the same request_id.
         Refuses: provisioning_run.not_found, request.illegal_transition, caller.entity_forbidden.
         """

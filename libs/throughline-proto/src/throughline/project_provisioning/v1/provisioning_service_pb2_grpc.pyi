@@ -45,7 +45,8 @@ class ProvisioningServiceStub:
     """
     ResumeRun: _grpc.UnaryUnaryMultiCallable[_provisioning_service_pb2.ResumeRunRequest, _provisioning_service_pb2.ResumeRunResponse]
     """Take up a paused run after its cause was mended: every check is made again, at once. By itself a paused run is checked again
-    every few minutes (see `next_check_at`). Publishes RunResumed.
+    every few minutes (see `next_check_at`). A delivery goes on with the latest terms, as change orders have made them since; one
+    whose contract has ended is given up. Publishes RunResumed.
     Safe to retry with the same request_id.
     Refuses: provisioning_run.not_found, request.illegal_transition, caller.entity_forbidden.
     """
@@ -74,7 +75,8 @@ class ProvisioningServiceAsyncStub(ProvisioningServiceStub):
     """
     ResumeRun: _aio.UnaryUnaryMultiCallable[_provisioning_service_pb2.ResumeRunRequest, _provisioning_service_pb2.ResumeRunResponse]  # type: ignore[assignment]
     """Take up a paused run after its cause was mended: every check is made again, at once. By itself a paused run is checked again
-    every few minutes (see `next_check_at`). Publishes RunResumed.
+    every few minutes (see `next_check_at`). A delivery goes on with the latest terms, as change orders have made them since; one
+    whose contract has ended is given up. Publishes RunResumed.
     Safe to retry with the same request_id.
     Refuses: provisioning_run.not_found, request.illegal_transition, caller.entity_forbidden.
     """
@@ -124,7 +126,8 @@ class ProvisioningServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_provisioning_service_pb2.ResumeRunResponse, _abc.Awaitable[_provisioning_service_pb2.ResumeRunResponse]]:
         """Take up a paused run after its cause was mended: every check is made again, at once. By itself a paused run is checked again
-        every few minutes (see `next_check_at`). Publishes RunResumed.
+        every few minutes (see `next_check_at`). A delivery goes on with the latest terms, as change orders have made them since; one
+        whose contract has ended is given up. Publishes RunResumed.
         Safe to retry with the same request_id.
         Refuses: provisioning_run.not_found, request.illegal_transition, caller.entity_forbidden.
         """

@@ -27,7 +27,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from throughline.options.v1 import options_pb2 as throughline_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/throughline/reporting/v1/position_service.proto\x12\x18throughline.reporting.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a$throughline/options/v1/options.proto\"\xec\x02\n\x08Position\x12\x13\n\x0b\x63ontract_id\x18\x01 \x01(\t\x12\x17\n\x0f\x63ontract_number\x18\x02 \x01(\t\x12\x18\n\x10\x63ontract_line_id\x18\x03 \x01(\t\x12\x15\n\rquote_line_id\x18\x04 \x01(\t\x12\x17\n\x0flegal_entity_id\x18\x05 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x06 \x01(\t\x12\x15\n\rline_position\x18\x07 \x01(\x05\x12\x13\n\x0b\x64\x65scription\x18\x08 \x01(\t\x12\x15\n\rbilling_model\x18\t \x01(\t\x12\x10\n\x08\x63urrency\x18\n \x01(\t\x12\x12\n\ncontracted\x18\x0b \x01(\t\x12\x10\n\x08\x61pproved\x18\x0c \x01(\t\x12\x0c\n\x04held\x18\r \x01(\t\x12\x10\n\x08unbilled\x18\x0e \x01(\t\x12\x10\n\x08invoiced\x18\x0f \x01(\t\x12\x0c\n\x04paid\x18\x10 \x01(\t\x12\x18\n\x10\x61pproved_minutes\x18\x11 \x01(\x03\"\xb3\x01\n\x14ListPositionsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\x12 \n\x0b\x63ontract_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12 \n\x0b\x63ustomer_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12$\n\x0flegal_entity_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"g\n\x15ListPositionsResponse\x12\x35\n\tpositions\x18\x01 \x03(\x0b\x32\".throughline.reporting.v1.Position\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xb3\x01\n\x0fPositionService\x12\x9f\x01\n\rListPositions\x12..throughline.reporting.v1.ListPositionsRequest\x1a/.throughline.reporting.v1.ListPositionsResponse\"-\x8a\x88\'\x14\n\x0creports.read\x12\x04\x02\x03\x05\x07\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/positionsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/throughline/reporting/v1/position_service.proto\x12\x18throughline.reporting.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a$throughline/options/v1/options.proto\"\xb3\x03\n\x08Position\x12\x13\n\x0b\x63ontract_id\x18\x01 \x01(\t\x12\x17\n\x0f\x63ontract_number\x18\x02 \x01(\t\x12\x18\n\x10\x63ontract_line_id\x18\x03 \x01(\t\x12\x15\n\rquote_line_id\x18\x04 \x01(\t\x12\x17\n\x0flegal_entity_id\x18\x05 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x06 \x01(\t\x12\x15\n\rline_position\x18\x07 \x01(\x05\x12\x13\n\x0b\x64\x65scription\x18\x08 \x01(\t\x12\x15\n\rbilling_model\x18\t \x01(\t\x12\x10\n\x08\x63urrency\x18\n \x01(\t\x12\x12\n\ncontracted\x18\x0b \x01(\t\x12\x10\n\x08\x61pproved\x18\x0c \x01(\t\x12\x0c\n\x04held\x18\r \x01(\t\x12\x10\n\x08unbilled\x18\x0e \x01(\t\x12\x10\n\x08invoiced\x18\x0f \x01(\t\x12\x0c\n\x04paid\x18\x10 \x01(\t\x12\x18\n\x10\x61pproved_minutes\x18\x11 \x01(\x03\x12\x10\n\x08\x63redited\x18\x12 \x01(\t\x12\x13\n\x0bwritten_off\x18\x13 \x01(\t\x12\r\n\x05\x64rawn\x18\x14 \x01(\t\x12\x0f\n\x07prepaid\x18\x15 \x01(\t\"\xb3\x01\n\x14ListPositionsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\x12 \n\x0b\x63ontract_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12 \n\x0b\x63ustomer_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12$\n\x0flegal_entity_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"g\n\x15ListPositionsResponse\x12\x35\n\tpositions\x18\x01 \x03(\x0b\x32\".throughline.reporting.v1.Position\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xb3\x01\n\x0fPositionService\x12\x9f\x01\n\rListPositions\x12..throughline.reporting.v1.ListPositionsRequest\x1a/.throughline.reporting.v1.ListPositionsResponse\"-\x8a\x88\'\x14\n\x0creports.read\x12\x04\x02\x03\x05\x07\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/positionsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,11 +45,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_POSITIONSERVICE'].methods_by_name['ListPositions']._loaded_options = None
   _globals['_POSITIONSERVICE'].methods_by_name['ListPositions']._serialized_options = b'\212\210\'\024\n\014reports.read\022\004\002\003\005\007\202\323\344\223\002\017\022\r/v1/positions'
   _globals['_POSITION']._serialized_start=175
-  _globals['_POSITION']._serialized_end=539
-  _globals['_LISTPOSITIONSREQUEST']._serialized_start=542
-  _globals['_LISTPOSITIONSREQUEST']._serialized_end=721
-  _globals['_LISTPOSITIONSRESPONSE']._serialized_start=723
-  _globals['_LISTPOSITIONSRESPONSE']._serialized_end=826
-  _globals['_POSITIONSERVICE']._serialized_start=829
-  _globals['_POSITIONSERVICE']._serialized_end=1008
+  _globals['_POSITION']._serialized_end=610
+  _globals['_LISTPOSITIONSREQUEST']._serialized_start=613
+  _globals['_LISTPOSITIONSREQUEST']._serialized_end=792
+  _globals['_LISTPOSITIONSRESPONSE']._serialized_start=794
+  _globals['_LISTPOSITIONSRESPONSE']._serialized_end=897
+  _globals['_POSITIONSERVICE']._serialized_start=900
+  _globals['_POSITIONSERVICE']._serialized_end=1079
 # @@protoc_insertion_point(module_scope)

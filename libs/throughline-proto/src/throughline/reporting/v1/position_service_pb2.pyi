@@ -41,6 +41,10 @@ class Position(_message.Message):
     INVOICED_FIELD_NUMBER: _builtins.int
     PAID_FIELD_NUMBER: _builtins.int
     APPROVED_MINUTES_FIELD_NUMBER: _builtins.int
+    CREDITED_FIELD_NUMBER: _builtins.int
+    WRITTEN_OFF_FIELD_NUMBER: _builtins.int
+    DRAWN_FIELD_NUMBER: _builtins.int
+    PREPAID_FIELD_NUMBER: _builtins.int
     contract_id: _builtins.str
     contract_number: _builtins.str
     contract_line_id: _builtins.str
@@ -50,22 +54,30 @@ class Position(_message.Message):
     line_position: _builtins.int
     description: _builtins.str
     billing_model: _builtins.str
-    """`time_and_materials`, `fixed_fee`, `recurring`, `pass_through`."""
+    """`time_and_materials`, `fixed_fee`, `retainer`, `recurring`, `usage`, `pass_through`."""
     currency: _builtins.str
     contracted: _builtins.str
     """Agreed amount; for time and materials the estimate."""
     approved: _builtins.str
-    """Approved and rated: held + eligible + released."""
+    """Approved and rated: held + unbilled + invoiced − credited + written off + drawn."""
     held: _builtins.str
     """Stopped by a hold."""
     unbilled: _builtins.str
-    """Approved and neither held nor invoiced."""
+    """Approved and neither held nor invoiced, drawn or written off; what credit notes gave back is part of it."""
     invoiced: _builtins.str
     """Claimed by issued invoices."""
     paid: _builtins.str
     """Share of what the lines' invoices were paid, before tax, to the cent."""
     approved_minutes: _builtins.int
     """Approved time, in minutes."""
+    credited: _builtins.str
+    """Taken back by issued credit notes."""
+    written_off: _builtins.str
+    """Given up, before an invoice or by a credit note."""
+    drawn: _builtins.str
+    """Earned out of prepayments; never invoiced."""
+    prepaid: _builtins.str
+    """Invoiced in advance, less credits: what work draws on."""
     def __init__(
         self,
         *,
@@ -86,10 +98,14 @@ class Position(_message.Message):
         invoiced: _builtins.str = ...,
         paid: _builtins.str = ...,
         approved_minutes: _builtins.int = ...,
+        credited: _builtins.str = ...,
+        written_off: _builtins.str = ...,
+        drawn: _builtins.str = ...,
+        prepaid: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved", b"approved", "approved_minutes", b"approved_minutes", "billing_model", b"billing_model", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "contract_number", b"contract_number", "contracted", b"contracted", "currency", b"currency", "customer_id", b"customer_id", "description", b"description", "held", b"held", "invoiced", b"invoiced", "legal_entity_id", b"legal_entity_id", "line_position", b"line_position", "paid", b"paid", "quote_line_id", b"quote_line_id", "unbilled", b"unbilled"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved", b"approved", "approved_minutes", b"approved_minutes", "billing_model", b"billing_model", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "contract_number", b"contract_number", "contracted", b"contracted", "credited", b"credited", "currency", b"currency", "customer_id", b"customer_id", "description", b"description", "drawn", b"drawn", "held", b"held", "invoiced", b"invoiced", "legal_entity_id", b"legal_entity_id", "line_position", b"line_position", "paid", b"paid", "prepaid", b"prepaid", "quote_line_id", b"quote_line_id", "unbilled", b"unbilled", "written_off", b"written_off"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

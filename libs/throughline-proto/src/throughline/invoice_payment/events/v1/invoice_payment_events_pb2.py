@@ -22,12 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from throughline.common.v1 import money_pb2 as throughline_dot_common_dot_v1_dot_money__pb2
 from throughline.invoice_payment.v1 import invoice_pb2 as throughline_dot_invoice__payment_dot_v1_dot_invoice__pb2
 from throughline.invoice_payment.v1 import payment_pb2 as throughline_dot_invoice__payment_dot_v1_dot_payment__pb2
 from throughline.options.v1 import options_pb2 as throughline_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nBthroughline/invoice_payment/events/v1/invoice_payment_events.proto\x12%throughline.invoice_payment.events.v1\x1a,throughline/invoice_payment/v1/invoice.proto\x1a,throughline/invoice_payment/v1/payment.proto\x1a$throughline/options/v1/options.proto\"\xb7\x01\n\x0eInvoiceDrafted\x12\x38\n\x07invoice\x18\x01 \x01(\x0b\x32\'.throughline.invoice_payment.v1.Invoice\x12\x15\n\rengagement_id\x18\x02 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x03 \x01(\t:<\x92\x88\'8\n\"invoice_payment.invoice.drafted.v1\x12\x12invoice.invoice_id\"\xb9\x01\n\x0fInvoiceApproved\x12\x38\n\x07invoice\x18\x01 \x01(\x0b\x32\'.throughline.invoice_payment.v1.Invoice\x12\x15\n\rengagement_id\x18\x02 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x03 \x01(\t:=\x92\x88\'9\n#invoice_payment.invoice.approved.v1\x12\x12invoice.invoice_id\"\xb5\x01\n\rInvoiceIssued\x12\x38\n\x07invoice\x18\x01 \x01(\x0b\x32\'.throughline.invoice_payment.v1.Invoice\x12\x15\n\rengagement_id\x18\x02 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x03 \x01(\t:;\x92\x88\'7\n!invoice_payment.invoice.issued.v1\x12\x12invoice.invoice_id\"\x9e\x02\n\x15InvoiceLinesContinued\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\r\n\x05\x63hunk\x18\x03 \x01(\x05\x12\x13\n\x0b\x63hunk_count\x18\x04 \x01(\x05\x12:\n\x05lines\x18\x05 \x03(\x0b\x32+.throughline.invoice_payment.v1.InvoiceLine\x12\x13\n\x0b\x63ontract_id\x18\x06 \x01(\t\x12\x15\n\rengagement_id\x18\x07 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x08 \x01(\t:<\x92\x88\'8\n*invoice_payment.invoice.lines_continued.v1\x12\ninvoice_id\"\xab\x02\n\x12InvoiceItemsBilled\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\r\n\x05\x63hunk\x18\x03 \x01(\x05\x12\x13\n\x0b\x63hunk_count\x18\x04 \x01(\x05\x12:\n\x05items\x18\x05 \x03(\x0b\x32+.throughline.invoice_payment.v1.InvoiceItem\x12\x13\n\x0b\x63ontract_id\x18\x06 \x01(\t\x12\x15\n\rengagement_id\x18\x07 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x08 \x01(\t\x12\x11\n\tissued_on\x18\t \x01(\t:9\x92\x88\'5\n\'invoice_payment.invoice.items_billed.v1\x12\ninvoice_id\"\xc5\x01\n\rInvoiceVoided\x12\x38\n\x07invoice\x18\x01 \x01(\x0b\x32\'.throughline.invoice_payment.v1.Invoice\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x15\n\rengagement_id\x18\x03 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x04 \x01(\t:;\x92\x88\'7\n!invoice_payment.invoice.voided.v1\x12\x12invoice.invoice_id\"\xa0\x02\n\x0eInvoiceSettled\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12=\n\x06status\x18\x03 \x01(\x0e\x32-.throughline.invoice_payment.v1.InvoiceStatus\x12\x45\n\nallocation\x18\x04 \x01(\x0b\x32\x31.throughline.invoice_payment.v1.PaymentAllocation\x12\x15\n\rengagement_id\x18\x05 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x06 \x01(\t:4\x92\x88\'0\n\"invoice_payment.invoice.settled.v1\x12\ninvoice_id\"\x8a\x01\n\x0fPaymentReceived\x12\x38\n\x07payment\x18\x01 \x01(\x0b\x32\'.throughline.invoice_payment.v1.Payment:=\x92\x88\'9\n#invoice_payment.payment.received.v1\x12\x12payment.payment_id\"\xcc\x01\n\rJournalPosted\x12\x43\n\rjournal_entry\x18\x01 \x01(\x0b\x32,.throughline.invoice_payment.v1.JournalEntry\x12\x15\n\rengagement_id\x18\x02 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x03 \x01(\t:G\x92\x88\'C\n!invoice_payment.journal.posted.v1\x12\x1ejournal_entry.journal_entry_idb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\nBthroughline/invoice_payment/events/v1/invoice_payment_events.proto\x12%throughline.invoice_payment.events.v1\x1a!throughline/common/v1/money.proto\x1a,throughline/invoice_payment/v1/invoice.proto\x1a,throughline/invoice_payment/v1/payment.proto\x1a$throughline/options/v1/options.proto\"\xb7\x01\n\x0eInvoiceDrafted\x12\x38\n\x07invoice\x18\x01 \x01(\x0b\x32\'.throughline.invoice_payment.v1.Invoice\x12\x15\n\rengagement_id\x18\x02 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x03 \x01(\t:<\x92\x88\'8\n\"invoice_payment.invoice.drafted.v1\x12\x12invoice.invoice_id\"\xb9\x01\n\x0fInvoiceApproved\x12\x38\n\x07invoice\x18\x01 \x01(\x0b\x32\'.throughline.invoice_payment.v1.Invoice\x12\x15\n\rengagement_id\x18\x02 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x03 \x01(\t:=\x92\x88\'9\n#invoice_payment.invoice.approved.v1\x12\x12invoice.invoice_id\"\xb5\x01\n\rInvoiceIssued\x12\x38\n\x07invoice\x18\x01 \x01(\x0b\x32\'.throughline.invoice_payment.v1.Invoice\x12\x15\n\rengagement_id\x18\x02 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x03 \x01(\t:;\x92\x88\'7\n!invoice_payment.invoice.issued.v1\x12\x12invoice.invoice_id\"\x9e\x02\n\x15InvoiceLinesContinued\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\r\n\x05\x63hunk\x18\x03 \x01(\x05\x12\x13\n\x0b\x63hunk_count\x18\x04 \x01(\x05\x12:\n\x05lines\x18\x05 \x03(\x0b\x32+.throughline.invoice_payment.v1.InvoiceLine\x12\x13\n\x0b\x63ontract_id\x18\x06 \x01(\t\x12\x15\n\rengagement_id\x18\x07 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x08 \x01(\t:<\x92\x88\'8\n*invoice_payment.invoice.lines_continued.v1\x12\ninvoice_id\"\xab\x02\n\x12InvoiceItemsBilled\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\r\n\x05\x63hunk\x18\x03 \x01(\x05\x12\x13\n\x0b\x63hunk_count\x18\x04 \x01(\x05\x12:\n\x05items\x18\x05 \x03(\x0b\x32+.throughline.invoice_payment.v1.InvoiceItem\x12\x13\n\x0b\x63ontract_id\x18\x06 \x01(\t\x12\x15\n\rengagement_id\x18\x07 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x08 \x01(\t\x12\x11\n\tissued_on\x18\t \x01(\t:9\x92\x88\'5\n\'invoice_payment.invoice.items_billed.v1\x12\ninvoice_id\"\xc5\x01\n\rInvoiceVoided\x12\x38\n\x07invoice\x18\x01 \x01(\x0b\x32\'.throughline.invoice_payment.v1.Invoice\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x15\n\rengagement_id\x18\x03 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x04 \x01(\t:;\x92\x88\'7\n!invoice_payment.invoice.voided.v1\x12\x12invoice.invoice_id\"\xa0\x02\n\x0eInvoiceSettled\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12=\n\x06status\x18\x03 \x01(\x0e\x32-.throughline.invoice_payment.v1.InvoiceStatus\x12\x45\n\nallocation\x18\x04 \x01(\x0b\x32\x31.throughline.invoice_payment.v1.PaymentAllocation\x12\x15\n\rengagement_id\x18\x05 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x06 \x01(\t:4\x92\x88\'0\n\"invoice_payment.invoice.settled.v1\x12\ninvoice_id\"\xe4\x02\n\x0fInvoiceCredited\x12<\n\x0b\x63redit_note\x18\x01 \x01(\x0b\x32\'.throughline.invoice_payment.v1.Invoice\x12\x12\n\ninvoice_id\x18\x02 \x01(\t\x12\x17\n\x0finvoice_version\x18\x03 \x01(\x03\x12\x45\n\x0einvoice_status\x18\x04 \x01(\x0e\x32-.throughline.invoice_payment.v1.InvoiceStatus\x12-\n\x07\x61pplied\x18\x05 \x01(\x0b\x32\x1c.throughline.common.v1.Money\x12\x15\n\rengagement_id\x18\x06 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x07 \x01(\t:A\x92\x88\'=\n#invoice_payment.invoice.credited.v1\x12\x16\x63redit_note.invoice_id\"\xcc\x02\n\x14InvoiceItemsCredited\x12\x16\n\x0e\x63redit_note_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\r\n\x05\x63hunk\x18\x03 \x01(\x05\x12\x13\n\x0b\x63hunk_count\x18\x04 \x01(\x05\x12\x12\n\ninvoice_id\x18\x05 \x01(\t\x12;\n\x05items\x18\x06 \x03(\x0b\x32,.throughline.invoice_payment.v1.CreditedItem\x12\x13\n\x0b\x63ontract_id\x18\x07 \x01(\t\x12\x15\n\rengagement_id\x18\x08 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\t \x01(\t\x12\x11\n\tissued_on\x18\n \x01(\t:?\x92\x88\';\n)invoice_payment.invoice.items_credited.v1\x12\x0e\x63redit_note_id\"\xfc\x02\n\rCreditApplied\x12\x1d\n\x15\x63redit_application_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x16\n\x0e\x63redit_note_id\x18\x03 \x01(\t\x12\x12\n\ninvoice_id\x18\x04 \x01(\t\x12\x17\n\x0finvoice_version\x18\x05 \x01(\x03\x12\x45\n\x0einvoice_status\x18\x06 \x01(\x0e\x32-.throughline.invoice_payment.v1.InvoiceStatus\x12,\n\x06\x61mount\x18\x07 \x01(\x0b\x32\x1c.throughline.common.v1.Money\x12\x12\n\napplied_on\x18\x08 \x01(\t\x12\x15\n\rengagement_id\x18\t \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\n \x01(\t:>\x92\x88\':\n!invoice_payment.credit.applied.v1\x12\x15\x63redit_application_id\"\x8a\x01\n\x0fPaymentReceived\x12\x38\n\x07payment\x18\x01 \x01(\x0b\x32\'.throughline.invoice_payment.v1.Payment:=\x92\x88\'9\n#invoice_payment.payment.received.v1\x12\x12payment.payment_id\"\xcc\x01\n\rJournalPosted\x12\x43\n\rjournal_entry\x18\x01 \x01(\x0b\x32,.throughline.invoice_payment.v1.JournalEntry\x12\x15\n\rengagement_id\x18\x02 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x03 \x01(\t:G\x92\x88\'C\n!invoice_payment.journal.posted.v1\x12\x1ejournal_entry.journal_entry_idb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,26 +49,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INVOICEVOIDED']._serialized_options = b'\222\210\'7\n!invoice_payment.invoice.voided.v1\022\022invoice.invoice_id'
   _globals['_INVOICESETTLED']._loaded_options = None
   _globals['_INVOICESETTLED']._serialized_options = b'\222\210\'0\n\"invoice_payment.invoice.settled.v1\022\ninvoice_id'
+  _globals['_INVOICECREDITED']._loaded_options = None
+  _globals['_INVOICECREDITED']._serialized_options = b'\222\210\'=\n#invoice_payment.invoice.credited.v1\022\026credit_note.invoice_id'
+  _globals['_INVOICEITEMSCREDITED']._loaded_options = None
+  _globals['_INVOICEITEMSCREDITED']._serialized_options = b'\222\210\';\n)invoice_payment.invoice.items_credited.v1\022\016credit_note_id'
+  _globals['_CREDITAPPLIED']._loaded_options = None
+  _globals['_CREDITAPPLIED']._serialized_options = b'\222\210\':\n!invoice_payment.credit.applied.v1\022\025credit_application_id'
   _globals['_PAYMENTRECEIVED']._loaded_options = None
   _globals['_PAYMENTRECEIVED']._serialized_options = b'\222\210\'9\n#invoice_payment.payment.received.v1\022\022payment.payment_id'
   _globals['_JOURNALPOSTED']._loaded_options = None
   _globals['_JOURNALPOSTED']._serialized_options = b'\222\210\'C\n!invoice_payment.journal.posted.v1\022\036journal_entry.journal_entry_id'
-  _globals['_INVOICEDRAFTED']._serialized_start=240
-  _globals['_INVOICEDRAFTED']._serialized_end=423
-  _globals['_INVOICEAPPROVED']._serialized_start=426
-  _globals['_INVOICEAPPROVED']._serialized_end=611
-  _globals['_INVOICEISSUED']._serialized_start=614
-  _globals['_INVOICEISSUED']._serialized_end=795
-  _globals['_INVOICELINESCONTINUED']._serialized_start=798
-  _globals['_INVOICELINESCONTINUED']._serialized_end=1084
-  _globals['_INVOICEITEMSBILLED']._serialized_start=1087
-  _globals['_INVOICEITEMSBILLED']._serialized_end=1386
-  _globals['_INVOICEVOIDED']._serialized_start=1389
-  _globals['_INVOICEVOIDED']._serialized_end=1586
-  _globals['_INVOICESETTLED']._serialized_start=1589
-  _globals['_INVOICESETTLED']._serialized_end=1877
-  _globals['_PAYMENTRECEIVED']._serialized_start=1880
-  _globals['_PAYMENTRECEIVED']._serialized_end=2018
-  _globals['_JOURNALPOSTED']._serialized_start=2021
-  _globals['_JOURNALPOSTED']._serialized_end=2225
+  _globals['_INVOICEDRAFTED']._serialized_start=275
+  _globals['_INVOICEDRAFTED']._serialized_end=458
+  _globals['_INVOICEAPPROVED']._serialized_start=461
+  _globals['_INVOICEAPPROVED']._serialized_end=646
+  _globals['_INVOICEISSUED']._serialized_start=649
+  _globals['_INVOICEISSUED']._serialized_end=830
+  _globals['_INVOICELINESCONTINUED']._serialized_start=833
+  _globals['_INVOICELINESCONTINUED']._serialized_end=1119
+  _globals['_INVOICEITEMSBILLED']._serialized_start=1122
+  _globals['_INVOICEITEMSBILLED']._serialized_end=1421
+  _globals['_INVOICEVOIDED']._serialized_start=1424
+  _globals['_INVOICEVOIDED']._serialized_end=1621
+  _globals['_INVOICESETTLED']._serialized_start=1624
+  _globals['_INVOICESETTLED']._serialized_end=1912
+  _globals['_INVOICECREDITED']._serialized_start=1915
+  _globals['_INVOICECREDITED']._serialized_end=2271
+  _globals['_INVOICEITEMSCREDITED']._serialized_start=2274
+  _globals['_INVOICEITEMSCREDITED']._serialized_end=2606
+  _globals['_CREDITAPPLIED']._serialized_start=2609
+  _globals['_CREDITAPPLIED']._serialized_end=2989
+  _globals['_PAYMENTRECEIVED']._serialized_start=2992
+  _globals['_PAYMENTRECEIVED']._serialized_end=3130
+  _globals['_JOURNALPOSTED']._serialized_start=3133
+  _globals['_JOURNALPOSTED']._serialized_end=3337
 # @@protoc_insertion_point(module_scope)

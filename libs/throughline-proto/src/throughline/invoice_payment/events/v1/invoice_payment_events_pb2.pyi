@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from throughline.common.v1 import money_pb2 as _money_pb2
 from throughline.invoice_payment.v1 import invoice_pb2 as _invoice_pb2
 from throughline.invoice_payment.v1 import payment_pb2 as _payment_pb2
 import builtins as _builtins
@@ -267,6 +268,160 @@ class InvoiceSettled(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___InvoiceSettled: _TypeAlias = InvoiceSettled  # noqa: Y015
+
+@_typing.final
+class InvoiceCredited(_message.Message):
+    """A credit note got its number and is final. It takes off the invoice it names; what of it was still open is settled by it.
+    The items follow in InvoiceItemsCredited; where the credit note bills work that sums to less than nothing, in InvoiceItemsBilled.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CREDIT_NOTE_FIELD_NUMBER: _builtins.int
+    INVOICE_ID_FIELD_NUMBER: _builtins.int
+    INVOICE_VERSION_FIELD_NUMBER: _builtins.int
+    INVOICE_STATUS_FIELD_NUMBER: _builtins.int
+    APPLIED_FIELD_NUMBER: _builtins.int
+    ENGAGEMENT_ID_FIELD_NUMBER: _builtins.int
+    CORRELATION_ID_FIELD_NUMBER: _builtins.int
+    invoice_id: _builtins.str
+    """The invoice it names, UUID, after it was credited."""
+    invoice_version: _builtins.int
+    invoice_status: _invoice_pb2.InvoiceStatus.ValueType
+    engagement_id: _builtins.str
+    correlation_id: _builtins.str
+    @_builtins.property
+    def credit_note(self) -> _invoice_pb2.Invoice:
+        """Its first 200 lines; the rest follow in InvoiceLinesContinued. Amounts are positive."""
+
+    @_builtins.property
+    def applied(self) -> _money_pb2.Money:
+        """What of the credit note settled the invoice, with tax; the rest is unapplied credit."""
+
+    def __init__(
+        self,
+        *,
+        credit_note: _invoice_pb2.Invoice | None = ...,
+        invoice_id: _builtins.str = ...,
+        invoice_version: _builtins.int = ...,
+        invoice_status: _invoice_pb2.InvoiceStatus.ValueType = ...,
+        applied: _money_pb2.Money | None = ...,
+        engagement_id: _builtins.str = ...,
+        correlation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "credit_note", b"credit_note"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "correlation_id", b"correlation_id", "credit_note", b"credit_note", "engagement_id", b"engagement_id", "invoice_id", b"invoice_id", "invoice_status", b"invoice_status", "invoice_version", b"invoice_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InvoiceCredited: _TypeAlias = InvoiceCredited  # noqa: Y015
+
+@_typing.final
+class InvoiceItemsCredited(_message.Message):
+    """What an issued credit note gives back, item by item: at most 500 items an event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CREDIT_NOTE_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
+    CHUNK_COUNT_FIELD_NUMBER: _builtins.int
+    INVOICE_ID_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    CONTRACT_ID_FIELD_NUMBER: _builtins.int
+    ENGAGEMENT_ID_FIELD_NUMBER: _builtins.int
+    CORRELATION_ID_FIELD_NUMBER: _builtins.int
+    ISSUED_ON_FIELD_NUMBER: _builtins.int
+    credit_note_id: _builtins.str
+    """UUID."""
+    version: _builtins.int
+    """Version of the credit note at issue."""
+    chunk: _builtins.int
+    """From 1 to `chunk_count`."""
+    chunk_count: _builtins.int
+    invoice_id: _builtins.str
+    """The invoice, UUID."""
+    contract_id: _builtins.str
+    engagement_id: _builtins.str
+    correlation_id: _builtins.str
+    issued_on: _builtins.str
+    """Day of issue, ISO 8601."""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[_invoice_pb2.CreditedItem]: ...
+    def __init__(
+        self,
+        *,
+        credit_note_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        chunk: _builtins.int = ...,
+        chunk_count: _builtins.int = ...,
+        invoice_id: _builtins.str = ...,
+        items: _abc.Iterable[_invoice_pb2.CreditedItem] | None = ...,
+        contract_id: _builtins.str = ...,
+        engagement_id: _builtins.str = ...,
+        correlation_id: _builtins.str = ...,
+        issued_on: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "chunk_count", b"chunk_count", "contract_id", b"contract_id", "correlation_id", b"correlation_id", "credit_note_id", b"credit_note_id", "engagement_id", b"engagement_id", "invoice_id", b"invoice_id", "issued_on", b"issued_on", "items", b"items", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InvoiceItemsCredited: _TypeAlias = InvoiceItemsCredited  # noqa: Y015
+
+@_typing.final
+class CreditApplied(_message.Message):
+    """Unapplied credit settled a further invoice of the customer, or a part of it. The books do not move: both are receivables."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CREDIT_APPLICATION_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    CREDIT_NOTE_ID_FIELD_NUMBER: _builtins.int
+    INVOICE_ID_FIELD_NUMBER: _builtins.int
+    INVOICE_VERSION_FIELD_NUMBER: _builtins.int
+    INVOICE_STATUS_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    APPLIED_ON_FIELD_NUMBER: _builtins.int
+    ENGAGEMENT_ID_FIELD_NUMBER: _builtins.int
+    CORRELATION_ID_FIELD_NUMBER: _builtins.int
+    credit_application_id: _builtins.str
+    """UUID."""
+    version: _builtins.int
+    """Always 1."""
+    credit_note_id: _builtins.str
+    invoice_id: _builtins.str
+    invoice_version: _builtins.int
+    invoice_status: _invoice_pb2.InvoiceStatus.ValueType
+    applied_on: _builtins.str
+    """ISO 8601."""
+    engagement_id: _builtins.str
+    correlation_id: _builtins.str
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money: ...
+    def __init__(
+        self,
+        *,
+        credit_application_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        credit_note_id: _builtins.str = ...,
+        invoice_id: _builtins.str = ...,
+        invoice_version: _builtins.int = ...,
+        invoice_status: _invoice_pb2.InvoiceStatus.ValueType = ...,
+        amount: _money_pb2.Money | None = ...,
+        applied_on: _builtins.str = ...,
+        engagement_id: _builtins.str = ...,
+        correlation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "applied_on", b"applied_on", "correlation_id", b"correlation_id", "credit_application_id", b"credit_application_id", "credit_note_id", b"credit_note_id", "engagement_id", b"engagement_id", "invoice_id", b"invoice_id", "invoice_status", b"invoice_status", "invoice_version", b"invoice_version", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreditApplied: _TypeAlias = CreditApplied  # noqa: Y015
 
 @_typing.final
 class PaymentReceived(_message.Message):

@@ -321,11 +321,16 @@ class MilestoneAcceptanceWithdrawn(_message.Message):
     ENGAGEMENT_ID_FIELD_NUMBER: _builtins.int
     CORRELATION_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    REST_FIELD_NUMBER: _builtins.int
     engagement_id: _builtins.str
     correlation_id: _builtins.str
     reason: _builtins.str
     @_builtins.property
     def milestone(self) -> _project_pb2.Milestone: ...
+    @_builtins.property
+    def rest(self) -> _project_pb2.Milestone:
+        """The rest of an acceptance in part, cancelled: its amount is the milestone's again. Absent when nothing went back."""
+
     def __init__(
         self,
         *,
@@ -333,12 +338,15 @@ class MilestoneAcceptanceWithdrawn(_message.Message):
         engagement_id: _builtins.str = ...,
         correlation_id: _builtins.str = ...,
         reason: _builtins.str = ...,
+        rest: _project_pb2.Milestone | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["milestone", b"milestone"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rest", b"_rest", "milestone", b"milestone", "rest", b"rest"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["correlation_id", b"correlation_id", "engagement_id", b"engagement_id", "milestone", b"milestone", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rest", b"_rest", "correlation_id", b"correlation_id", "engagement_id", b"engagement_id", "milestone", b"milestone", "reason", b"reason", "rest", b"rest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__rest: _TypeAlias = _typing.Literal["rest"]  # noqa: Y015
+    _WhichOneofArgType__rest: _TypeAlias = _typing.Literal["_rest", b"_rest"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rest) -> _WhichOneofReturnType__rest | None: ...
 
 Global___MilestoneAcceptanceWithdrawn: _TypeAlias = MilestoneAcceptanceWithdrawn  # noqa: Y015
 

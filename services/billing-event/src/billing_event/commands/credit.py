@@ -1,0 +1,31 @@
+"""Takes in what credit notes give back: it is open again, or given up."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing_event.commands import record
+from billing_event.domain.claim import Claim, ClaimBeforeRelease, ClaimExceedsOpen
+from throughline_core.errors import Aborted
+
+
+class CreditBeforeInvoice(Aborted):
+    """A credit note gives back what no invoice has billed: that event has to be taken first."""
+
+    code = "allocation.credit_before_invoice"
+
+
+async def credit(tx: AsyncConnection, claims: Sequence[Claim], *, at: datetime) -> None:
+    """Write what issued credit notes gave back of each row; what they gave up is written off.
+
+    What is given back is reserved of its limits again, what is given up is free again.
+
+    Raises:
+        BillingEventNotFound: a row is not known here.
+        CreditBeforeInvoice: less of a row was billed than is given back.
+    """
+    try:
+        await record.allocate(tx, claims, at=at)
+    except (ClaimBeforeRelease, ClaimExceedsOpen) as refusal:
+        raise CreditBeforeInvoice(refusal.message, advice=refusal.advice) from refusal

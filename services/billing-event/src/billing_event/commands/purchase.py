@@ -1,0 +1,101 @@
+"""Brings purchases in and decides about them; what is approved is rated at cost plus markup."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing_event.commands.lines import ContractNotFound
+from billing_event.commands.rate import rate
+from billing_event.domain import purchase as domain
+from billing_event.domain.agreement import Agreement
+from billing_event.domain.proposal import ProposalStatus
+from billing_event.domain.purchase import Bought, Purchase, PurchaseId, PurchaseNotFound
+from billing_event.domain.source import ContractId
+from billing_event.repository import fact
+from billing_event.repository import purchase as repository
+from throughline_core.errors import Refusal
+from throughline_runtime import audit
+from throughline_runtime.identity import require_entity
+
+
+@dataclass(frozen=True, slots=True)
+class RowResult:
+    """What became of one row: the purchase it is, whether it was added, or why it was refused."""
+
+    purchase_id: PurchaseId | None
+    is_new: bool = False
+    refusal: Refusal | None = None
+
+
+async def import_purchases(
+    tx: AsyncConnection, rows: Sequence[Bought | Refusal], *, by: str, at: datetime
+) -> list[RowResult]:
+    """Keep purchases that are new until a second person decides; a few statements for all.
+
+    Raises:
+        StaleVersion: somebody else brings one of them in at this moment.
+    """
+    sent = [row for row in rows if isinstance(row, Bought)]
+    _, agreements = await fact.load_agreements(tx, {row.contract_id for row in sent})
+    known = await repository.known(tx, {domain.purchase_id(row.source) for row in sent})
+    fresh: dict[PurchaseId, Purchase] = {}
+    results = []
+    for row in rows:
+        if isinstance(row, Refusal):
+            results.append(RowResult(None, refusal=row))
+            continue
+        purchase_id = domain.purchase_id(row.source)
+        try:
+            require_entity(_agreement(agreements, row.contract_id).newest.legal_entity_id)
+            made = domain.record(row, agreements[row.contract_id], by=by, at=at)
+            is_known = domain.is_known(made, known.get(purchase_id), fresh.get(purchase_id))
+        except Refusal as refusal:
+            results.append(RowResult(None, refusal=refusal))
+            continue
+        if not is_known:
+            fresh[purchase_id] = made
+        results.append(RowResult(purchase_id, is_new=not is_known))
+    if fresh:
+        await repository.add(tx, list(fresh.values()))
+        audit.touch(tx, *fresh)
+    return results
+
+
+async def decide(
+    tx: AsyncConnection,
+    purchase_ids: Collection[PurchaseId],
+    status: ProposalStatus,
+    *,
+    by: str,
+    at: datetime,
+    reason: str = "",
+) -> list[Purchase]:
+    """Decide about purchases, all or none, or take them back; what is approved is rated.
+
+    Raises:
+        PurchaseNotFound, EntityForbidden: one is not there, or not for the caller.
+        PurchaseNotOpen, RecordedByCaller: see `domain.purchase.decide`.
+    """
+    found = await repository.known(tx, purchase_ids, lock=True)
+    missing = set(purchase_ids) - found.keys()
+    if missing:
+        raise PurchaseNotFound(f"purchase {min(missing)} does not exist", field="purchase_ids")
+    for purchase in found.values():
+        require_entity(purchase.legal_entity_id)
+    decided = [
+        domain.decide(purchase, status, by=by, at=at, reason=reason) for purchase in found.values()
+    ]
+    await repository.save(tx, decided)
+    audit.touch(tx, *found)
+    if status is ProposalStatus.APPROVED:
+        await rate(tx, map(domain.source_item_of, decided), at=at)
+    return decided
+
+
+def _agreement(agreements: dict[ContractId, Agreement], contract_id: ContractId) -> Agreement:
+    agreement = agreements.get(contract_id)
+    if agreement is None:
+        raise ContractNotFound.of(contract_id)
+    return agreement

@@ -1,0 +1,170 @@
+"""Posts what approved re-rating runs found, chunk by chunk, each thing at most once."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing_event.bulk import save
+from billing_event.commands.rate import keep, load_ground
+from billing_event.domain import rerating_run as domain
+from billing_event.domain.position import BillingEventId
+from billing_event.domain.rerating import (
+    Action,
+    Claims,
+    Finding,
+    Part,
+    Place,
+    is_as_approved,
+    released_rows,
+    repricing,
+)
+from billing_event.domain.rerating_judge import ReratingJudge
+from billing_event.domain.rerating_run import Drafted, Outcome, ReratingRun
+from billing_event.domain.source import SourceItemId
+from billing_event.domain.standing import Standing
+from billing_event.domain.step import SourceStep
+from billing_event.repository import rerating as repository
+from billing_event.repository import rerating_item, standing
+from billing_event.repository.rerating_item import Posted
+
+APPLIED_MAX: Final = 500
+"""Things one transaction posts."""
+
+_COUNTED: Final[Mapping[Outcome, str]] = {
+    Outcome.APPLIED: "items_applied",
+    Outcome.WAITING: "items_waiting",
+    Outcome.SKIPPED: "items_skipped",
+    Outcome.OUTDATED: "items_outdated",
+}
+
+
+async def next_open(
+    tx: AsyncConnection, run: ReratingRun, outcome: Outcome, *, after: SourceItemId | None = None
+) -> tuple[list[SourceItemId], list[BillingEventId]]:
+    """Return things that are still to be posted, and those of their rows that drafts may have."""
+    ids = await rerating_item.open_items(
+        tx, run.rerating_run_id, outcome, after=after, limit=APPLIED_MAX
+    )
+    return ids, released_rows(await standing.load_standings(tx, ids))
+
+
+async def post_chunk(
+    tx: AsyncConnection,
+    run: ReratingRun,
+    source_item_ids: Sequence[SourceItemId],
+    drafted: Collection[BillingEventId],
+    *,
+    outcome: Outcome,
+    at: datetime,
+) -> None:
+    """Post things that are in `outcome` still, and note what became of each, together.
+
+    What is on a draft waits or is left, as the run says. What is not what was approved is left for
+    another run.
+
+    Raises:
+        RunMovedOn: the run was stopped meanwhile.
+    """
+    await repository.lock_unmoved(tx, run)
+    approved = await rerating_item.open_among(
+        tx, run.rerating_run_id, source_item_ids, outcome=outcome
+    )
+    standings = await standing.lock_standings(tx, list(approved))
+    claims = await rerating_item.load_claims(tx, list(approved), drafted)
+    ground = await load_ground(tx, (each.item for each in standings), at=at)
+    judge = ReratingJudge(*ground, at=at)
+    posted = _post(judge, run, standings, claims, approved)
+    await save.add_steps(tx, posted.steps, at=at)
+    await keep(tx, judge, at=at)
+    await rerating_item.move_items(tx, run.rerating_run_id, posted.items)
+    done = Counter(_COUNTED[each.outcome] for each in posted.items)
+    if outcome is Outcome.WAITING:
+        done["items_waiting"] -= len(posted.items)
+    await repository.count(tx, run, done, cursor=run.cursor)
+
+
+async def leave_out(
+    tx: AsyncConnection,
+    run: ReratingRun,
+    source_item_id: SourceItemId,
+    *,
+    outcome: Outcome,
+    reason: str,
+) -> None:
+    """Go past a thing in `outcome` that an error keeps from being posted.
+
+    Raises:
+        RunMovedOn: the run was stopped meanwhile.
+    """
+    await repository.lock_unmoved(tx, run)
+    left = Posted(source_item_id, Outcome.SKIPPED, Action.CANNOT, reason)
+    await rerating_item.move_items(tx, run.rerating_run_id, [left])
+    done = Counter({"items_skipped": 1})
+    if outcome is Outcome.WAITING:
+        done["items_waiting"] -= 1
+    await repository.count(tx, run, done, cursor=run.cursor)
+
+
+async def finish(tx: AsyncConnection, run: ReratingRun, *, at: datetime) -> ReratingRun:
+    """Close a run of which nothing is left to post, or have it wait for drafts.
+
+    Raises:
+        RunMovedOn: the run was stopped meanwhile.
+    """
+    current = await repository.lock_unmoved(tx, run)
+    finished = domain.finish_applying(current, at=at)
+    if finished is not current:
+        await repository.save(tx, finished)
+    return finished
+
+
+@dataclass(frozen=True, slots=True)
+class _Posting:
+    """What became of the things of a chunk, and the words on those that are agreed anew."""
+
+    items: list[Posted]
+    steps: list[SourceStep]
+
+
+def _post(
+    judge: ReratingJudge,
+    run: ReratingRun,
+    standings: Sequence[Standing],
+    claims: Claims,
+    approved: Mapping[SourceItemId, Sequence[Part]],
+) -> _Posting:
+    comparer = judge.comparer(moves_payers=run.moves_payers)
+    posting = _Posting([], [])
+    for each in standings:
+        item_id = each.item.source_item_id
+        finding = comparer.compare(each, claims)
+        outcome, reason = _verdict(run, finding, approved[item_id])
+        action = Action.NOTHING if finding is None else finding.action
+        posting.items.append(Posted(item_id, outcome, action, reason))
+        if finding is None or outcome is not Outcome.APPLIED:
+            continue
+        step = repricing(each.item, finding.item, version=judge.epoch)
+        if step is not None:
+            posting.steps.append(step)
+        judge.rerate(each, claims, finding, run_id=run.rerating_run_id, by=run.decided_by)
+    return posting
+
+
+def _verdict(
+    run: ReratingRun, finding: Finding | None, approved: Sequence[Part]
+) -> tuple[Outcome, str]:
+    """Return what becomes of a thing now, and why where it is not posted."""
+    if finding is None:
+        return Outcome.OUTDATED, "it was taken back since the preview"
+    if finding.action is Action.CANNOT:
+        return Outcome.SKIPPED, finding.reason
+    if not is_as_approved(approved, finding.parts, finding.shares):
+        return Outcome.OUTDATED, "its rows or its price changed since the preview"
+    if finding.place is Place.DRAFTED:
+        outcome = Outcome.WAITING if run.drafted is Drafted.WAIT else Outcome.SKIPPED
+        return outcome, "on the draft of an invoice"
+    return Outcome.APPLIED, ""

@@ -1,0 +1,229 @@
+"""Gives rated work up, or excludes it from billing: two persons, and a way back."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing_event import tables
+from billing_event.bulk import checkpoint
+from billing_event.commands.rate import keep, make_judge, reconsider
+from billing_event.commands.release import require_all, rows_of
+from billing_event.domain.giving_up import give_up, give_up_part, take_up
+from billing_event.domain.hold import HoldReason
+from billing_event.domain.position import BillingEventId, EventStatus, Row
+from billing_event.domain.source import ContractId
+from billing_event.domain.standing import Standing
+from billing_event.domain.write_off import (
+    ROWS_MAX,
+    NothingNamed,
+    PartOfSeveral,
+    ProposedRow,
+    TooManyRows,
+    WriteOff,
+    WriteOffId,
+    WriteOffKind,
+    WriteOffReason,
+    WriteOffStatus,
+    decided,
+    one_entity,
+    part_of,
+    require_open,
+)
+from billing_event.repository import standing
+from billing_event.repository import write_off as repository
+from billing_event.wire import published
+from throughline_runtime import outbox
+from throughline_runtime.identity import require_entity
+from throughline_runtime.ids import new_id
+
+
+async def held_rows(
+    tx: AsyncConnection, contract_id: ContractId, reason: HoldReason | None
+) -> list[BillingEventId]:
+    """Return the rows of a contract that are held, for a reason if one is named, oldest first.
+
+    Raises:
+        NothingNamed, TooManyRows: there are none, or more than one proposal takes.
+    """
+    hold = tables.hold
+    query = (
+        select(hold.c.billing_event_id)
+        .where(hold.c.contract_id == contract_id, hold.c.cleared_at.is_(None))
+        .where(hold.c.billing_event_id.is_not(None))
+    )
+    if reason is not None:
+        query = query.where(hold.c.reason == reason)
+    query = query.group_by(hold.c.billing_event_id).limit(ROWS_MAX + 1)
+    found = [BillingEventId(row_id) for row_id in (await tx.execute(query)).scalars()]
+    if not found:
+        raise NothingNamed("no row of the contract is held for this", field="contract_id")
+    if len(found) > ROWS_MAX:
+        raise TooManyRows(
+            f"more than {ROWS_MAX} rows of the contract are held for this",
+            field="contract_id",
+            advice="name rows by their ids, in several proposals",
+        )
+    return found
+
+
+async def propose(
+    tx: AsyncConnection,
+    billing_event_ids: Sequence[BillingEventId],
+    *,
+    kind: WriteOffKind,
+    reason_code: WriteOffReason,
+    reason: str,
+    quantity: Decimal | None,
+    by: str,
+    at: datetime,
+) -> WriteOff:
+    """Propose to write rows off, or a part of one row.
+
+    Raises:
+        BillingEventNotFound, EntityForbidden: one is not there, or not for the caller.
+        NotOpen: one was invoiced, taken back or written off.
+        PartOfSeveral, PartTooLarge, InvalidArgument: the part, or the rows together, do not fit.
+        AlreadyProposed: another proposal names one of them.
+    """
+    if quantity is not None and len(billing_event_ids) != 1:
+        raise PartOfSeveral("a part can be cut off one row only", field="quantity")
+    _, rows = await _locked(tx, billing_event_ids)
+    write_off = WriteOff(
+        write_off_id=WriteOffId(new_id()),
+        version=1,
+        kind=kind,
+        status=WriteOffStatus.PROPOSED,
+        reason_code=reason_code,
+        reason=reason,
+        rows=tuple(
+            ProposedRow(
+                row.billing_event_id,
+                row.amount if quantity is None else part_of(row, quantity),
+            )
+            for row in rows
+        ),
+        quantity=quantity,
+        legal_entity_id=one_entity([row.rating.legal_entity_id for row in rows]),
+        proposed_by=by,
+        proposed_at=at,
+    )
+    await repository.add(tx, write_off)
+    return write_off
+
+
+async def released_rows(tx: AsyncConnection, write_off_id: WriteOffId) -> Sequence[BillingEventId]:
+    """Return the rows of a proposal that invoicing has to let go of before it is approved.
+
+    Raises:
+        WriteOffNotFound, EntityForbidden: no such proposal for the caller.
+    """
+    write_off = await repository.get(tx, write_off_id)
+    require_entity(write_off.legal_entity_id)
+    position = tables.position
+    query = (
+        select(position.c.billing_event_id)
+        .where(position.c.billing_event_id.in_([row.billing_event_id for row in write_off.rows]))
+        .where(position.c.status == EventStatus.RELEASED)
+    )
+    return list((await tx.execute(query)).scalars())
+
+
+async def approve(
+    tx: AsyncConnection, write_off_id: WriteOffId, *, by: str, at: datetime
+) -> WriteOff:
+    """Write the rows of a proposal off, as a second person; all of them or none.
+
+    Raises:
+        WriteOffNotFound, EntityForbidden: no such proposal for the caller.
+        IllegalTransition, ApprovedByProposer: see `domain.write_off.decided`.
+        NotOpen: a row was invoiced, taken back or written off since.
+    """
+    proposed = await repository.get(tx, write_off_id, lock=True)
+    require_entity(proposed.legal_entity_id)
+    approved = decided(proposed, WriteOffStatus.APPROVED, by=by, at=at)
+    standings, rows = await _locked(tx, [row.billing_event_id for row in proposed.rows])
+    judge = await make_judge(tx, (row.item for row in rows), at=at)
+    if approved.quantity is None:
+        gone = [give_up(judge, row) for row in rows]
+    else:
+        [alone], [row] = standings, rows
+        part_of(row, approved.quantity)
+        gone = [give_up_part(judge, alone, row, approved.quantity)]
+    await keep(tx, judge, at=at)
+    members = tuple(
+        replace(row, written_off_id=each.billing_event_id)
+        for row, each in zip(_in_order(approved, rows), gone, strict=True)
+    )
+    approved = replace(approved, rows=members)
+    await repository.save(tx, approved)
+    await outbox.append(tx, published.written_off(gone, approved, at=at, new_id=new_id))
+    return approved
+
+
+async def reject(
+    tx: AsyncConnection, write_off_id: WriteOffId, reason: str, *, by: str, at: datetime
+) -> WriteOff:
+    """Turn a proposal down.
+
+    Raises:
+        WriteOffNotFound, EntityForbidden: no such proposal for the caller.
+        IllegalTransition: it was decided before.
+    """
+    proposed = await repository.get(tx, write_off_id, lock=True)
+    require_entity(proposed.legal_entity_id)
+    rejected = decided(proposed, WriteOffStatus.REJECTED, by=by, at=at, reason=reason)
+    await repository.save(tx, rejected)
+    return rejected
+
+
+async def undo(
+    tx: AsyncConnection, write_off_id: WriteOffId, reason: str, *, by: str, at: datetime
+) -> WriteOff:
+    """Let the rows of a write-off count again, judged by the facts as they are now.
+
+    Raises:
+        WriteOffNotFound, EntityForbidden: no such write-off for the caller.
+        IllegalTransition: it is not in force.
+        NoRoom: a limit has no room for what had been released.
+    """
+    approved = await repository.get(tx, write_off_id, lock=True)
+    require_entity(approved.legal_entity_id)
+    undone = decided(approved, WriteOffStatus.UNDONE, by=by, at=at, reason=reason)
+    named = [row.written_off_id for row in approved.rows if row.written_off_id is not None]
+    owners = await checkpoint.find(tx, named)
+    item_ids = list({owner.source_item_id: None for owner in owners.values()})
+    rows = rows_of(await standing.lock_standings(tx, item_ids), named)
+    # One whose thing was taken back meanwhile went with it: the two are written off together.
+    rows = [row for row in rows if not row.is_taken_back]
+    judge = await make_judge(tx, (row.item for row in rows), at=at)
+    back = [take_up(judge, row) for row in rows]
+    await keep(tx, judge, at=at)
+    await repository.save(tx, undone)
+    await outbox.append(tx, published.written_off(back, undone, at=at, new_id=new_id))
+    await reconsider(tx, item_ids, at=at)
+    return undone
+
+
+async def _locked(
+    tx: AsyncConnection, billing_event_ids: Sequence[BillingEventId]
+) -> tuple[list[Standing], list[Row]]:
+    owners = await checkpoint.find(tx, billing_event_ids)
+    require_all(billing_event_ids, owners.keys())
+    for owner in owners.values():
+        require_entity(owner.legal_entity_id)
+    items = list({owner.source_item_id: None for owner in owners.values()})
+    standings = await standing.lock_standings(tx, items)
+    claimed = await standing.claimed(tx, billing_event_ids)
+    rows = rows_of(standings, billing_event_ids)
+    for row in rows:
+        require_open(row, is_claimed=row.billing_event_id in claimed)
+    return standings, rows
+
+
+def _in_order(write_off: WriteOff, rows: Sequence[Row]) -> list[ProposedRow]:
+    by_id = {row.billing_event_id: row for row in write_off.rows}
+    return [by_id[row.billing_event_id] for row in rows]

@@ -1,0 +1,104 @@
+"""Work that a retainer pays for: which part draws on which block, and what is beyond them all."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Final
+
+from billing_event.domain.hold import HoldReason, OpenHold, WayOut
+from billing_event.domain.limit import fitting_quantity
+from billing_event.domain.position import Portion, Rating, Row, Treatment, cut
+from billing_event.domain.retainer import HOURS, Bucket, RetainerPeriod
+from billing_event.domain.retainer_book import Drawn, RetainerBook
+from billing_event.domain.source import SourceItem
+from billing_event.domain.terms import Overage, RetainerTerms
+from throughline_core.money import RATE_PLACES, Money
+from throughline_core.rounding import round_half_away
+
+_MORE: Final = WayOut(
+    "sales_operations", "agree a top-up with the customer, or change what happens to overage"
+)
+BEYOND: Final = OpenHold(
+    HoldReason.LIMIT_EXCEEDED, "nothing is left of the retainer for this day", way_out=_MORE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Work on a retainer: at which terms it draws, and how much it is.
+
+    For a block of hours the rate is its price an hour; for one of money the agreed one.
+    """
+
+    rating: Rating
+    whole: Portion
+    terms: RetainerTerms
+
+    @property
+    def is_held_beyond(self) -> bool:
+        """Whether what is beyond the balance waits, instead of being billed."""
+        return self.terms.overage is Overage.HOLD
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnPart:
+    """A row of a drawing, with the bucket that pays for it."""
+
+    rating: Rating
+    portion: Portion
+    drawn: Drawn
+
+
+def parts_of(
+    item: SourceItem, drawing: Drawing, book: RetainerBook
+) -> tuple[Sequence[DrawnPart], Portion | None]:
+    """Return what of a drawing the open periods pay for, and what is beyond them; None if nothing.
+
+    Nothing is drawn yet.
+    """
+    rest: Portion | None = drawing.whole
+    parts: list[DrawnPart] = []
+    for period, bucket in book.buckets(drawing.rating.contract_line_id, item.service_from):
+        if rest is None:
+            break
+        found, rest = _draw(drawing, rest, period, bucket)
+        if found is not None:
+            parts.append(found)
+    return parts, rest
+
+
+def is_undrawn(row: Row) -> bool:
+    """Whether a row waits for a retainer to have more."""
+    is_held = any(hold.reason is HoldReason.LIMIT_EXCEEDED for hold in row.holds)
+    return is_held and row.rating.treatment is Treatment.DRAWN
+
+
+def _draw(
+    drawing: Drawing, rest: Portion, period: RetainerPeriod, bucket: Bucket
+) -> tuple[DrawnPart | None, Portion | None]:
+    if period.block.unit == HOURS:
+        quantity = min(rest.quantity, bucket.quantity)
+        value = bucket.value_of(quantity, period.block.price.currency)
+        unit_rate = Money(round_half_away(value / quantity, RATE_PLACES), rest.amount.currency)
+    else:
+        unit_rate = drawing.rating.unit_rate
+        quantity = fitting_quantity(drawing.rating, rest, bucket.quantity)
+        if not quantity:
+            return None, rest
+    # What is left of the work keeps the price of an hour, whatever this part of a block is worth.
+    portion, left = cut(rest, drawing.rating.unit_rate, quantity)
+    if period.block.unit == HOURS:
+        portion = replace(portion, amount=Money(value, rest.amount.currency))
+        drawn = Drawn(period, bucket, quantity, value)
+    else:
+        drawn = Drawn(period, bucket, portion.amount.amount, portion.amount.amount)
+    words = f"{drawing.rating.explanation}; drawn on the block {_name(period, bucket)}"
+    rating = replace(drawing.rating, unit_rate=unit_rate, explanation=words)
+    part = DrawnPart(rating, portion, drawn)
+    return part, left if left.quantity != Decimal(0) else None
+
+
+def _name(period: RetainerPeriod, bucket: Bucket) -> str:
+    if bucket.origin_period_id == period.retainer_period_id:
+        return f"of {period.block.service.start} to {period.last_day}"
+    return f"from {bucket.origin_from}, carried on"

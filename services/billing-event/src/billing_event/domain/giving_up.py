@@ -1,0 +1,93 @@
+"""What a judge does about rows that people give up, take up again, or want back from invoicing."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+from billing_event.domain.claim import ClaimKind
+from billing_event.domain.decision import Judge
+from billing_event.domain.hold import HoldReason, OpenHold
+from billing_event.domain.position import EventStatus, Row, moved
+from billing_event.domain.standing import HoldOpened, Settlement, Standing
+from billing_event.domain.write_off import NoRoom, cut_off
+
+
+def give_up(judge: Judge, row: Row) -> Row:
+    """Write all of a row off; what it took of limits is free again."""
+    if not _is_limited(row):
+        judge.book.write_off(moved(row, EventStatus.WRITTEN_OFF))
+    judge.decision.cleared += [hold.hold_id for hold in row.holds if hold.hold_id is not None]
+    gone = moved(row, EventStatus.WRITTEN_OFF)
+    judge.decision.changed.append(gone)
+    judge.decision.settled.append(Settlement(gone, ClaimKind.WRITE_OFF, judge.today(row.rating)))
+    return gone
+
+
+def give_up_part(judge: Judge, standing: Standing, row: Row, quantity: Decimal) -> Row:
+    """Write a part of a row off: it is taken back, and what stays and what goes are rows apart."""
+    last_part = max(each.part for each in standing.rows)
+    on = judge.today(row.rating)
+    taker, stays, gone = cut_off(row, quantity, last_part=last_part, at=judge.at, on=on)
+    stays = replace(stays, holds=tuple(replace(hold, hold_id=None) for hold in row.holds))
+    judge.decision.rated += [taker, stays, gone]
+    judge.decision.opened += [HoldOpened(row.item, stays, hold) for hold in stays.holds]
+    if not _is_limited(row):
+        judge.book.give_back(taker, row)
+        judge.book.take(stays)
+    if row.status is not EventStatus.RELEASED:
+        judge.decision.cleared += [each.hold_id for each in row.holds if each.hold_id is not None]
+        judge.decision.changed.append(moved(row, EventStatus.REVERSED))
+    judge.decision.settled.append(Settlement(gone, ClaimKind.WRITE_OFF, on))
+    return gone
+
+
+def take_up(judge: Judge, row: Row) -> Row:
+    """Let a row that was written off count again.
+
+    One that had been released is so again; any other waits for the checkpoint, or for a limit that
+    has no room for it any more.
+
+    Raises:
+        NoRoom: it had been released, and a limit has no room for it.
+    """
+    room = judge.book.room(row.rating, row.item)
+    fits = room is None or row.amount.amount <= room
+    if row.released_by:
+        if not fits:
+            raise NoRoom(
+                f"a limit has room for {room} of the {row.amount} of {row.billing_event_id}",
+                advice="agree a higher limit first",
+            )
+        back = moved(row, EventStatus.RELEASED)
+    elif fits:
+        back = moved(row, EventStatus.ELIGIBLE)
+    else:
+        over = OpenHold(HoldReason.LIMIT_EXCEEDED, f"a limit has room for {room} of it")
+        back = moved(row, EventStatus.HELD, (over,))
+        judge.decision.opened.append(HoldOpened(row.item, back, over))
+    if fits:
+        judge.book.take(back)
+    judge.decision.changed.append(back)
+    judge.decision.settled.append(
+        Settlement(back, ClaimKind.WRITE_OFF, judge.today(row.rating), gives_back=True)
+    )
+    return back
+
+
+def withdraw(judge: Judge, row: Row, hold: OpenHold | None) -> None:
+    """Take the release of a row back; it waits for a person again, held by `hold` if there is one.
+
+    A row that was taken back meanwhile is released anew, for the two to meet where invoices are
+    made.
+    """
+    if row.is_taken_back:
+        judge.decision.changed.append(replace(row, version=row.version + 1))
+        return
+    back = replace(moved(row, EventStatus.ELIGIBLE), released_by="")
+    if hold is not None:
+        back = replace(back, status=EventStatus.HELD, holds=(hold,))
+        judge.decision.opened.append(HoldOpened(row.item, back, hold))
+    judge.decision.changed.append(back)
+
+
+def _is_limited(row: Row) -> bool:
+    return any(hold.reason is HoldReason.LIMIT_EXCEEDED for hold in row.holds)

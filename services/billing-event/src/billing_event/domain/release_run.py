@@ -1,0 +1,131 @@
+"""Releases of any number of rows, and releases that are taken back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final, NewType
+from uuid import UUID
+
+from billing_event.domain.position import BillingEventId, EventType
+from billing_event.domain.source import ContractId
+from throughline_core.errors import AlreadyExists, FailedPrecondition, NotFound
+from throughline_core.money import Money
+from throughline_core.transition import move
+
+ReleaseRunId = NewType("ReleaseRunId", UUID)
+WithdrawalId = NewType("WithdrawalId", UUID)
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseScope:
+    """Which eligible rows; None does not limit. `through` is the last day of service, inclusive.
+
+    `legal_entity_ids` are the entities looked at: the one named, or all the caller may see.
+    """
+
+    contract_id: ContractId | None = None
+    legal_entity_id: UUID | None = None
+    legal_entity_ids: Sequence[UUID] | None = None
+    through: date | None = None
+    types: tuple[EventType, ...] = ()
+    max_amount: Money | None = None
+
+
+class RunStatus(StrEnum):
+    """Where a run stands; a running one is worked on until every row was looked at."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    DONE = "done"
+
+
+TRANSITIONS: Final[Mapping[RunStatus, frozenset[RunStatus]]] = {
+    RunStatus.RUNNING: frozenset({RunStatus.STOPPED, RunStatus.DONE}),
+    RunStatus.STOPPED: frozenset({RunStatus.RUNNING}),
+    RunStatus.DONE: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRun:
+    """A release of a scope by the person `started_by`; `cursor` is the last row dealt with."""
+
+    release_run_id: ReleaseRunId
+    version: int
+    scope: ReleaseScope
+    status: RunStatus
+    rows_found: int
+    rows_other_person: int
+    started_by: str
+    started_at: datetime
+    rows_released: int = 0
+    rows_held: int = 0
+    released_amounts: Mapping[str, Decimal] | None = None
+    cursor: BillingEventId | None = None
+    finished_at: datetime | None = None
+
+
+class ReleaseRunNotFound(NotFound):
+    """No such run, or none the caller may see."""
+
+    code = "release_run.not_found"
+
+
+class WithdrawalStatus(StrEnum):
+    """Where a withdrawal stands."""
+
+    PENDING = "pending"
+    DONE = "done"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """A release that is taken back; `rows` are the rows with the version they had then."""
+
+    withdrawal_id: WithdrawalId
+    status: WithdrawalStatus
+    rows: tuple[tuple[BillingEventId, int], ...]
+    reason: str
+    places_hold: bool
+    requested_by: str
+    requested_at: datetime
+    refusal: str = ""
+    finished_at: datetime | None = None
+
+
+class WithdrawalNotFound(NotFound):
+    """No such withdrawal, or none the caller may see."""
+
+    code = "release_withdrawal.not_found"
+
+
+class WithdrawalUnderWay(AlreadyExists):
+    """The release of a row is being taken back already."""
+
+    code = "release_withdrawal.under_way"
+
+
+class NotReleased(FailedPrecondition):
+    """There is no release to take back."""
+
+    code = "billing_event.not_released"
+
+
+class AlreadyInvoiced(FailedPrecondition):
+    """An issued invoice has claimed the row."""
+
+    code = "billing_event.already_invoiced"
+
+
+def steered(run: ReleaseRun, status: RunStatus, *, at: datetime) -> ReleaseRun:
+    """Return the run in another status, one version on.
+
+    Raises:
+        IllegalTransition: it does not lead there.
+    """
+    move(f"release run {run.release_run_id}", run.status, status, TRANSITIONS)
+    finished_at = at if status is RunStatus.DONE else None
+    return replace(run, status=status, version=run.version + 1, finished_at=finished_at)

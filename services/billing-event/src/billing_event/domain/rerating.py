@@ -1,0 +1,385 @@
+"""Re-rating: what rated work should be worth by today's facts, minus what it is."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from billing_event.domain.agreement import Agreement, Facts
+from billing_event.domain.drawing import Drawing
+from billing_event.domain.position import (
+    BillingEventId,
+    EventStatus,
+    Row,
+    Treatment,
+    Unit,
+    live_rows,
+)
+from billing_event.domain.rating import Outcome, Priced, Rater, Share, Unratable
+from billing_event.domain.recurring import RecurringPeriod, plan
+from billing_event.domain.source import (
+    AGREED,
+    ContractId,
+    CustomerId,
+    ItemType,
+    SourceItem,
+)
+from billing_event.domain.standing import Standing
+from billing_event.domain.step import SourceStep, StepState
+from billing_event.domain.terms import ReratingPolicy
+from throughline_core.rounding import exact_product
+
+_NOTHING: Final = Decimal(0)
+_BY_RETAINER: Final = "a retainer pays for it: correct that by a top-up or an adjustment"
+
+
+class Action(StrEnum):
+    """What a run does about a thing."""
+
+    NOTHING = "nothing"
+    REPLACE = "replace"
+    DEBIT = "debit"
+    CREDIT = "credit"
+    CREDIT_AND_REBILL = "credit_and_rebill"
+    CANNOT = "cannot"
+
+
+class Place(StrEnum):
+    """Where a thing is; the furthest of its rows counts."""
+
+    HELD = "held"
+    ELIGIBLE = "eligible"
+    RELEASED = "released"
+    DRAFTED = "drafted"
+    INVOICED = "invoiced"
+
+
+class PartKey(NamedTuple):
+    """What rows of one thing have in common that may stand on one line of an invoice."""
+
+    payer: CustomerId
+    unit: Unit
+    rate: Decimal
+    treatment: Treatment
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One payer's part of a thing at one rate: what is billed, and what should be."""
+
+    key: PartKey
+    old: Decimal
+    new: Decimal
+
+    @property
+    def difference(self) -> Decimal:
+        """What is to be posted: a quantity that is exact times the rate."""
+        return exact_product(self.key.rate, self.new - self.old)
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """How much of the rows of a batch documents have claimed, and which rows are on drafts."""
+
+    quantities: dict[BillingEventId, Decimal]
+    drafted: Collection[BillingEventId] = ()
+
+    def is_claimed(self, row: Row) -> bool:
+        """Whether an issued invoice has a part of the row, or a draft has it."""
+        return bool(self.quantities.get(row.billing_event_id)) or self.is_drafted(row)
+
+    def is_drafted(self, row: Row) -> bool:
+        return row.billing_event_id in self.drafted
+
+    def is_whole(self, row: Row) -> bool:
+        """Whether all of the row is invoiced, or will be once its draft is issued."""
+        claimed = self.quantities.get(row.billing_event_id, _NOTHING)
+        return claimed == row.quantity or self.is_drafted(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a run found of one thing.
+
+    `parts` are all its parts, those without a difference among them, in one order; they are what is
+    approved. `item` is the thing at the price it should have, and `shares` that price. `currency`
+    is that of all amounts; `old` and `new` are exact.
+    """
+
+    item: SourceItem
+    place: Place
+    action: Action
+    reason: str
+    unit: Unit
+    currency: str
+    old_quantity: Decimal
+    new_quantity: Decimal
+    old: Decimal
+    new: Decimal
+    parts: tuple[Part, ...]
+    shares: tuple[Share, ...]
+
+    @property
+    def is_different(self) -> bool:
+        """Whether something is billed to another payer, at another rate or in another quantity."""
+        return self.action is not Action.NOTHING and any(
+            part.old != part.new for part in self.parts
+        )
+
+
+class Comparer:
+    """Compares the things of one batch with what they should be, by one state of the facts."""
+
+    def __init__(self, facts: Facts, rater: Rater, *, moves_payers: bool) -> None:
+        self._facts = facts
+        self._rater = rater
+        self._moves_payers = moves_payers
+        self._periods: dict[ContractId, dict[UUID, RecurringPeriod]] = {}
+
+    def compare(self, standing: Standing, claims: Claims) -> Finding | None:
+        """Return what a thing should be worth and what is to be done; None if nothing is billed."""
+        live = live_rows(standing.rows)
+        if not live:
+            return None
+        item = self._as_agreed_now(standing.item)
+        outcome = self._outcome(item)
+        shares = outcome.shares if isinstance(outcome, Priced) else ()
+        obstacle = _no_price(outcome)
+        # What cannot be priced stays as it is.
+        parts = parts_of(live, None if obstacle else shares)
+        finding = Finding(
+            item=item,
+            place=_place(live, claims),
+            action=Action.NOTHING,
+            reason="",
+            unit=live[0].rating.unit,
+            currency=live[0].amount.currency,
+            old_quantity=_sum(part.old for part in parts),
+            new_quantity=_sum(part.new for part in parts),
+            old=_sum(row.amount.amount for row in live),
+            new=_sum(share.portion.amount.amount for share in shares),
+            parts=parts,
+            shares=shares,
+        )
+        if obstacle:
+            return replace(finding, action=Action.CANNOT, reason=obstacle, new=finding.old)
+        if _is_same(parts, moves_payers=self._moves_payers):
+            return finding
+        obstacle = self._obstacle(live, shares, claims)
+        if obstacle:
+            return replace(finding, action=Action.CANNOT, reason=obstacle)
+        return replace(finding, action=self._action(finding, live, claims))
+
+    def _outcome(self, item: SourceItem) -> Outcome:
+        if item.type in AGREED and item.price is not None and item.price.is_zero:
+            return Priced(())
+        return self._rater.rate(item)
+
+    def _as_agreed_now(self, item: SourceItem) -> SourceItem:
+        """Return a recurring period at the price that its line has by today's terms."""
+        if item.type is not ItemType.RECURRING or item.contract_id is None:
+            return item
+        period = self._planned(item.contract_id).get(item.source_item_id)
+        if period is None or period.amount == item.price:
+            return item
+        return replace(item, price=period.amount, price_basis=period.explanation)
+
+    def _planned(self, contract_id: ContractId) -> dict[UUID, RecurringPeriod]:
+        found = self._periods.get(contract_id)
+        if found is None:
+            agreement: Agreement | None = self._facts.agreements.get(contract_id)
+            periods = () if agreement is None else plan(agreement)
+            found = {each.recurring_period_id: each for each in periods}
+            self._periods[contract_id] = found
+        return found
+
+    def _obstacle(self, live: Sequence[Row], shares: Sequence[Share], claims: Claims) -> str:
+        """Return why a thing that differs must not be touched, empty if it may be."""
+        if any(row.status is EventStatus.WRITTEN_OFF for row in live):
+            return "a part of it is written off: undo that first"
+        treatments = {row.rating.treatment for row in live}
+        treatments |= {share.rating.treatment for share in shares}
+        if treatments != {Treatment.INVOICED}:
+            return _BY_RETAINER
+        if any(map(claims.is_claimed, live)):
+            # An invoice is corrected in full or not at all.
+            for hold in (hold for share in shares for hold in share.holds):
+                return f"invoiced, and held by now: {hold.reason}: {hold.detail}"
+        return ""
+
+    def _action(self, finding: Finding, live: Sequence[Row], claims: Claims) -> Action:
+        claimed = [row for row in live if claims.is_claimed(row)]
+        if not claimed:
+            return Action.REPLACE
+        # What a credit note or an earlier difference took off cannot be credited once more.
+        is_untouched = all(claims.is_whole(row) and row.amount.amount > 0 for row in claimed)
+        if is_untouched and self._rebills(finding.item):
+            return Action.CREDIT_AND_REBILL
+        return Action.CREDIT if finding.new < finding.old else Action.DEBIT
+
+    def _rebills(self, item: SourceItem) -> bool:
+        agreement = None if item.contract_id is None else self._facts.agreements[item.contract_id]
+        policy = None if agreement is None else agreement.newest.rerating_policy
+        return policy is ReratingPolicy.CREDIT_AND_REBILL
+
+
+def repricing(before: SourceItem, now: SourceItem, *, version: int) -> SourceStep | None:
+    """Return the word that a thing is agreed at another price now, None where it is not."""
+    if before.price == now.price:
+        return None
+    return SourceStep(
+        source_item_id=now.source_item_id,
+        version=version,
+        state=StepState.REPRICED,
+        price=now.price,
+        service_to=now.service_to,
+        reason=now.price_basis,
+    )
+
+
+def is_as_approved(approved: Sequence[Part], now: Sequence[Part], shares: Sequence[Share]) -> bool:
+    """Whether what a run would post now is what was approved.
+
+    Payers by amount pay as long as it lasts, so which of them bears a thing may have changed; its
+    price has not.
+    """
+    if tuple(approved) == tuple(now):
+        return True
+    is_by_amount = any(share.rating.share_percent == 0 for share in shares)
+    return is_by_amount and _by_price(approved) == _by_price(now)
+
+
+def parts_of(live: Sequence[Row], shares: Sequence[Share] | None) -> tuple[Part, ...]:
+    """Return the parts of a thing, old by its rows and new by its shares; None = as they are."""
+    if len(live) == 1 and shares is not None and len(shares) == 1:
+        return _parts_of_pair(live[0], shares[0])
+    old: dict[PartKey, Decimal] = {}
+    for row in live:
+        key = key_of_row(row)
+        old[key] = old.get(key, _NOTHING) + row.quantity
+    new: dict[PartKey, Decimal] = {}
+    for share in shares or ():
+        key = key_of_share(share)
+        new[key] = new.get(key, _NOTHING) + share.portion.quantity
+    if shares is None:
+        new = old
+    return tuple(
+        Part(key, old.get(key, _NOTHING), new.get(key, _NOTHING))
+        for key in sorted({**old, **new})
+        if old.get(key) or new.get(key)
+    )
+
+
+def _parts_of_pair(row: Row, share: Share) -> tuple[Part, ...]:
+    """Return the parts of what has one row and one share: nearly everything."""
+    old, new = key_of_row(row), key_of_share(share)
+    if old == new:
+        return (Part(old, row.quantity, share.portion.quantity),)
+    parts = Part(old, row.quantity, _NOTHING), Part(new, _NOTHING, share.portion.quantity)
+    return parts if old < new else parts[::-1]
+
+
+def key_of_row(row: Row) -> PartKey:
+    """Return the part of its thing that a row belongs to."""
+    rating = row.rating
+    return PartKey(
+        rating.bill_to_customer_id, rating.unit, rating.unit_rate.amount, rating.treatment
+    )
+
+
+def key_of_share(share: Share) -> PartKey:
+    """Return the part of its thing that a share is."""
+    rating = share.rating
+    return PartKey(
+        rating.bill_to_customer_id, rating.unit, rating.unit_rate.amount, rating.treatment
+    )
+
+
+def fingerprint(parts: Iterable[Part]) -> list[list[str]]:
+    """Return the parts as they are kept, equal for equal parts."""
+    return [
+        [
+            str(part.key.payer),
+            part.key.unit,
+            _plain(part.key.rate),
+            part.key.treatment,
+            _plain(part.old),
+            _plain(part.new),
+        ]
+        for part in parts
+    ]
+
+
+def parts_from(kept: Iterable[Sequence[str]]) -> tuple[Part, ...]:
+    """Return the parts of a fingerprint."""
+    return tuple(
+        Part(
+            PartKey(CustomerId(UUID(payer)), Unit(unit), Decimal(rate), Treatment(treatment)),
+            Decimal(old),
+            Decimal(new),
+        )
+        for payer, unit, rate, treatment, old, new in kept
+    )
+
+
+def released_rows(standings: Iterable[Standing]) -> list[BillingEventId]:
+    """Return the rows of things that invoicing may have on documents."""
+    return [
+        row.billing_event_id
+        for standing in standings
+        for row in live_rows(standing.rows)
+        if row.status is EventStatus.RELEASED
+    ]
+
+
+def _is_same(parts: Sequence[Part], *, moves_payers: bool) -> bool:
+    """Whether nothing has to be posted; unless payers are moved, who pays does not matter."""
+    if moves_payers or all(part.old == part.new for part in parts):
+        return all(part.old == part.new for part in parts)
+    by_price: dict[tuple[Unit, Treatment, Decimal | None], Decimal] = {}
+    for part in parts:
+        key = part.key
+        # A payer's part of an amount is a rate of its own: only their sums can be compared.
+        rate = key.rate if key.unit is Unit.HOUR else None
+        moved = part.new - part.old if key.unit is Unit.HOUR else part.difference
+        price = key.unit, key.treatment, rate
+        by_price[price] = by_price.get(price, _NOTHING) + moved
+    return not any(by_price.values())
+
+
+def _by_price(parts: Iterable[Part]) -> dict[tuple[Unit, Decimal], list[Decimal]]:
+    sums: dict[tuple[Unit, Decimal], list[Decimal]] = {}
+    for part in parts:
+        old_new = sums.setdefault((part.key.unit, part.key.rate), [_NOTHING, _NOTHING])
+        old_new[0] += part.old
+        old_new[1] += part.new
+    return sums
+
+
+def _no_price(outcome: Outcome) -> str:
+    """Return why a thing has no price that its rows could be compared with, empty if it has."""
+    if isinstance(outcome, Unratable):
+        return f"{outcome.hold.reason}: {outcome.hold.detail}"
+    # What a period of the retainer paid is the price of its block, whatever is agreed later.
+    return _BY_RETAINER if isinstance(outcome, Drawing) else ""
+
+
+def _place(live: Sequence[Row], claims: Claims) -> Place:
+    if any(claims.quantities.get(row.billing_event_id) for row in live):
+        return Place.INVOICED
+    if any(map(claims.is_drafted, live)):
+        return Place.DRAFTED
+    statuses = {row.status for row in live}
+    if EventStatus.RELEASED in statuses or EventStatus.WRITTEN_OFF in statuses:
+        return Place.RELEASED
+    return Place.ELIGIBLE if EventStatus.ELIGIBLE in statuses else Place.HELD
+
+
+def _sum(amounts: Iterable[Decimal]) -> Decimal:
+    return sum(amounts, _NOTHING)
+
+
+def _plain(value: Decimal) -> str:
+    return f"{value.normalize():f}"

@@ -1,0 +1,125 @@
+"""Posts what a re-rating run was approved to post of a thing."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from billing_event.domain.decision import Judge
+from billing_event.domain.hold import PERSONAL, OpenHold
+from billing_event.domain.position import (
+    BillingEventId,
+    EventKind,
+    EventStatus,
+    Row,
+    live_rows,
+    portion_of,
+)
+from billing_event.domain.rerating import (
+    Action,
+    Claims,
+    Comparer,
+    Finding,
+    PartKey,
+    key_of_row,
+)
+from billing_event.domain.rerating_run import ReratingRunId
+from billing_event.domain.source import CustomerId, SourceItem
+from billing_event.domain.standing import HoldOpened, Standing
+
+
+class ReratingJudge(Judge):
+    """A judge that also rates anew what was rated before."""
+
+    def comparer(self, *, moves_payers: bool) -> Comparer:
+        """Return what compares things by the facts and limits of this judge."""
+        return Comparer(self._facts, self._rater, moves_payers=moves_payers)
+
+    def rerate(
+        self,
+        standing: Standing,
+        claims: Claims,
+        finding: Finding,
+        *,
+        run_id: ReratingRunId,
+        by: str,
+    ) -> None:
+        """Take back what nobody invoiced and rate the thing anew; correct what is invoiced.
+
+        By difference, what is invoiced stays and rows of the opposite sign take it off, payer by
+        payer and rate by rate; by credit and rebill it is taken back like the rest. The new rows
+        bill all of the thing, so that a line of an invoice says at which rate. A person released
+        some of it before: then all passes with the approval of the run by `by`.
+        """
+        live, rated = live_rows(standing.rows), self.decision.rated
+        is_difference = finding.action in (Action.DEBIT, Action.CREDIT)
+        kept = [row for row in live if is_difference and claims.is_claimed(row)]
+        kept_ids = {row.billing_event_id for row in kept}
+        taken = [row for row in live if row.billing_event_id not in kept_ids]
+        start, last = len(rated), max(row.part for row in standing.rows)
+        for part, row in enumerate(taken, start=last + 1):
+            self._take_back(row, finding.item, part)
+        self._take_off(kept, finding.item, after=last + len(taken))
+        first_new = len(rated)
+        self._rate(finding.item, after=last + first_new - start)
+        self._carry_over(taken, first_new)
+        adjusted = _first_of_payers(kept)
+        was_released = any(row.status is EventStatus.RELEASED for row in live)
+        for index in range(start, len(rated)):
+            row = rated[index]
+            corrects = adjusted.get(row.rating.bill_to_customer_id)
+            if index >= first_new and corrects is not None:
+                row = replace(row, kind=EventKind.ADJUSTMENT, adjusts=corrects)
+            if was_released:
+                row = _passed(row, by=by)
+            rated[index] = replace(row, rerating_run_id=run_id)
+
+    def _take_off(self, kept: Sequence[Row], item: SourceItem, *, after: int) -> None:
+        """Add the rows that take off what is invoiced, one for each payer and rate."""
+        groups: dict[PartKey, list[Row]] = {}
+        for row in kept:
+            groups.setdefault(key_of_row(row), []).append(row)
+        for rows in groups.values():
+            quantity = sum(row.quantity for row in rows)
+            if not quantity:
+                continue  # An earlier run took it off.
+            after += 1
+            rating, minutes = rows[0].rating, sum(row.minutes for row in rows)
+            off = portion_of(rating.unit_rate, -quantity, minutes=-minutes)
+            taken = len(self.book.reservations)
+            self._add(item, rating, after, EventKind.ADJUSTMENT, off, ())
+            self.decision.rated[-1] = replace(
+                self.decision.rated[-1], adjusts=rows[0].billing_event_id
+            )
+            if len(self.book.reservations) > taken:
+                self.book.given_back.add(rating.contract_id)
+
+    def _carry_over(self, taken: Sequence[Row], first_new: int) -> None:
+        """Hold the new rows as people held those they stand for."""
+        personal = {
+            hold.reason: replace(hold, hold_id=None)
+            for row in taken
+            for hold in row.holds
+            if hold.reason in PERSONAL
+        }
+        if not personal:
+            return
+        holds: tuple[OpenHold, ...] = tuple(personal.values())
+        for index in range(first_new, len(self.decision.rated)):
+            row = self.decision.rated[index]
+            held = replace(row, status=EventStatus.HELD, released_by="", holds=(*row.holds, *holds))
+            self.decision.rated[index] = held
+            self.decision.opened += [HoldOpened(held.item, held, hold) for hold in holds]
+
+
+def _first_of_payers(kept: Sequence[Row]) -> dict[CustomerId, BillingEventId]:
+    """Return the first invoiced row of each payer: the one that what is billed anew corrects."""
+    found: dict[CustomerId, BillingEventId] = {}
+    for row in kept:
+        found.setdefault(row.rating.bill_to_customer_id, row.billing_event_id)
+    return found
+
+
+def _passed(row: Row, *, by: str) -> Row:
+    """Return a row that nothing holds as released by whoever approved the run."""
+    if row.status not in (EventStatus.ELIGIBLE, EventStatus.RELEASED):
+        return row
+    return replace(row, status=EventStatus.RELEASED, released_by=by)

@@ -1,0 +1,105 @@
+"""What rows and holds say of a thing when it is looked at again."""
+
+from collections.abc import Collection, Iterable, Sequence
+from decimal import Decimal
+
+from billing_event.domain.hold import PERSONAL, TOLD, HoldId, HoldReason, OpenHold
+from billing_event.domain.position import EventStatus, Portion, Row, live_rows
+from billing_event.domain.source import AGREED, SourceItem, SourceItemId
+from billing_event.domain.standing import Reversal, Standing
+from throughline_core.money import Money
+
+
+def holds_now(
+    row: Row,
+    wanted: Iterable[OpenHold],
+    dropping: Collection[HoldId],
+    *,
+    is_freed: bool,
+) -> tuple[OpenHold, ...]:
+    """Return the holds a row has by the facts, keeping what facts do not decide."""
+    present = {hold.reason: hold for hold in row.holds}
+    kept = [
+        hold
+        for hold in row.holds
+        if (hold.reason in PERSONAL and hold.hold_id not in dropping)
+        or (hold.reason is HoldReason.LIMIT_EXCEEDED and not is_freed)
+    ]
+    return (*kept, *(_present_or_new(present.get(hold.reason), hold) for hold in wanted))
+
+
+def _present_or_new(present: OpenHold | None, wanted: OpenHold) -> OpenHold:
+    if present is None or (wanted.reason in TOLD and wanted.detail != present.detail):
+        return wanted
+    return present
+
+
+def is_restated(item: SourceItem, live: Sequence[Row]) -> bool:
+    """Whether the rows of an agreed amount are no longer what is agreed, or no longer released.
+
+    Time and expenses do not change after approval: they are taken back and entered anew.
+    """
+    if item.type not in AGREED or item.price is None:
+        return False
+    if not item.is_accepted and any(row.status is EventStatus.RELEASED for row in live):
+        return True
+    return sum_of(live).amount != item.price
+
+
+def is_due(standing: Standing) -> bool:
+    """Whether an agreed amount that was nothing is something again, and no other thing took it."""
+    item, rows = standing.item, standing.rows
+    own = {row.reverses for row in rows}
+    is_taken = any(row.is_taken_back and row.billing_event_id not in own for row in rows)
+    is_payable = item.type in AGREED and item.price is not None and not item.price.is_zero
+    return is_payable and not is_taken and item.reverses_item_id is None
+
+
+def is_taken_back(original: Standing, taken: Collection[SourceItemId]) -> bool:
+    if original.item.source_item_id in taken:
+        return True
+    return bool(original.rows) and not live_rows(original.rows)
+
+
+def waits_of(reversal: Reversal) -> OpenHold:
+    item_id = reversal.item.reverses_item_id
+    why = "has not arrived" if reversal.original is None else "was taken back by another before"
+    return OpenHold(HoldReason.SOURCE_CHANGED, f"takes back {item_id}, which {why}")
+
+
+def by_payer(rows: Iterable[Row]) -> Iterable[Sequence[Row]]:
+    """Return the rows of one thing in groups that have one payer, order and rate."""
+    groups: dict[tuple[object, ...], list[Row]] = {}
+    for row in rows:
+        rating = row.rating
+        key = rating.bill_to_customer_id, rating.purchase_order_number, rating.unit_rate
+        groups.setdefault(key, []).append(row)
+    return groups.values()
+
+
+def is_limited(row: Row) -> bool:
+    return any(hold.reason is HoldReason.LIMIT_EXCEEDED for hold in row.holds)
+
+
+def is_personal(row: Row, dropping: Collection[HoldId]) -> bool:
+    return any(hold.reason in PERSONAL and hold.hold_id not in dropping for hold in row.holds)
+
+
+def reasons_of(holds: Iterable[OpenHold]) -> set[HoldReason]:
+    return {hold.reason for hold in holds}
+
+
+def ids_of(holds: Iterable[OpenHold]) -> list[HoldId]:
+    return [hold.hold_id for hold in holds if hold.hold_id is not None]
+
+
+def sum_of(rows: Sequence[Row]) -> Portion:
+    return Portion(
+        sum((row.quantity for row in rows), Decimal(0)),
+        sum(row.minutes for row in rows),
+        Money.total((row.amount for row in rows), rows[0].amount.currency),
+    )
+
+
+def negative(portion: Portion) -> Portion:
+    return Portion(-portion.quantity, -portion.minutes, -portion.amount)

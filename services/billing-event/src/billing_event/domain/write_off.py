@@ -1,0 +1,289 @@
+"""Rated work that is given up, or excluded from billing: proposed, approved by another, undone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final, NewType
+from uuid import UUID
+
+from billing_event.domain.position import (
+    QUANTITY_PLACES,
+    BillingEventId,
+    EventKind,
+    EventStatus,
+    Row,
+    cut,
+    mirror,
+    portion_from,
+    row_id,
+)
+from throughline_core.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+)
+from throughline_core.money import Money
+from throughline_core.transition import move
+
+WriteOffId = NewType("WriteOffId", UUID)
+
+ROWS_MAX: Final = 500
+"""Rows one proposal may name."""
+
+OPEN: Final = (EventStatus.HELD, EventStatus.ELIGIBLE, EventStatus.RELEASED)
+"""Where a row that can be written off stands."""
+
+
+class WriteOffKind(StrEnum):
+    """Given up, which lowers realisation, or never meant to be billed, which does not."""
+
+    WRITE_OFF = "write_off"
+    EXCLUSION = "exclusion"
+
+
+class WriteOffStatus(StrEnum):
+    """Where a write-off stands."""
+
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    UNDONE = "undone"
+
+
+class WriteOffReason(StrEnum):
+    """Why work is given up."""
+
+    GOODWILL = "goodwill"
+    QUALITY = "quality"
+    OVERRUN = "overrun"
+    AGREED_FREE = "agreed_free"
+    OVER_LIMIT = "over_limit"
+    MISTAKE = "mistake"
+    UNCOLLECTABLE = "uncollectable"
+    OTHER = "other"
+
+
+TRANSITIONS: Final[Mapping[WriteOffStatus, frozenset[WriteOffStatus]]] = {
+    WriteOffStatus.PROPOSED: frozenset({WriteOffStatus.APPROVED, WriteOffStatus.REJECTED}),
+    WriteOffStatus.APPROVED: frozenset({WriteOffStatus.UNDONE}),
+    WriteOffStatus.REJECTED: frozenset(),
+    WriteOffStatus.UNDONE: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedRow:
+    """A row as proposed with what is given up of it; `written_off_id` is the row that is, then."""
+
+    billing_event_id: BillingEventId
+    amount: Money
+    written_off_id: BillingEventId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOff:
+    """Rows of one legal entity; `quantity` is the part of a single row, None for all of each."""
+
+    write_off_id: WriteOffId
+    version: int
+    kind: WriteOffKind
+    status: WriteOffStatus
+    reason_code: WriteOffReason
+    reason: str
+    rows: tuple[ProposedRow, ...]
+    quantity: Decimal | None
+    legal_entity_id: UUID
+    proposed_by: str
+    proposed_at: datetime
+    decided_by: str = ""
+    decided_at: datetime | None = None
+    decision_reason: str = ""
+
+
+class WriteOffNotFound(NotFound):
+    """No such write-off, or none the caller may see."""
+
+    code = "write_off.not_found"
+
+
+class NothingNamed(InvalidArgument):
+    """The request names no rows, or none match."""
+
+    code = "write_off.nothing_named"
+
+
+class TooManyRows(InvalidArgument):
+    """More rows match than one proposal takes."""
+
+    code = "write_off.too_many_rows"
+
+
+class PartOfSeveral(InvalidArgument):
+    """A part can be cut off one row only."""
+
+    code = "write_off.part_of_several"
+
+
+class PartTooLarge(InvalidArgument):
+    """The row has no more than that."""
+
+    code = "write_off.part_too_large"
+
+
+class AlreadyProposed(AlreadyExists):
+    """Another proposal names the row and was not decided yet."""
+
+    code = "write_off.already_proposed"
+
+
+class ApprovedByProposer(PermissionDenied):
+    """Four eyes: who proposed it does not approve it."""
+
+    code = "write_off.approved_by_proposer"
+
+
+class NotOpen(FailedPrecondition):
+    """The row was invoiced, taken back or written off."""
+
+    code = "billing_event.not_open"
+
+
+class OnADraft(FailedPrecondition):
+    """A draft or an invoice claims the row."""
+
+    code = "billing_event.on_a_draft"
+
+
+class NoRoom(FailedPrecondition):
+    """A limit has no room for the row any more."""
+
+    code = "write_off.no_room"
+
+
+def require_open(row: Row, *, is_claimed: bool) -> None:
+    """Check that a row can be written off.
+
+    Raises:
+        NotOpen: it was invoiced, taken back or written off.
+    """
+    is_counting = row.reverses is None and not row.is_taken_back
+    if row.status in OPEN and is_counting and not is_claimed:
+        return
+    why = "is invoiced" if is_claimed else f"is {row.status}"
+    if not is_counting:
+        why = "was taken back"
+    raise NotOpen(
+        f"billing event {row.billing_event_id} {why}",
+        field="billing_event_ids",
+        advice="credit the invoice instead" if is_claimed else "leave it out",
+    )
+
+
+def part_of(row: Row, quantity: Decimal) -> Money:
+    """Return what a part of a row is worth.
+
+    Raises:
+        PartTooLarge: the row has less, or not more, than the part.
+        InvalidArgument: the part has more decimals than its unit is printed with.
+    """
+    places = QUANTITY_PLACES[row.rating.unit]
+    if quantity != quantity.quantize(Decimal(1).scaleb(-places)):
+        raise InvalidArgument(
+            f"a quantity in {row.rating.unit} has at most {places} decimals", field="quantity"
+        )
+    if row.quantity <= 0 or quantity >= row.quantity:
+        raise PartTooLarge(
+            f"billing event {row.billing_event_id} has {row.quantity} {row.rating.unit}",
+            field="quantity",
+            advice="name less than that, or leave the quantity out for all of it",
+        )
+    off, _ = cut(portion_from(row), row.rating.unit_rate, quantity)
+    return off.amount
+
+
+def decided(
+    write_off: WriteOff, status: WriteOffStatus, *, by: str, at: datetime, reason: str = ""
+) -> WriteOff:
+    """Return the write-off as decided, one version on.
+
+    Raises:
+        IllegalTransition: it was decided before.
+        ApprovedByProposer: `by` proposed what is to be approved.
+    """
+    move(f"write-off {write_off.write_off_id}", write_off.status, status, TRANSITIONS)
+    if status is WriteOffStatus.APPROVED and by == write_off.proposed_by:
+        raise ApprovedByProposer(
+            "who proposes a write-off does not approve it",
+            advice="ask somebody else in finance",
+        )
+    return replace(
+        write_off,
+        status=status,
+        version=write_off.version + 1,
+        decided_by=by,
+        decided_at=at,
+        decision_reason=reason,
+    )
+
+
+def cut_off(
+    row: Row, quantity: Decimal, *, last_part: int, at: datetime, on: date
+) -> tuple[Row, Row, Row]:
+    """Return the row that takes `row` back, what stays of it, and what is cut off.
+
+    What stays is where `row` is, what is cut off is written off; the three sum to nothing new.
+    """
+    off, rest = cut(portion_from(row), row.rating.unit_rate, quantity)
+    taker = mirror(row, row.item, part=last_part + 1, at=at, on=on, by=row.released_by)
+    stays, gone = (
+        replace(
+            row,
+            billing_event_id=row_id(row.item.source_item_id, part),
+            part=part,
+            kind=EventKind.ADJUSTMENT,
+            quantity=portion.quantity,
+            minutes=portion.minutes,
+            amount=portion.amount,
+            rated_at=at,
+            rated_on=on,
+            version=1,
+            reverses=None,
+        )
+        for part, portion in ((last_part + 2, rest), (last_part + 3, off))
+    )
+    return taker, stays, replace(gone, status=EventStatus.WRITTEN_OFF, released_by="", holds=())
+
+
+@dataclass(frozen=True, slots=True)
+class Realisation:
+    """What a contract line's rated work is, and how much of it is given up, before and after."""
+
+    contract_line_id: UUID
+    rated: Money
+    written_off_before: Money
+    written_off_after: Money
+
+    def percent(self, written_off: Money) -> Decimal | None:
+        """Return the share that is still billed, in percent; None where nothing is rated."""
+        if self.rated.is_zero:
+            return None
+        return (self.rated - written_off).amount / self.rated.amount * 100
+
+
+def one_entity(entities: Sequence[UUID]) -> UUID:
+    """Return the legal entity all rows belong to.
+
+    Raises:
+        InvalidArgument: they belong to several.
+    """
+    if len(set(entities)) > 1:
+        raise InvalidArgument(
+            "the rows belong to several legal entities",
+            field="billing_event_ids",
+            advice="propose a write-off for each of them",
+        )
+    return entities[0]

@@ -1,0 +1,116 @@
+"""What may open a re-rating run by itself: amended terms, and new versions of rate cards."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing_event import tables
+from billing_event.domain.rerating_run import ReratingRun
+from billing_event.domain.source import LegalEntityId
+from billing_event.domain.terms import RateCard
+from billing_event.wire.facts import read_card
+from throughline.customer_contract.v1 import rate_card_pb2
+from throughline_core.period import Period
+
+_UNSEEN: Final = text("""
+    SELECT news.rate_card_id, news.version, news.card, before.card AS card_before,
+           NOT EXISTS (SELECT FROM rate_card AS later
+                       WHERE later.rate_card_id = news.rate_card_id
+                         AND later.version > news.version) AS is_newest
+    FROM rate_card AS news
+    LEFT JOIN LATERAL (
+        SELECT card FROM rate_card AS before
+        WHERE before.rate_card_id = news.rate_card_id AND before.version < news.version
+        ORDER BY version DESC LIMIT 1
+    ) AS before ON true
+    WHERE NOT EXISTS (SELECT FROM rerating_seen_card AS seen
+                      WHERE (seen.rate_card_id, seen.version) = (news.rate_card_id, news.version))
+    ORDER BY news.rate_card_id, news.version
+""")
+
+_SEEN: Final = tables.insert_of(tables.rerating_seen_card, "ON CONFLICT DO NOTHING")
+
+_PRICED_BY: Final = text("""
+    SELECT legal_entity_id, count(DISTINCT source_item_id) AS items FROM billing_event
+    WHERE rate_card_id = :rate_card_id AND rate_card_version < :version
+      AND service_from >= :first_day AND service_from < :end_day
+    GROUP BY legal_entity_id
+""")
+
+_GIVE_UP: Final = text("""
+    UPDATE rerating_run
+    SET status = 'cancelled', version = version + 1, finished_at = :at,
+        decision_reason = :decision_reason
+    WHERE status = 'draft' AND cause = :cause AND rerating_run_id <> :rerating_run_id
+      AND contract_ids = CAST(:contract_ids AS uuid[])
+""")
+
+_OVER: Final = text("""
+    SELECT run.rerating_run_id FROM rerating_run AS run
+    JOIN exception_item AS item ON item.subject_id = run.rerating_run_id
+    WHERE item.kind = :kind AND item.closed_at IS NULL
+      AND run.status IN ('applied', 'rejected', 'cancelled')
+""")
+
+
+async def unseen_cards(tx: AsyncConnection) -> list[tuple[RateCard, RateCard]]:
+    """Return card versions nobody has compared yet, each after the one before, and note them.
+
+    The first version of a card, and one that a later version has overtaken, are noted only.
+    """
+    rows = (await tx.execute(_UNSEEN)).all()
+    await tx.execute(
+        _SEEN,
+        {
+            "rate_card_id": [row.rate_card_id for row in rows],
+            "version": [row.version for row in rows],
+        },
+    )
+    return [
+        (_card_from(row.card_before), _card_from(row.card))
+        for row in rows
+        if row.is_newest and row.card_before is not None
+    ]
+
+
+async def priced_by(
+    tx: AsyncConnection, card: RateCard, days: Period
+) -> Sequence[tuple[LegalEntityId, int]]:
+    """Return how many things of these days an earlier version of a card priced, by entity."""
+    rows = await tx.execute(
+        _PRICED_BY,
+        {
+            "rate_card_id": card.rate_card_id,
+            "version": card.version,
+            "first_day": days.start,
+            "end_day": days.end,
+        },
+    )
+    return [(LegalEntityId(row.legal_entity_id), row.items) for row in rows]
+
+
+async def give_up_older_drafts(tx: AsyncConnection, run: ReratingRun, *, at: datetime) -> None:
+    """Cancel drafts that a run for the same contracts and cause has taken over."""
+    await tx.execute(
+        _GIVE_UP,
+        {
+            "at": at,
+            "decision_reason": f"run {run.rerating_run_id} took it over",
+            "cause": run.cause,
+            "rerating_run_id": run.rerating_run_id,
+            "contract_ids": list(run.scope.contract_ids),
+        },
+    )
+
+
+async def over(tx: AsyncConnection, kind: str) -> Sequence[UUID]:
+    """Return the runs that are over and that open exceptions of this kind name."""
+    return list((await tx.execute(_OVER, {"kind": kind})).scalars())
+
+
+def _card_from(card: bytes) -> RateCard:
+    return read_card(rate_card_pb2.RateCard.FromString(card))

@@ -1,0 +1,91 @@
+"""Every table of cases in tests/cases, through the real consumers and calls, on PostgreSQL."""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from itertools import permutations
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+from billing_event_case_events import customer
+from billing_event_case_outcomes import check
+from billing_event_case_scene import LettingGo, MoveClock, Scene
+from billing_event_case_steps import STEPS
+from billing_event_case_terms import CUSTOMERS
+from billing_event_world import assert_sound
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from billing_event import schedules
+from throughline_core.errors import Refusal
+from throughline_runtime.context import Context
+from throughline_testing.serving import Running
+
+CASES: Final = Path(__file__).parents[1] / "cases"
+STARTS_AT: Final = datetime(2026, 9, 14, 12, tzinfo=UTC)
+
+
+def cases(*names: str) -> Iterator[Any]:
+    """Return the cases of files; one that holds in any order, once for each order of its steps."""
+    for name in names:
+        text = (CASES / f"{name}.yaml").read_text(encoding="utf-8")
+        for case in yaml.load(text, Loader=yaml.BaseLoader):
+            orders = permutations(case["when"]) if case.get("order") == "any" else [case["when"]]
+            for number, when in enumerate(orders):
+                order = f" (order {number + 1})" if number else ""
+                yield pytest.param({**case, "when": when}, id=f"{name}: {case['case']}{order}")
+
+
+@pytest.fixture
+def invoicing() -> LettingGo:
+    return LettingGo()
+
+
+@pytest.fixture
+async def peers(invoicing: LettingGo) -> AsyncIterator[dict[str, str]]:
+    async with invoicing.serve() as targets:
+        yield targets
+
+
+@pytest.fixture
+def scene(
+    engine: AsyncEngine,
+    running: Running,
+    context: Context,
+    invoicing: LettingGo,
+    move_clock: MoveClock,
+) -> Scene:
+    move_clock(STARTS_AT)
+    return Scene(engine, running, context, invoicing, move_clock)
+
+
+async def play(scene: Scene, case: dict[str, Any]) -> None:
+    """Let a case happen: the customers and, unless it comes later, the contract are known."""
+    given = dict(case.get("given") or {})
+    unknown = given.pop("unknown", [])
+    for name in CUSTOMERS:
+        if name not in unknown:
+            await customer(scene, name)
+    is_later = given.pop("contract", "known") == "later"
+    scene.terms = given
+    steps = [(verb, words) for step in case["when"] for verb, words in step.items()]
+    if not is_later and "contract in force" not in dict(steps):
+        await STEPS["contract in force"](scene, {})
+    refused = case["then"].get("refused")
+    for number, (verb, words) in enumerate(steps, start=1):
+        if refused and number == len(steps):
+            with pytest.raises(Refusal) as refusal:
+                await STEPS[verb](scene, words)
+            assert refusal.value.stable_code == refused
+        else:
+            await STEPS[verb](scene, words)
+    await schedules.reconsider_held(scene.context)
+    await schedules.report_held(scene.context)
+    await schedules.report_changes(scene.context)
+
+
+@pytest.mark.parametrize("case", list(cases("vectors", "hard_cases", "bad_days")))
+async def test_case(scene: Scene, case: dict[str, Any]) -> None:
+    await play(scene, case)
+    await check(scene, case["then"])
+    await assert_sound(scene.engine)

@@ -1,0 +1,299 @@
+"""Releases of any size as a job, and releases that are taken back from invoicing."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from billing_event_builders import (
+    a_contract,
+    activated,
+    an_approved_entry,
+    approved,
+    billed,
+    recorded,
+)
+from billing_event_world import assert_sound, events_out, fetch, row_ids, rows, take
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from billing_event import schedules
+from billing_event.commands import release_run
+from throughline.billing_event.events.v1 import billing_event_events_pb2 as own
+from throughline.billing_event.v1 import billing_event_pb2
+from throughline.billing_event.v1 import release_service_pb2 as pb
+from throughline.billing_event.v1.release_service_pb2_grpc import ReleaseServiceStub
+from throughline.invoice_payment.v1 import billable_item_service_pb2 as items_pb
+from throughline.invoice_payment.v1.billable_item_service_pb2_grpc import (
+    BillableItemServiceServicer,
+    add_BillableItemServiceServicer_to_server,
+)
+from throughline_core.errors import AlreadyExists, FailedPrecondition, Refusal, Unavailable
+from throughline_runtime.context import Context
+from throughline_runtime.identity import Caller
+from throughline_testing.serving import Running, a_caller, faked, serving
+
+FINANCE = a_caller("finance", subject="fiona.finance")
+
+
+class Invoiced(FailedPrecondition):
+    code = "billable_item.invoiced"
+
+
+class Invoicing:
+    """invoice-payment as billing-event meets it: it lets go of items, refuses, or is away."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[tuple[str, int]]] = []
+        self.answer: Refusal | None = None
+
+    async def withdraw(self, request: Any) -> items_pb.WithdrawItemsResponse:
+        self.asked.append([(item.billing_event_id, item.version) for item in request.items])
+        if self.answer is not None:
+            raise self.answer
+        return items_pb.WithdrawItemsResponse()
+
+
+@pytest.fixture
+def invoicing() -> Invoicing:
+    return Invoicing()
+
+
+@pytest.fixture
+async def peers(invoicing: Invoicing) -> AsyncIterator[dict[str, str]]:
+    servicer = faked(BillableItemServiceServicer, WithdrawItems=invoicing.withdraw)
+    async with serving([(add_BillableItemServiceServicer_to_server, servicer)]) as target:
+        yield {"invoice-payment": target}
+
+
+async def eligible(engine: AsyncEngine, count: int, *, own: int = 0) -> None:
+    """Have rows of 9,600.00 wait for a person; the last `own` were approved by finance itself."""
+    contract = a_contract(rates={"senior_consultant": "1200.00"})
+    others = [an_approved_entry(number) for number in range(1, count - own + 1)]
+    mine = [an_approved_entry(number) for number in range(count - own + 1, count + 1)]
+    events = [approved(*others)]
+    if mine:
+        events.append(approved(*mine, by=FINANCE.subject, number=2))
+    await take(engine, recorded(), activated(contract), *events)
+
+
+def a_scope(**different: Any) -> pb.ReleaseScope:
+    return pb.ReleaseScope(contract_id=str(a_contract().contract_id), **different)
+
+
+async def sent(engine: AsyncEngine) -> list[tuple[str, int]]:
+    """Return the id and version of each row that was handed to invoicing, in order."""
+    return [
+        (row.billing_event_id, row.version)
+        for event in await events_out(engine)
+        if isinstance(event, own.BillingEventsReleased)
+        for row in event.billing_events
+    ]
+
+
+async def start(running: Running, scope: pb.ReleaseScope, *, caller: Caller = FINANCE) -> Any:
+    stub = running.stub(ReleaseServiceStub, caller=caller)
+    reply = await stub.StartReleaseRun(pb.StartReleaseRunRequest(request_id="run", scope=scope))
+    return reply.release_run
+
+
+async def finished(running: Running, context: Context, run: Any) -> Any:
+    await schedules.drive_releases(context)
+    request = pb.GetReleaseRunRequest(release_run_id=run.release_run_id)
+    reply = await running.stub(ReleaseServiceStub, caller=FINANCE).GetReleaseRun(request)
+    return reply.release_run
+
+
+async def test_a_run_releases_what_the_caller_did_not_approve(
+    engine: AsyncEngine, running: Running, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(release_run, "CHUNK_ROWS", 2)
+    await eligible(engine, 7, own=2)
+    run = await start(running, a_scope())
+    assert (run.rows_found, run.rows_need_other_person) == (7, 2)
+    assert await start(running, a_scope()) == run
+    done = await finished(running, context, run)
+    assert done.status == pb.RELEASE_RUN_STATUS_DONE
+    assert (done.rows_released, done.rows_held) == (5, 0)
+    assert [total.amount for total in done.released_amounts] == ["48000.00"]
+    assert (
+        sorted(status for _, status, _ in await rows(engine)) == ["eligible"] * 2 + ["released"] * 5
+    )
+    await assert_sound(engine)
+
+
+async def test_a_preview_says_what_a_run_does_and_changes_nothing(
+    engine: AsyncEngine, running: Running
+) -> None:
+    await eligible(engine, 3, own=1)
+    stub = running.stub(ReleaseServiceStub, caller=FINANCE)
+    [line] = (await stub.PreviewRelease(pb.PreviewReleaseRequest(scope=a_scope()))).lines
+    assert (line.rows, line.amount.amount) == (2, "19200.00")
+    assert (line.rows_need_other_person, line.amount_needs_other_person.amount) == (1, "9600.00")
+    assert line.rows_held == 0
+    assert {status for _, status, _ in await rows(engine)} == {"eligible"}
+
+
+@pytest.mark.parametrize(
+    ("narrowed", "count"),
+    [
+        ({"through_date": "2026-08-31"}, 0),
+        ({"types": [billing_event_pb2.BILLING_EVENT_TYPE_EXPENSE]}, 0),
+        ({"types": [billing_event_pb2.BILLING_EVENT_TYPE_TIME]}, 2),
+        ({"max_amount": {"amount": "9599.99", "currency": "EUR"}}, 0),
+        ({"max_amount": {"amount": "9600.00", "currency": "EUR"}}, 2),
+        ({"max_amount": {"amount": "9600.00", "currency": "USD"}}, 0),
+    ],
+)
+async def test_a_scope_narrows_a_run(
+    engine: AsyncEngine,
+    running: Running,
+    context: Context,
+    narrowed: dict[str, Any],
+    count: int,
+) -> None:
+    await eligible(engine, 2)
+    done = await finished(running, context, await start(running, a_scope(**narrowed)))
+    assert (done.rows_found, done.rows_released) == (count, count)
+
+
+async def test_a_run_leaves_what_came_on_hold_meanwhile(
+    engine: AsyncEngine, running: Running, context: Context
+) -> None:
+    await eligible(engine, 2)
+    run = await start(running, a_scope())
+    await take(engine, recorded(2, credit_hold=True))
+    done = await finished(running, context, run)
+    assert (done.rows_released, done.status) == (0, pb.RELEASE_RUN_STATUS_DONE)
+
+
+async def test_a_stopped_run_releases_nothing_until_it_goes_on(
+    engine: AsyncEngine, running: Running, context: Context
+) -> None:
+    await eligible(engine, 2)
+    run = await start(running, a_scope())
+    stub = running.stub(ReleaseServiceStub, caller=FINANCE)
+    stop = pb.StopReleaseRunRequest(request_id="stop", release_run_id=run.release_run_id)
+    assert (await stub.StopReleaseRun(stop)).release_run.status == pb.RELEASE_RUN_STATUS_STOPPED
+    assert (await finished(running, context, run)).rows_released == 0
+    go_on = pb.ResumeReleaseRunRequest(request_id="resume", release_run_id=run.release_run_id)
+    await stub.ResumeReleaseRun(go_on)
+    assert (await finished(running, context, run)).rows_released == 2
+    with pytest.raises(FailedPrecondition):
+        await stub.StopReleaseRun(
+            pb.StopReleaseRunRequest(request_id="late", release_run_id=run.release_run_id)
+        )
+
+
+async def released(engine: AsyncEngine, count: int = 1) -> list[str]:
+    """Have rows released by policy, and return their ids."""
+    entries = [an_approved_entry(number) for number in range(1, count + 1)]
+    await take(engine, recorded(), activated(a_contract()), approved(*entries))
+    return await row_ids(engine)
+
+
+async def withdraw(
+    running: Running, row_ids: list[str], *, hold: bool = False, key: str = "w"
+) -> Any:
+    reply = await running.stub(ReleaseServiceStub, caller=FINANCE).WithdrawRelease(
+        pb.WithdrawReleaseRequest(
+            request_id=key,
+            billing_event_ids=row_ids,
+            reason="the customer wants it in October",
+            hold=hold,
+        )
+    )
+    return reply.release_withdrawal
+
+
+async def test_a_release_that_is_taken_back_waits_for_a_person_again(
+    engine: AsyncEngine, running: Running, invoicing: Invoicing
+) -> None:
+    [row_id] = await released(engine)
+    for _ in range(2):
+        assert (await withdraw(running, [row_id])).status == pb.RELEASE_WITHDRAWAL_STATUS_DONE
+    assert invoicing.asked == [[(row_id, 1)]]
+    assert await rows(engine) == [("1440.00", "eligible", "")]
+    [last] = (await events_out(engine))[-1:]
+    assert isinstance(last, own.BillingEventsChanged)
+    assert [row.version for row in last.billing_events] == [2]
+    await assert_sound(engine)
+
+
+async def test_released_once_more_it_goes_out_with_a_higher_version(
+    engine: AsyncEngine, running: Running, context: Context
+) -> None:
+    [row_id] = await released(engine)
+    await withdraw(running, [row_id])
+    await finished(running, context, await start(running, a_scope()))
+    sent = [
+        each for each in await events_out(engine) if isinstance(each, own.BillingEventsReleased)
+    ]
+    assert [row.version for each in sent for row in each.billing_events] == [1, 3]
+
+
+async def test_with_a_hold_no_run_takes_it_along(
+    engine: AsyncEngine, running: Running, context: Context
+) -> None:
+    await withdraw(running, await released(engine), hold=True)
+    assert await rows(engine) == [("1440.00", "held", "manual")]
+    done = await finished(running, context, await start(running, a_scope()))
+    assert done.rows_released == 0
+
+
+async def test_what_invoicing_keeps_stays_released(
+    engine: AsyncEngine, running: Running, invoicing: Invoicing
+) -> None:
+    invoicing.answer = Invoiced("it is on invoice INV-2026-000017")
+    found = await withdraw(running, await released(engine))
+    assert found.status == pb.RELEASE_WITHDRAWAL_STATUS_REFUSED
+    assert found.refusal == "it is on invoice INV-2026-000017"
+    assert await rows(engine) == [("1440.00", "released", "")]
+
+
+async def test_while_invoicing_is_away_a_withdrawal_waits_and_goes_on_by_itself(
+    engine: AsyncEngine, running: Running, context: Context, invoicing: Invoicing
+) -> None:
+    row_ids = await released(engine)
+    invoicing.answer = Unavailable("starting")
+    assert (await withdraw(running, row_ids)).status == pb.RELEASE_WITHDRAWAL_STATUS_PENDING
+    with pytest.raises(AlreadyExists) as refused:
+        await withdraw(running, row_ids, key="another")
+    assert refused.value.stable_code == "release_withdrawal.under_way"
+    invoicing.answer = None
+    await schedules.settle_withdrawals(context)
+    assert await rows(engine) == [("1440.00", "eligible", "")]
+    [state] = await fetch(engine, "SELECT status FROM release_withdrawal")
+    assert state.status == "done"
+
+
+async def test_work_reversed_meanwhile_meets_its_reversal_in_invoicing(
+    engine: AsyncEngine, running: Running, context: Context, invoicing: Invoicing
+) -> None:
+    [row_id] = await released(engine)
+    invoicing.answer = Unavailable("starting")
+    await withdraw(running, [row_id])
+    entry = an_approved_entry()
+    taker = an_approved_entry(2, minutes=-entry.minutes, reverses_time_entry_id=entry.time_entry_id)
+    await take(engine, approved(taker, number=2))
+    invoicing.answer = None
+    await schedules.settle_withdrawals(context)
+    sent = [
+        each for each in await events_out(engine) if isinstance(each, own.BillingEventsReleased)
+    ]
+    last = {row.billing_event_id: row.version for each in sent for row in each.billing_events}
+    assert last[row_id] == 2
+    assert [status for _, status, _ in await rows(engine)] == ["released", "released"]
+    await assert_sound(engine)
+
+
+async def test_what_is_invoiced_or_not_released_has_no_release_to_take_back(
+    engine: AsyncEngine, running: Running
+) -> None:
+    [first, second] = await released(engine, 2)
+    await take(engine, billed((first, "8.00", "1440.00")))
+    with pytest.raises(FailedPrecondition) as refused:
+        await withdraw(running, [first, second], key="1")
+    assert refused.value.stable_code == "billing_event.already_invoiced"
+    await withdraw(running, [second], key="2")
+    with pytest.raises(FailedPrecondition) as again:
+        await withdraw(running, [second], key="3")
+    assert again.value.stable_code == "billing_event.not_released"

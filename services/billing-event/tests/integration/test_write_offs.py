@@ -1,0 +1,308 @@
+"""Work that is given up: two persons, claimed like what is invoiced, undone by a counter-entry."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from billing_event_builders import (
+    a_contract,
+    activated,
+    an_approved_entry,
+    approved,
+    billed,
+    recorded,
+)
+from billing_event_world import assert_sound, events_out, fetch, limit, row_ids, rows, take, totals
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from throughline.billing_event.events.v1 import billing_event_events_pb2 as own
+from throughline.billing_event.v1 import billing_event_pb2
+from throughline.billing_event.v1 import write_off_service_pb2 as pb
+from throughline.billing_event.v1.write_off_service_pb2_grpc import WriteOffServiceStub
+from throughline.invoice_payment.v1 import billable_item_service_pb2 as items_pb
+from throughline.invoice_payment.v1.billable_item_service_pb2_grpc import (
+    BillableItemServiceServicer,
+    add_BillableItemServiceServicer_to_server,
+)
+from throughline_core.errors import FailedPrecondition, Refusal
+from throughline_runtime.identity import Caller
+from throughline_testing.serving import Running, a_caller, faked, serving
+
+PMO = a_caller("pmo", subject="paula.pmo")
+FINANCE = a_caller("finance", subject="fiona.finance")
+
+
+class Claimed(FailedPrecondition):
+    code = "billable_item.claimed"
+
+
+class Invoicing:
+    """invoice-payment as billing-event meets it: it sets items aside, or has them on a draft."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+        self.draft = ""
+
+    async def set_aside(self, request: Any) -> items_pb.SetItemsAsideResponse:
+        self.asked.append(list(request.billing_event_ids))
+        if self.draft:
+            raise Claimed(f"on draft {self.draft}")
+        return items_pb.SetItemsAsideResponse()
+
+
+@pytest.fixture
+def invoicing() -> Invoicing:
+    return Invoicing()
+
+
+@pytest.fixture
+async def peers(invoicing: Invoicing) -> AsyncIterator[dict[str, str]]:
+    servicer = faked(BillableItemServiceServicer, SetItemsAside=invoicing.set_aside)
+    async with serving([(add_BillableItemServiceServicer_to_server, servicer)]) as target:
+        yield {"invoice-payment": target}
+
+
+async def released(engine: AsyncEngine, count: int = 1, **different: Any) -> list[str]:
+    """Have entries of 1,440.00 released by policy, and return the ids of their rows."""
+    entries = [an_approved_entry(number) for number in range(1, count + 1)]
+    contract = activated(a_contract(**different))
+    await take(engine, recorded(), contract, approved(*entries))
+    return await row_ids(engine)
+
+
+async def propose(
+    running: Running,
+    row_ids: list[str],
+    *,
+    kind: pb.WriteOffKind.ValueType = pb.WRITE_OFF_KIND_WRITE_OFF,
+    key: str = "propose",
+    **different: Any,
+) -> Any:
+    return await running.stub(WriteOffServiceStub, caller=PMO).ProposeWriteOff(
+        pb.ProposeWriteOffRequest(
+            request_id=key,
+            kind=kind,
+            reason_code=pb.WRITE_OFF_REASON_GOODWILL,
+            reason="the workshop was too long",
+            billing_event_ids=row_ids,
+            **different,
+        )
+    )
+
+
+async def approve(running: Running, proposed: Any, *, caller: Caller = FINANCE) -> Any:
+    request = pb.ApproveWriteOffRequest(
+        request_id="approve", write_off_id=proposed.write_off.write_off_id
+    )
+    return (
+        await running.stub(WriteOffServiceStub, caller=caller).ApproveWriteOff(request)
+    ).write_off
+
+
+async def undo(running: Running, write_off: Any) -> Any:
+    request = pb.UndoWriteOffRequest(
+        request_id="undo", write_off_id=write_off.write_off_id, reason="it is billed after all"
+    )
+    return (await running.stub(WriteOffServiceStub, caller=FINANCE).UndoWriteOff(request)).write_off
+
+
+async def written_off(engine: AsyncEngine) -> list[tuple[bool, bool, list[str]]]:
+    """Return what was told of: whether undone, whether released before, and the amounts."""
+    return [
+        (event.undone, event.was_released, [row.amount.amount for row in event.billing_events])
+        for event in await events_out(engine)
+        if isinstance(event, own.BillingEventsWrittenOff)
+    ]
+
+
+async def open_amount(engine: AsyncEngine) -> str:
+    [row] = await fetch(engine, "SELECT sum(amount - allocated_amount) AS amount FROM position")
+    return f"{row.amount:.2f}"
+
+
+async def test_nothing_changes_until_a_second_person_approves(
+    engine: AsyncEngine, running: Running
+) -> None:
+    proposed = await propose(running, await released(engine))
+    assert await rows(engine) == [("1440.00", "released", "")]
+    with pytest.raises(Refusal) as refused:
+        await approve(running, proposed, caller=a_caller("finance", subject="paula.pmo"))
+    assert refused.value.stable_code == "write_off.approved_by_proposer"
+    assert await rows(engine) == [("1440.00", "released", "")]
+
+
+async def test_what_is_written_off_is_claimed_in_full_and_leaves_invoicing(
+    engine: AsyncEngine, running: Running, invoicing: Invoicing
+) -> None:
+    [row_id] = await released(engine)
+    done = await approve(running, await propose(running, [row_id]))
+    assert list(done.written_off_billing_event_ids) == [row_id]
+    assert invoicing.asked == [[row_id]]
+    assert await rows(engine) == [("1440.00", "written_off", "")]
+    assert await open_amount(engine) == "0.00"
+    assert await written_off(engine) == [(False, True, ["1440.00"])]
+    await assert_sound(engine)
+
+
+async def test_a_part_is_cut_off_and_the_rest_is_billed(
+    engine: AsyncEngine, running: Running
+) -> None:
+    [row_id] = await released(engine)
+    proposed = await propose(running, [row_id], quantity="2.50")
+    assert [each.amount for each in proposed.write_off.amounts] == ["450.00"]
+    done = await approve(running, proposed)
+    assert len(done.written_off_billing_event_ids) == 1
+    assert await rows(engine) == [
+        ("1440.00", "released", ""),
+        ("-1440.00", "released", ""),
+        ("990.00", "released", ""),
+        ("450.00", "written_off", ""),
+    ]
+    assert await open_amount(engine) == "990.00"
+    [minutes] = await fetch(engine, "SELECT sum(minutes) AS sum FROM billing_event")
+    assert minutes.sum == an_approved_entry().minutes
+    assert await written_off(engine) == [(False, False, ["450.00"])]
+    await assert_sound(engine)
+
+
+async def test_undone_it_is_released_as_before(engine: AsyncEngine, running: Running) -> None:
+    done = await approve(running, await propose(running, await released(engine)))
+    await undo(running, done)
+    assert await rows(engine) == [("1440.00", "released", "")]
+    assert await open_amount(engine) == "1440.00"
+    assert await written_off(engine) == [
+        (False, True, ["1440.00"]),
+        (True, True, ["1440.00"]),
+    ]
+    claims = await fetch(
+        engine, "SELECT kind, amount FROM allocation ORDER BY recorded_at, amount DESC"
+    )
+    assert [(row.kind, f"{row.amount:.2f}") for row in claims] == [
+        ("write_off", "1440.00"),
+        ("write_off", "-1440.00"),
+    ]
+    await assert_sound(engine)
+
+
+async def test_held_work_of_a_contract_is_excluded_together_and_judged_again_once_undone(
+    engine: AsyncEngine, running: Running, invoicing: Invoicing
+) -> None:
+    await released(engine, 3, not_to_exceed="1440.00")
+    done = await approve(
+        running,
+        await propose(
+            running,
+            [],
+            kind=pb.WRITE_OFF_KIND_EXCLUSION,
+            contract_id=str(a_contract().contract_id),
+            hold_reason=billing_event_pb2.HOLD_REASON_LIMIT_EXCEEDED,
+        ),
+    )
+    assert invoicing.asked == []
+    assert len(done.written_off_billing_event_ids) == 2
+    assert sorted(await rows(engine)) == [
+        ("1440.00", "released", ""),
+        ("1440.00", "written_off", ""),
+        ("1440.00", "written_off", ""),
+    ]
+    await assert_sound(engine)
+    await undo(running, done)
+    assert sorted(await rows(engine)) == [
+        ("1440.00", "held", "limit_exceeded"),
+        ("1440.00", "held", "limit_exceeded"),
+        ("1440.00", "released", ""),
+    ]
+    await assert_sound(engine)
+
+
+async def test_what_is_given_up_leaves_room_under_a_limit(
+    engine: AsyncEngine, running: Running
+) -> None:
+    await released(engine, 2, not_to_exceed="1440.00")
+    [first] = [
+        row.billing_event_id
+        for row in await fetch(
+            engine, "SELECT billing_event_id FROM position WHERE status = 'released'"
+        )
+    ]
+    done = await approve(running, await propose(running, [str(first)]))
+    assert sorted(await rows(engine)) == [
+        ("1440.00", "released", ""),
+        ("1440.00", "written_off", ""),
+    ]
+    assert await limit(engine) == ("1440.00", "1440.00", "0.00")
+    with pytest.raises(FailedPrecondition) as refused:
+        await undo(running, done)
+    assert refused.value.stable_code == "write_off.no_room"
+    await assert_sound(engine)
+
+
+async def test_work_taken_back_after_it_was_given_up_leaves_nothing(
+    engine: AsyncEngine, running: Running
+) -> None:
+    done = await approve(running, await propose(running, await released(engine)))
+    entry = an_approved_entry()
+    taker = an_approved_entry(2, minutes=-entry.minutes, reverses_time_entry_id=entry.time_entry_id)
+    await take(engine, approved(taker, number=2))
+    assert await rows(engine) == [("1440.00", "written_off", ""), ("-1440.00", "written_off", "")]
+    assert await open_amount(engine) == "0.00"
+    await undo(running, done)
+    assert await open_amount(engine) == "0.00"
+    await assert_sound(engine)
+
+
+async def test_what_is_on_a_draft_or_invoiced_is_not_given_up(
+    engine: AsyncEngine, running: Running, invoicing: Invoicing
+) -> None:
+    [row_id] = await released(engine)
+    proposed = await propose(running, [row_id])
+    invoicing.draft = "d-1"
+    with pytest.raises(FailedPrecondition) as refused:
+        await approve(running, proposed)
+    assert refused.value.stable_code == "billing_event.on_a_draft"
+    await take(engine, billed((row_id, "8.00", "1440.00")))
+    with pytest.raises(FailedPrecondition) as late:
+        await propose(running, [row_id], key="again")
+    assert late.value.stable_code == "billing_event.not_open"
+    assert (await totals(engine))["over_allocated"]["count"] == 0
+
+
+async def test_a_row_is_named_by_one_open_proposal(engine: AsyncEngine, running: Running) -> None:
+    row_ids = await released(engine)
+    await propose(running, row_ids)
+    with pytest.raises(Refusal) as refused:
+        await propose(running, row_ids, key="again")
+    assert refused.value.stable_code == "write_off.already_proposed"
+
+
+@pytest.mark.parametrize("quantity", ["8.00", "9.00"])
+async def test_a_part_is_less_than_the_whole(
+    engine: AsyncEngine, running: Running, quantity: str
+) -> None:
+    with pytest.raises(Refusal) as refused:
+        await propose(running, await released(engine), quantity=quantity)
+    assert refused.value.stable_code == "write_off.part_too_large"
+
+
+async def test_a_proposal_tells_what_it_does_to_realisation(
+    engine: AsyncEngine, running: Running
+) -> None:
+    [first, second, third, _] = await released(engine, 4)
+    [effect] = (await propose(running, [first], key="1")).effects
+    assert (effect.rated.amount, effect.written_off_after.amount) == ("5760.00", "1440.00")
+    assert (effect.realisation_before, effect.realisation_after) == ("100.00", "75.00")
+    excluded = await propose(running, [second, third], key="2", kind=pb.WRITE_OFF_KIND_EXCLUSION)
+    [effect] = excluded.effects
+    assert effect.rated.amount == "2880.00"
+    assert (effect.realisation_before, effect.realisation_after) == ("100.00", "100.00")
+
+
+async def test_the_ledger_itself_refuses_to_bill_what_was_given_up(
+    engine: AsyncEngine, running: Running
+) -> None:
+    [row_id] = await released(engine)
+    await approve(running, await propose(running, [row_id]))
+    with pytest.raises(Refusal) as refused:
+        await take(engine, billed((row_id, "8.00", "1440.00")))
+    assert refused.value.stable_code == "allocation.exceeds_open"
+    assert await open_amount(engine) == "0.00"

@@ -1,0 +1,239 @@
+"""Open items that no run invoices, and what becomes of them: credit notes."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from invoice_payment import tables
+from invoice_payment.bulk import claims, drafts, netting
+from invoice_payment.domain.amounts import TaxedLine, TaxTreatment, totals_of
+from invoice_payment.domain.credit import InvoiceNotIssued, choose
+from invoice_payment.domain.credit_note import Request, credit_note_of, draft_credit_note
+from invoice_payment.domain.draft import lines_of
+from invoice_payment.domain.invoice import DocumentType, Invoice, tax_cases
+from invoice_payment.domain.line import Disposition, Line
+from invoice_payment.domain.tax import treatment_of
+from invoice_payment.repository import credit as repository
+from invoice_payment.repository import invoice as invoices
+from invoice_payment.repository import master, tax
+from invoice_payment.repository.open_items import ALIVE, CLAIMED, NETTED
+from invoice_payment.repository.run import LEFT_OUT
+from throughline_core.change import Change
+from throughline_core.errors import FailedPrecondition, NotFound
+from throughline_core.money import Money
+from throughline_runtime import audit, exceptions
+from throughline_runtime.identity import require_entity
+from throughline_runtime.ids import new_id
+
+SERVICE: Final = "service:invoice-payment"
+"""Who drafts credit notes that no person asked for; any person may approve them."""
+
+
+class ContractNotFound(NotFound):
+    """No such contract is known here."""
+
+    code = "contract.not_found"
+
+
+class NotNegative(FailedPrecondition):
+    """The open items sum to nothing or more: an invoice run bills them."""
+
+    code = "credit.not_negative"
+
+
+class NoInvoice(FailedPrecondition):
+    """A credit note names an invoice, and there is none."""
+
+    code = "credit.no_invoice"
+
+
+class TaxUnknown(FailedPrecondition):
+    """Neither the invoice nor a rule says how an item is taxed."""
+
+    code = "credit.tax_unknown"
+
+
+# Rows that re-rating took back, on contracts that want invoices corrected by credit notes, and the
+# issued invoices on which what they take back still stands.
+_REBILLED: Final = text(f"""
+    SELECT DISTINCT item.contract_id, claim.invoice_id, item.rerating_run_id,
+           item.billing_event_id AS reversal_id,
+           item.reverses_billing_event_id AS billing_event_id
+    FROM billable_item AS item
+    JOIN contract_terms AS agreed ON agreed.contract_id = item.contract_id
+     AND agreed.rerating_policy = 'credit_and_rebill'
+    JOIN invoice_item AS claim ON claim.billing_event_id = item.reverses_billing_event_id
+     AND claim.is_live AND claim.credited_quantity <> claim.quantity
+    JOIN invoice ON invoice.invoice_id = claim.invoice_id AND invoice.number IS NOT NULL
+     AND invoice.document_type = 'invoice'
+    WHERE item.rerating_run_id IS NOT NULL AND item.reverses_billing_event_id IS NOT NULL
+      AND NOT {CLAIMED} AND NOT {NETTED} AND {ALIVE}
+      AND (CAST(:contract_id AS uuid) IS NULL OR item.contract_id = CAST(:contract_id AS uuid))
+    ORDER BY item.contract_id, claim.invoice_id, item.rerating_run_id, item.billing_event_id
+    LIMIT :limit
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Rebilled:
+    """What a re-rating run takes off an invoice: the rows that do, by the item they take back."""
+
+    invoice_id: UUID
+    rerating_run_id: UUID
+    reversals: Mapping[UUID, UUID]
+
+
+async def credit_open_items(
+    tx: AsyncConnection,
+    contract_id: UUID,
+    customer_id: UUID,
+    request: Request,
+    *,
+    invoice_id: UUID | None,
+) -> Invoice:
+    """Draft a credit note over open items of a contract and payer that sum to less than nothing.
+
+    Raises:
+        ContractNotFound, InvoiceNotFound, EntityForbidden: no such thing for the caller.
+        NotNegative, NoInvoice, InvoiceNotIssued, TaxUnknown: why it cannot be.
+    """
+    terms = (await master.terms_of(tx, [contract_id], lock=True)).get(contract_id)
+    if terms is None:
+        raise ContractNotFound(f"contract {contract_id} is not known", field="contract_id")
+    require_entity(terms.legal_entity_id)
+    await netting.net(tx, [contract_id], at=request.at)
+    document = await claims.claim_credit(tx, terms.legal_entity_id, contract_id, customer_id)
+    if document is None:
+        raise NotNegative(
+            "the open items of this contract and customer do not sum to less than nothing",
+            field="contract_id",
+            advice="start an invoice run for them, or wait for what is taken back to arrive",
+        )
+    invoice = await _named(tx, contract_id, customer_id, invoice_id)
+    lines, order = lines_of(terms, document.lines)
+    treatments = await _treatments(tx, invoice, lines)
+    totals = totals_of(
+        [TaxedLine(each.quantity, each.unit_rate, treatments[each.tax_category]) for each in lines],
+        invoice.rounding_policy,
+        invoice.currency,
+    )
+    if totals.gross >= Money.zero(invoice.currency):
+        raise NotNegative(
+            f"with tax the open items sum to {totals.gross}",
+            field="contract_id",
+            advice="start an invoice run for them",
+        )
+    named = replace(invoice, treatments=treatments, purchase_order_number=order)
+    credit_note = credit_note_of(
+        named, lines, totals, replace(request, credit_note_id=document.invoice_id)
+    )
+    await drafts.add_drafts(tx, [Change(credit_note, ())])
+    await exceptions.close(tx, LEFT_OUT, [contract_id])
+    audit.touch(tx, credit_note.invoice_id, contract_id, engagement_id=terms.engagement_id)
+    return credit_note
+
+
+async def rebilled(tx: AsyncConnection, *, limit: int) -> list[UUID]:
+    """Return contracts on which re-rating took back what invoices still bill."""
+    rows = await tx.execute(_REBILLED, {"contract_id": None, "limit": limit})
+    return list(dict.fromkeys(row.contract_id for row in rows))
+
+
+async def credit_rebilled(
+    tx: AsyncConnection, contract_id: UUID, *, at: datetime, limit: int
+) -> list[Invoice]:
+    """Draft credit notes over what re-rating took back of a contract's invoices.
+
+    What was taken back is credited in full and returned; at issue it meets the row that takes it
+    back, and the new invoice bills what was rated anew.
+    """
+    await netting.lock_contracts(tx, [contract_id])
+    rows = await tx.execute(_REBILLED, {"contract_id": contract_id, "limit": limit})
+    found: dict[tuple[UUID, UUID], dict[UUID, UUID]] = defaultdict(dict)
+    for row in rows:
+        found[row.invoice_id, row.rerating_run_id][row.billing_event_id] = row.reversal_id
+    return [
+        await _credit(tx, Rebilled(*key, reversals=reversals), at=at)
+        for key, reversals in sorted(found.items())
+    ]
+
+
+async def _credit(tx: AsyncConnection, work: Rebilled, *, at: datetime) -> Invoice:
+    invoice = await invoices.get(tx, work.invoice_id)
+    claimed = await repository.claims(
+        tx, invoice.invoice_id, reversal_ids=sorted(work.reversals.values())
+    )
+    chosen = [claim for claim in claimed if claim.billing_event_id in work.reversals]
+    parts = choose(invoice, chosen, (), Disposition.RETURN_TO_UNBILLED)
+    request = Request(
+        new_id(), f"Rated anew by run {work.rerating_run_id}; billed again", SERVICE, at
+    )
+    taken = await repository.taken(tx, invoice)
+    credit_note = draft_credit_note(invoice, claimed, taken, parts, request)
+    await drafts.add_drafts(tx, [Change(credit_note, ())])
+    await repository.reserve(tx, credit_note, parts, reversals=work.reversals)
+    return credit_note
+
+
+async def _named(
+    tx: AsyncConnection, contract_id: UUID, customer_id: UUID, invoice_id: UUID | None
+) -> Invoice:
+    """Return the invoice a credit note over open items names."""
+    if invoice_id is not None:
+        invoice = await invoices.find(tx, invoice_id)
+        require_entity(invoice.legal_entity_id)
+        fits = (invoice.contract_id, invoice.customer_id) == (contract_id, customer_id)
+        if invoice.number is None or invoice.is_credit_note or not fits:
+            raise InvoiceNotIssued(
+                f"{invoice_id} is no issued invoice of this contract and customer",
+                field="invoice_id",
+                advice="name one that is, or none to take the latest",
+            )
+        return invoice
+    table = tables.invoice
+    query = (
+        select(table.c.invoice_id)
+        .where(table.c.contract_id == contract_id, table.c.customer_id == customer_id)
+        .where(table.c.number.is_not(None), table.c.document_type == DocumentType.INVOICE)
+        .order_by(table.c.issued_on.desc(), table.c.sequence.desc())
+        .limit(1)
+    )
+    latest: UUID | None = await tx.scalar(query)
+    if latest is None:
+        raise NoInvoice(
+            "the contract and customer have no issued invoice that a credit note could name",
+            field="contract_id",
+            advice="write the items off in billing-event, or wait for work that outweighs them",
+        )
+    return await invoices.find(tx, latest)
+
+
+async def _treatments(
+    tx: AsyncConnection, invoice: Invoice, lines: Sequence[Line]
+) -> dict[str, TaxTreatment]:
+    """Return how each category is taxed: as on the invoice, else by the rules of its tax point."""
+    found = dict(invoice.treatments)
+    missing = _without(lines, found)
+    if missing:
+        rules = await tax.rules_of(tx, invoice.seller.address.country)
+        cases = tax_cases(replace(invoice, lines=tuple(missing)))
+        for category, case in cases.items():
+            how = treatment_of(case, rules)
+            if how is None:
+                raise TaxUnknown(
+                    f"no tax rule fits: {case}",
+                    field="contract_id",
+                    advice="add a tax rule for it, then try again",
+                )
+            found[category] = how
+    return found
+
+
+def _without(lines: Iterable[Line], treatments: Mapping[str, TaxTreatment]) -> list[Line]:
+    return [line for line in lines if line.tax_category not in treatments]

@@ -1,0 +1,227 @@
+"""Credits: what of an invoice is left to take back, and what of it is chosen."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+from uuid import UUID
+
+from invoice_payment.domain.invoice import Invoice, InvoiceStatus
+from invoice_payment.domain.line import Disposition
+from throughline_core.errors import FailedPrecondition, InvalidArgument
+from throughline_core.money import RATE_PLACES, Money
+from throughline_core.period import Period
+from throughline_core.rounding import round_half_away
+
+_CREDITABLE: Final = frozenset(
+    {
+        InvoiceStatus.ISSUED,
+        InvoiceStatus.PARTIALLY_PAID,
+        InvoiceStatus.PAID,
+        InvoiceStatus.CREDITED,
+    }
+)
+
+
+class InvoiceNotIssued(FailedPrecondition):
+    """A draft is voided, and a credit note is not credited."""
+
+    code = "credit.invoice_not_issued"
+
+
+class LineUnknown(InvalidArgument):
+    """The invoice has no such line."""
+
+    code = "credit.line_unknown"
+
+
+class ItemUnknown(InvalidArgument):
+    """The line does not bill this item."""
+
+    code = "credit.item_unknown"
+
+
+class QuantityInvalid(InvalidArgument):
+    """Nothing, or the other sign."""
+
+    code = "credit.quantity_invalid"
+
+
+class ExceedsCreditable(FailedPrecondition):
+    """More than what other credit notes have left."""
+
+    code = "credit.exceeds_creditable"
+
+
+class NothingLeft(FailedPrecondition):
+    """Credit notes have taken all of it."""
+
+    code = "credit.nothing_left"
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What an invoice line billed of an item, and what credit notes took of it, drafts included.
+
+    All of one sign. `is_taken_back` when a released row takes the item back by itself: that row is
+    a credit of its own, and a credit note over the item too would give twice.
+    """
+
+    billing_event_id: UUID
+    portion: int
+    source_item_id: UUID
+    invoice_line_id: UUID
+    quantity: Decimal
+    unit_rate: Money
+    amount: Money
+    recognised: Money
+    service: Period
+    credited_quantity: Decimal
+    credited_amount: Money
+    credited_recognised: Money
+    is_taken_back: bool = False
+
+    @property
+    def left(self) -> Decimal:
+        """How much of it can still be credited."""
+        return Decimal(0) if self.is_taken_back else self.quantity - self.credited_quantity
+
+
+@dataclass(frozen=True, slots=True)
+class WantedItem:
+    """An item to credit; None = all that is left of it."""
+
+    billing_event_id: UUID
+    quantity: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WantedLine:
+    """A line to credit; no items = all that is left of it, no disposition = the document's."""
+
+    invoice_line_id: UUID
+    disposition: Disposition | None = None
+    items: tuple[WantedItem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a credit note takes of one claim, with the sign of the claim."""
+
+    claim: Claimed
+    quantity: Decimal
+    amount: Money
+    recognised: Money
+    disposition: Disposition
+
+
+def choose(
+    invoice: Invoice,
+    claims: Sequence[Claimed],
+    wanted: Sequence[WantedLine],
+    disposition: Disposition,
+) -> list[Part]:
+    """Return what to take of an issued invoice: of chosen lines and items, or all that is left.
+
+    Raises:
+        InvoiceNotIssued, LineUnknown, ItemUnknown, QuantityInvalid, ExceedsCreditable, NothingLeft:
+            why it cannot be.
+    """
+    if invoice.is_credit_note or invoice.status not in _CREDITABLE:
+        raise InvoiceNotIssued(
+            f"{invoice.document_type.replace('_', ' ')} {invoice.invoice_id} is {invoice.status}",
+            field="invoice_id",
+            advice="credit an issued invoice; void what is not issued yet",
+        )
+    of_line: dict[UUID, list[Claimed]] = defaultdict(list)
+    for claim in claims:
+        of_line[claim.invoice_line_id].append(claim)
+    known = {line.invoice_line_id for line in invoice.lines}
+    parts: dict[tuple[UUID, int], Part] = {}
+    for line in wanted or [WantedLine(line_id) for line_id in of_line]:
+        if line.invoice_line_id not in known:
+            raise LineUnknown(
+                f"the invoice has no line {line.invoice_line_id}",
+                field="lines.invoice_line_id",
+                advice="list the lines of the invoice, and name one of them",
+            )
+        chosen = _parts_of(line, of_line[line.invoice_line_id], line.disposition or disposition)
+        for part in chosen:
+            key = (part.claim.billing_event_id, part.claim.portion)
+            if key in parts:
+                raise ExceedsCreditable(
+                    f"billing event {key[0]} is named twice",
+                    field="lines",
+                    advice="name each line and each item once",
+                )
+            parts[key] = part
+    if not parts:
+        raise NothingLeft(
+            f"nothing is left to credit of invoice {invoice.invoice_id}",
+            field="lines" if wanted else "invoice_id",
+            advice="list the credit notes of the invoice; void one that is not issued to redo it",
+        )
+    return list(parts.values())
+
+
+def _parts_of(line: WantedLine, claims: Sequence[Claimed], disposition: Disposition) -> list[Part]:
+    if not line.items:
+        return [_part(claim, claim.left, disposition) for claim in claims if claim.left]
+    of_item: dict[UUID, list[Claimed]] = defaultdict(list)
+    for claim in claims:
+        of_item[claim.billing_event_id].append(claim)
+    return [
+        part
+        for item in line.items
+        for part in _parts_of_item(item, of_item[item.billing_event_id], disposition)
+    ]
+
+
+def _parts_of_item(
+    item: WantedItem, claims: Sequence[Claimed], disposition: Disposition
+) -> list[Part]:
+    """Return what to take of an item; it stands on a line in several portions at most rarely."""
+    if not claims:
+        raise ItemUnknown(
+            f"the line does not bill {item.billing_event_id}",
+            field="lines.items.billing_event_id",
+            advice="list the items of the invoice, and name one of this line's",
+        )
+    left = sum((claim.left for claim in claims), Decimal(0))
+    wanted = left if item.quantity is None else item.quantity
+    is_negative = claims[0].quantity < 0
+    if item.quantity is not None and (wanted == 0 or (wanted < 0) != is_negative):
+        raise QuantityInvalid(
+            f"{wanted} of {item.billing_event_id} is no credit",
+            field="lines.items.quantity",
+            advice="send a quantity of the invoice's sign, or none to credit all that is left",
+        )
+    if wanted == 0 or abs(wanted) > abs(left):
+        raise ExceedsCreditable(
+            f"of {item.billing_event_id} only {left} are left to credit",
+            field="lines.items.quantity",
+            advice="credit at most that; list the invoice's items to see what was credited",
+        )
+    parts = []
+    for claim in claims:
+        share = min(abs(wanted), abs(claim.left)).copy_sign(claim.quantity)
+        if share:
+            parts.append(_part(claim, share, disposition))
+            wanted -= share
+    return parts
+
+
+def _part(claim: Claimed, quantity: Decimal, disposition: Disposition) -> Part:
+    """Return what to take of a claim; the last part takes the exact rest."""
+    if quantity == claim.left:
+        return Part(
+            claim,
+            quantity,
+            claim.amount - claim.credited_amount,
+            claim.recognised - claim.credited_recognised,
+            disposition,
+        )
+    exact = claim.unit_rate * quantity
+    amount = Money(round_half_away(exact.amount, RATE_PLACES), exact.currency)
+    return Part(claim, quantity, amount, amount.rounded(), disposition)

@@ -1,0 +1,265 @@
+"""What credit notes take of invoices: loaded, kept for a draft, given back or made final."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import insert, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from invoice_payment import tables
+from invoice_payment.domain.credit import Claimed, Part
+from invoice_payment.domain.credit_note import Taken, line_id_of
+from invoice_payment.domain.invoice import CreditApplied, Invoice
+from invoice_payment.domain.line import Disposition
+from invoice_payment.wire.invoice import DISPOSITIONS
+from throughline.invoice_payment.v1 import invoice_pb2
+from throughline_core.errors import NotFound
+from throughline_core.money import Money
+from throughline_core.period import Period
+from throughline_runtime.fields import write_money
+
+
+class CreditNoteNotFound(NotFound):
+    """No such credit note."""
+
+    code = "credit_note.not_found"
+
+
+_CLAIMS: Final = text("""
+    SELECT claim.billing_event_id, claim.portion, claim.source_item_id, claim.invoice_line_id,
+           claim.quantity, item.unit_rate, claim.currency, claim.amount, claim.recognised_amount,
+           item.service_from, item.service_to, claim.credited_quantity, claim.credited_amount,
+           claim.credited_recognised,
+           EXISTS (
+               SELECT FROM billable_item AS reversal
+               WHERE reversal.reverses_billing_event_id = claim.billing_event_id
+                 AND NOT EXISTS (
+                     SELECT FROM netted_item AS netted
+                     WHERE netted.billing_event_id = reversal.billing_event_id)
+                 AND reversal.billing_event_id <> ALL(CAST(:reversal_ids AS uuid[]))
+           ) AS is_taken_back
+    FROM invoice_item AS claim JOIN billable_item AS item USING (billing_event_id, portion)
+    WHERE claim.invoice_id = :invoice_id AND claim.is_live
+    ORDER BY item.service_from, claim.billing_event_id, claim.portion
+""")
+
+_TAKEN_NETS: Final = text("""
+    SELECT line.credits_line_id, -sum(line.net_amount) AS net
+    FROM invoice AS note JOIN invoice_line AS line USING (invoice_id)
+    WHERE note.credits_invoice_id = :invoice_id AND note.status <> 'voided'
+      AND line.credits_line_id IS NOT NULL
+    GROUP BY line.credits_line_id
+""")
+
+# What a credit note over open items states is no part of the invoice it names.
+_TAKEN_TAX: Final = text("""
+    SELECT tax.tax_code, tax.rate_percent, -sum(tax.base_amount) AS base,
+           -sum(tax.tax_amount) AS tax
+    FROM invoice AS note JOIN invoice_tax AS tax USING (invoice_id)
+    WHERE note.credits_invoice_id = :invoice_id AND note.status <> 'voided'
+      AND EXISTS (SELECT FROM credit_item WHERE credit_note_id = note.invoice_id)
+    GROUP BY tax.tax_code, tax.rate_percent
+""")
+
+_RESERVE: Final = text("""
+    UPDATE invoice_item AS claim SET
+        credited_quantity = claim.credited_quantity + part.quantity,
+        credited_amount = claim.credited_amount + part.amount,
+        credited_recognised = claim.credited_recognised + part.recognised
+    FROM unnest(
+        CAST(:billing_event_ids AS uuid[]), CAST(:portions AS integer[]),
+        CAST(:quantities AS numeric[]), CAST(:amounts AS numeric[]),
+        CAST(:recognised AS numeric[])
+    ) AS part (billing_event_id, portion, quantity, amount, recognised)
+    WHERE claim.invoice_id = :invoice_id AND claim.billing_event_id = part.billing_event_id
+      AND claim.portion = part.portion
+""")
+
+_GIVE_UP: Final = text("""
+    WITH given_up AS (
+        UPDATE credit_item SET is_live = false
+        WHERE credit_note_id = :credit_note_id AND is_live
+        RETURNING invoice_id, billing_event_id, portion, quantity, amount, recognised_amount
+    )
+    UPDATE invoice_item AS claim SET
+        credited_quantity = claim.credited_quantity - part.quantity,
+        credited_amount = claim.credited_amount - part.amount,
+        credited_recognised = claim.credited_recognised - part.recognised_amount
+    FROM given_up AS part
+    WHERE claim.invoice_id = part.invoice_id AND claim.billing_event_id = part.billing_event_id
+      AND claim.portion = part.portion
+""")
+
+_ITEMS: Final = text("""
+    SELECT billing_event_id, source_item_id, invoice_line_id, credit_line_id, quantity, amount,
+           currency, disposition
+    FROM credit_item WHERE credit_note_id = :credit_note_id AND is_live
+    ORDER BY billing_event_id, portion
+""")
+
+# What is given back is billed again, exactly that, as a portion of its own.
+_RETURN: Final = text("""
+    INSERT INTO billable_item (
+        billing_event_id, batch_id, source_item_id, type, kind, contract_id, contract_line_id,
+        quote_line_id, engagement_id, correlation_id, bill_to_customer_id, legal_entity_id,
+        project_id, person_id, person_name, role, description, service_from, service_to,
+        billable_on, quantity, unit, unit_rate, currency, amount, recognised_amount, tax_category,
+        released_at, reverses_billing_event_id, row_version, treatment, purchase_order_number,
+        rerating_run_id, portion, returned_by)
+    SELECT item.billing_event_id, item.batch_id, item.source_item_id, item.type, item.kind,
+           item.contract_id, item.contract_line_id, item.quote_line_id, item.engagement_id,
+           item.correlation_id, item.bill_to_customer_id, item.legal_entity_id, item.project_id,
+           item.person_id, item.person_name, item.role, item.description, item.service_from,
+           item.service_to, item.billable_on, credit.quantity, item.unit, item.unit_rate,
+           item.currency, credit.amount, credit.recognised_amount, item.tax_category,
+           item.released_at, item.reverses_billing_event_id, item.row_version, item.treatment,
+           item.purchase_order_number, item.rerating_run_id,
+           (SELECT max(other.portion) FROM billable_item AS other
+            WHERE other.billing_event_id = item.billing_event_id)
+               + row_number() OVER (PARTITION BY item.billing_event_id ORDER BY item.portion),
+           credit.credit_note_id
+    FROM credit_item AS credit JOIN billable_item AS item USING (billing_event_id, portion)
+    WHERE credit.credit_note_id = :credit_note_id AND credit.is_live
+      AND credit.disposition = 'return_to_unbilled'
+""")
+
+
+async def claims(
+    tx: AsyncConnection, invoice_id: UUID, *, reversal_ids: Sequence[UUID] = ()
+) -> list[Claimed]:
+    """Return what an invoice billed, by day of service, and what credits took of it.
+
+    The rows of `reversal_ids` take items back by the credit that is about to be made.
+    """
+    values = {"invoice_id": invoice_id, "reversal_ids": list(reversal_ids)}
+    return [
+        Claimed(
+            billing_event_id=row.billing_event_id,
+            portion=row.portion,
+            source_item_id=row.source_item_id,
+            invoice_line_id=row.invoice_line_id,
+            quantity=row.quantity,
+            unit_rate=Money(row.unit_rate, row.currency),
+            amount=Money(row.amount, row.currency),
+            recognised=Money(row.recognised_amount, row.currency),
+            service=Period(row.service_from, row.service_to),
+            credited_quantity=row.credited_quantity,
+            credited_amount=Money(row.credited_amount, row.currency),
+            credited_recognised=Money(row.credited_recognised, row.currency),
+            is_taken_back=row.is_taken_back,
+        )
+        for row in await tx.execute(_CLAIMS, values)
+    ]
+
+
+async def taken(tx: AsyncConnection, invoice: Invoice) -> Taken:
+    """Return what the credit notes of an invoice state, drafts included."""
+    values = {"invoice_id": invoice.invoice_id}
+    nets = await tx.execute(_TAKEN_NETS, values)
+    groups = await tx.execute(_TAKEN_TAX, values)
+    return Taken(
+        {row.credits_line_id: Money(row.net, invoice.currency) for row in nets},
+        {
+            (row.tax_code, Decimal(row.rate_percent)): (
+                Money(row.base, invoice.currency),
+                Money(row.tax, invoice.currency),
+            )
+            for row in groups
+        },
+    )
+
+
+async def reserve(
+    tx: AsyncConnection,
+    credit_note: Invoice,
+    parts: Sequence[Part],
+    *,
+    reversals: Mapping[UUID, UUID] | None = None,
+) -> None:
+    """Keep parts of an invoice for a credit note: no other can take them.
+
+    `reversals` names, by item, the released row that takes it back and that the note stands for.
+    """
+    assert credit_note.credits is not None, "only a credit note takes parts"
+    invoice_id = credit_note.credits.invoice_id
+    await tx.execute(
+        _RESERVE,
+        {
+            "invoice_id": invoice_id,
+            "billing_event_ids": [part.claim.billing_event_id for part in parts],
+            "portions": [part.claim.portion for part in parts],
+            "quantities": [part.quantity for part in parts],
+            "amounts": [part.amount.amount for part in parts],
+            "recognised": [part.recognised.amount for part in parts],
+        },
+    )
+    rows: list[dict[str, Any]] = [
+        {
+            "credit_note_id": credit_note.invoice_id,
+            "invoice_id": invoice_id,
+            "billing_event_id": part.claim.billing_event_id,
+            "portion": part.claim.portion,
+            "source_item_id": part.claim.source_item_id,
+            "invoice_line_id": part.claim.invoice_line_id,
+            "credit_line_id": line_id_of(
+                credit_note.invoice_id, part.claim.invoice_line_id, part.disposition
+            ),
+            "quantity": part.quantity,
+            "currency": part.amount.currency,
+            "amount": part.amount.amount,
+            "recognised_amount": part.recognised.amount,
+            "disposition": part.disposition,
+            "reversal_id": (reversals or {}).get(part.claim.billing_event_id),
+            "is_live": True,
+        }
+        for part in parts
+    ]
+    await tx.execute(insert(tables.credit_item), rows)
+
+
+async def give_up(tx: AsyncConnection, credit_note_id: UUID) -> None:
+    """Let what a voided credit note took be credited again."""
+    await tx.execute(_GIVE_UP, {"credit_note_id": credit_note_id})
+
+
+async def items_of(tx: AsyncConnection, credit_note_id: UUID) -> list[invoice_pb2.CreditedItem]:
+    """Return what a credit note takes, by billing event; parts of one on one line are summed."""
+    found: dict[tuple[UUID, UUID], list[Any]] = defaultdict(list)
+    for row in await tx.execute(_ITEMS, {"credit_note_id": credit_note_id}):
+        found[row.billing_event_id, row.credit_line_id].append(row)
+    return [
+        invoice_pb2.CreditedItem(
+            billing_event_id=str(rows[0].billing_event_id),
+            source_item_id=str(rows[0].source_item_id),
+            invoice_line_id=str(rows[0].invoice_line_id),
+            credit_line_id=str(rows[0].credit_line_id),
+            quantity=f"{sum((row.quantity for row in rows), Decimal(0)):f}",
+            amount=write_money(
+                Money.total((Money(row.amount, row.currency) for row in rows), rows[0].currency)
+            ),
+            disposition=DISPOSITIONS.write(Disposition(rows[0].disposition)),
+        )
+        for rows in found.values()
+    ]
+
+
+async def return_items(tx: AsyncConnection, credit_note_id: UUID) -> None:
+    """Make what an issued credit note returns billable again."""
+    await tx.execute(_RETURN, {"credit_note_id": credit_note_id})
+
+
+async def add_application(tx: AsyncConnection, applied: CreditApplied) -> None:
+    """Store which credit note settled how much of which invoice."""
+    await tx.execute(
+        insert(tables.credit_application).values(
+            credit_application_id=applied.credit_application_id,
+            credit_note_id=applied.credit_note.invoice_id,
+            invoice_id=applied.invoice.invoice_id,
+            currency=applied.amount.currency,
+            amount=applied.amount.amount,
+            applied_on=applied.applied_on,
+        )
+    )
