@@ -401,7 +401,7 @@ class ExpenseRule(_message.Message):
     DAILY_CAP_FIELD_NUMBER: _builtins.int
     MARKUP_PERCENT_FIELD_NUMBER: _builtins.int
     category: _builtins.str
-    """`travel`, `accommodation`, `meals`, `software`, `other`."""
+    """`travel`, `accommodation`, `meals`, `software`, `subcontractor`, `other`."""
     markup_percent: _builtins.str
     """Percent added to the cost; empty = the line's markup."""
     @_builtins.property
