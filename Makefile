@@ -72,6 +72,8 @@ bench: setup ## Throughput and latency, as ratios to floors of the same run.
 	$(BIN)/python tests-e2e/load
 
 drill: setup ## Kill everything at random under load; nothing may be lost, doubled or off by a cent.
+	THROUGHLINE_DRILL=1 $(PYTEST) --timeout=3600 services/billing-event/tests/unit/test_ledger_machine.py \
+		services/billing-event/tests/unit/test_retainer_machine.py services/billing-event/tests/integration/test_storm.py
 	$(BIN)/python tests-e2e/faults
 
 secrets: setup ## Generate the secrets of the Compose stack under deploy/.throughline.

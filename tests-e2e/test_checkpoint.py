@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
+from e2e_billing import drafted
 from e2e_practice import Practice, by_the_hour, money
 
 from throughline_cli.api import Document
@@ -22,7 +23,9 @@ def test_work_passes_the_checkpoint_and_comes_back_from_a_draft(practice: Practi
         lambda: practice.finance.get(path)["release_run"]["status"] == "done",
     )
     assert practice.finance.get(path)["release_run"]["rows_released"] == 3
-    draft = drafted(practice, entity, contract_id)
+    drafted(practice, entity)
+    [listed] = practice.finance.pages("/v1/invoices", "invoices", contract_id=contract_id)
+    draft = practice.finance.get(f"/v1/invoices/{listed['invoice_id']}")["invoice"]
     assert draft["net_total"] == money("3360.00")
 
     first = practice.events(contract_id)[0]["billing_event_id"]
@@ -135,27 +138,6 @@ def a_deal_of_three_days(practice: Practice) -> tuple[str, Document]:
         lambda: len(practice.events(contract["contract_id"], status="eligible")) == 3,
     )
     return entity, contract
-
-
-def drafted(practice: Practice, entity_id: str, contract_id: str) -> Document:
-    """Draft an invoice of all that is released, and return it."""
-
-    def settled() -> bool:
-        return bool(practice.auditor.get("/v1/reconciliation")["settled"])
-
-    practice.until("all work is settled", settled)
-    body = {"legal_entity_id": entity_id, "cut_off": practice.day(0), "run_key": "first"}
-    run_id = practice.finance.post("/v1/invoice-runs", body)["run"]["run_id"]
-
-    def is_drafted() -> bool:
-        return bool(
-            practice.finance.get(f"/v1/invoice-runs/{run_id}")["run"]["status"] == "drafted"
-        )
-
-    practice.until("the run is drafted", is_drafted)
-    [listed] = practice.finance.pages("/v1/invoices", "invoices", contract_id=contract_id)
-    invoice: Document = practice.finance.get(f"/v1/invoices/{listed['invoice_id']}")["invoice"]
-    return invoice
 
 
 def line_of(practice: Practice, contract_id: str) -> Document:

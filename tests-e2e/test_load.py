@@ -11,9 +11,9 @@ from load.command import document
 @pytest.mark.timeout(300)
 def test_every_benchmark_yields_figures(proving_ground: Sandbox) -> None:
     figures = asyncio.run(bench(proving_ground, TINY))
-    assert all(figure.value > 0 for figure in figures)
+    assert [figure.name for figure in figures if figure.value < 0] == []
     with_aim = {figure.unit for figure in figures if figure.aim is not None}
     assert with_aim == {"entries/s", "invoices/s", "quotes/s", "ms", "MiB"}
     floored = [figure for figure in figures if figure.ratio is not None]
-    assert len(floored) == 6
+    assert len(floored) == 13
     assert document(figures)["figures"]

@@ -176,7 +176,7 @@ async def test_a_poison_message_parks_the_rest_flows_and_replay_heals_it(
         await _publish(proving_ground, _claim(row).SerializeToString())
         [parked_id] = await until("it is parked", office.parked)
         message = (await office.parked())[parked_id]
-        assert (message["durable"], message["reason_code"]) == (_DURABLE, "allocation.exceeds_open")
+        assert (message["durable"], message["reason_code"]) == (_DURABLE, "allocation.exceeds_row")
         assert message["owner"]
 
         read(await office.record())

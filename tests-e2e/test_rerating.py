@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from e2e_billing import invoiced, work
 from e2e_practice import Practice, by_the_hour, money
 
 from throughline_cli.api import Document
@@ -129,19 +130,6 @@ def agree_rate(practice: Practice, contract: Document, rate: str) -> None:
     )
 
 
-def work(practice: Practice, project: Document, person_id: str) -> None:
-    """Record an approved day of eight hours, today."""
-    task = next(task for task in project["tasks"] if task["billable"])
-    row = {
-        "person_id": person_id,
-        "task_id": task["task_id"],
-        "work_date": practice.day(0),
-        "minutes": 480,
-        "note": "Build",
-    }
-    assert practice.record([row])["recorded_count"] == 1
-
-
 def rated(practice: Practice, contract_id: str, number: int) -> bool:
     return len(practice.events(contract_id)) == number
 
@@ -180,28 +168,3 @@ def credit_note(practice: Practice, contract_id: str) -> Document | None:
 def line_of(line: Document) -> tuple[str, str, str]:
     """Return what an invoice prints of a line: quantity, rate and net."""
     return line["quantity"], line["unit_rate"]["amount"], line["net_amount"]["amount"]
-
-
-def invoiced(practice: Practice, entity_id: str, run_key: str) -> list[Document]:
-    """Invoice what is released until today, and return the invoices, issued."""
-    practice.until(
-        "all work is settled", lambda: practice.auditor.get("/v1/reconciliation")["settled"]
-    )
-    body = {"legal_entity_id": entity_id, "cut_off": practice.day(0), "run_key": run_key}
-    run_id = practice.finance.post("/v1/invoice-runs", body)["run"]["run_id"]
-    path = f"/v1/invoice-runs/{run_id}"
-
-    def until(status: str) -> None:
-        practice.until(
-            f"the run is {status}", lambda: practice.finance.get(path)["run"]["status"] == status
-        )
-
-    until("drafted")
-    practice.controller.post(f"{path}:approve", {})
-    until("approved")
-    practice.controller.post(f"{path}:issue", {})
-    until("issued")
-    listed = practice.finance.pages("/v1/invoices", "invoices", run_id=run_id)
-    return [
-        practice.finance.get(f"/v1/invoices/{each['invoice_id']}")["invoice"] for each in listed
-    ]

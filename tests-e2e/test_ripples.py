@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from e2e_billing import invoiced, work
 from e2e_practice import Practice, by_the_hour
 
 from throughline_cli.api import Document
@@ -21,7 +22,7 @@ def test_a_customer_is_renamed_and_its_invoices_go_elsewhere(practice: Practice)
     practice.pmo.post(f"{path}:close", {"reason": "Delivered in one day"})
     iris = practice.hire(entity)
     work(practice, project, iris)
-    first = invoiced(practice, entity, "first")
+    first = printed(practice, entity, "first")
     former = first["buyer"]["name"]
 
     # The buyer is renamed and moves; from today on its holding receives the invoices.
@@ -48,7 +49,7 @@ def test_a_customer_is_renamed_and_its_invoices_go_elsewhere(practice: Practice)
     move_bill_to(practice, contract, holding)
     practice.advance(1)
     work(practice, project, iris)
-    second = invoiced(practice, entity, "second")
+    second = printed(practice, entity, "second")
 
     assert (second["customer_id"], second["buyer"]["party_id"]) == (holding, holding)
     assert (first["customer_id"], first["buyer"]["party_id"]) == (buyer, buyer)
@@ -125,19 +126,6 @@ def test_projects_are_handed_over_and_a_manager_who_leaves_is_told_of(practice: 
     )
 
 
-def work(practice: Practice, project: Document, person_id: str) -> None:
-    """Record an approved day of eight hours."""
-    task = next(task for task in project["tasks"] if task["billable"])
-    row = {
-        "person_id": person_id,
-        "task_id": task["task_id"],
-        "work_date": practice.day(0),
-        "minutes": 480,
-        "note": "Build",
-    }
-    assert practice.record([row])["recorded_count"] == 1
-
-
 def moved(practice: Practice, customer_id: str, *, street: str) -> dict[str, Any]:
     """Return what may be edited of a customer, as it is but for the street."""
     found = practice.sales.get(f"/v1/customers/{customer_id}")["customer"]
@@ -168,29 +156,12 @@ def move_bill_to(practice: Practice, contract: Mapping[str, Any], customer_id: s
     assert practice.broken_invariants() == []
 
 
-def invoiced(practice: Practice, entity_id: str, run_key: str) -> Document:
-    """Invoice what is released until today, and return the only document of it, issued."""
-    practice.until(
-        "all work is settled", lambda: practice.auditor.get("/v1/reconciliation")["settled"]
-    )
-    body = {"legal_entity_id": entity_id, "cut_off": practice.day(0), "run_key": run_key}
-    run_id = practice.finance.post("/v1/invoice-runs", body)["run"]["run_id"]
-    path = f"/v1/invoice-runs/{run_id}"
-
-    def reached(status: str) -> None:
-        practice.until(
-            f"the run is {status}", lambda: practice.finance.get(path)["run"]["status"] == status
-        )
-
-    reached("drafted")
-    practice.controller.post(f"{path}:approve", {})
-    reached("approved")
-    practice.controller.post(f"{path}:issue", {})
-    reached("issued")
-    [listed] = practice.finance.pages("/v1/invoices", "invoices", run_id=run_id)
+def printed(practice: Practice, entity_id: str, run_key: str) -> Document:
+    """Invoice what is released until today, and return the only document of it, printed."""
+    [issued] = invoiced(practice, entity_id, run_key)
 
     def made() -> Document | None:
-        found: Document = practice.finance.get(f"/v1/invoices/{listed['invoice_id']}")["invoice"]
+        found: Document = practice.finance.get(f"/v1/invoices/{issued['invoice_id']}")["invoice"]
         return found if found["document_step"] == "done" else None
 
     return practice.until("its document is made", made)

@@ -4,6 +4,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from e2e_billing import invoiced
 from e2e_practice import Practice, money
 
 from throughline_cli.api import Document, Refused
@@ -235,27 +236,3 @@ def release(practice: Practice, contract_id: str) -> None:
     if waiting:
         ids = [event["billing_event_id"] for event in waiting]
         practice.admin.post("/v1/billing-events:release", {"billing_event_ids": ids})
-
-
-def invoiced(practice: Practice, entity_id: str) -> list[Document]:
-    """Invoice what is released until today, and return the documents, issued."""
-    practice.until(
-        "everything is settled", lambda: practice.auditor.get("/v1/reconciliation")["settled"]
-    )
-    body = {"legal_entity_id": entity_id, "cut_off": practice.day(0), "run_key": "month"}
-    run_id = practice.finance.post("/v1/invoice-runs", body)["run"]["run_id"]
-    path = f"/v1/invoice-runs/{run_id}"
-    for step, status in (("", "drafted"), (":approve", "approved"), (":issue", "issued")):
-        if step:
-            practice.controller.post(f"{path}{step}", {})
-        reached(practice, path, status)
-    listed = practice.finance.pages("/v1/invoices", "invoices", run_id=run_id)
-    return [
-        practice.finance.get(f"/v1/invoices/{each['invoice_id']}")["invoice"] for each in listed
-    ]
-
-
-def reached(practice: Practice, path: str, status: str) -> None:
-    practice.until(
-        f"the run is {status}", lambda: practice.finance.get(path)["run"]["status"] == status
-    )

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from e2e_billing import invoiced, work
 from e2e_practice import Practice, by_the_hour, money
 
 from throughline_cli.api import Document
@@ -129,19 +130,6 @@ def a_transfer_card(practice: Practice, lender: str) -> Document:
     }
 
 
-def work(practice: Practice, project: Document, person_id: str, *, minutes: int) -> None:
-    """Record approved time of today."""
-    task = next(task for task in project["tasks"] if task["billable"])
-    row = {
-        "person_id": person_id,
-        "task_id": task["task_id"],
-        "work_date": practice.day(0),
-        "minutes": minutes,
-        "note": "Build",
-    }
-    assert practice.record([row])["recorded_count"] == 1
-
-
 def rated(practice: Practice, contract_id: str, number: int) -> list[Document] | None:
     """Return the rows of a contract once there are so many."""
     rows = practice.events(contract_id)
@@ -171,28 +159,3 @@ def halted(practice: Practice, entity_id: str) -> Document | None:
         "legal_entity_id": entity_id,
     }
     return next(practice.finance.pages("/v1/operations/exceptions", "exceptions", **filters), None)
-
-
-def invoiced(practice: Practice, entity_id: str) -> list[Document]:
-    """Invoice what is released until today, and return the documents, issued."""
-    practice.until(
-        "all work is settled", lambda: practice.auditor.get("/v1/reconciliation")["settled"]
-    )
-    body = {"legal_entity_id": entity_id, "cut_off": practice.day(0), "run_key": "shares"}
-    run_id = practice.finance.post("/v1/invoice-runs", body)["run"]["run_id"]
-    path = f"/v1/invoice-runs/{run_id}"
-
-    def reached(status: str) -> None:
-        practice.until(
-            f"the run is {status}", lambda: practice.finance.get(path)["run"]["status"] == status
-        )
-
-    reached("drafted")
-    practice.controller.post(f"{path}:approve", {})
-    reached("approved")
-    practice.controller.post(f"{path}:issue", {})
-    reached("issued")
-    listed = practice.finance.pages("/v1/invoices", "invoices", run_id=run_id)
-    return [
-        practice.finance.get(f"/v1/invoices/{each['invoice_id']}")["invoice"] for each in listed
-    ]

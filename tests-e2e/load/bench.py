@@ -9,7 +9,7 @@ from e2e_rest import Rest
 from e2e_sandbox import Sandbox
 from e2e_settling import settle
 
-from load import importing, invoicing, provisioning, rating
+from load import importing, invoicing, positions, provisioning, rating
 from load.figures import Figure
 from load.floors import insert_floor, publish_floor
 from load.world import BODY_ROWS, CLIENTS, Timeclock, make_world
@@ -32,25 +32,30 @@ class Size:
     rated_singly: int
     large_bodies: int
     large_body_rows: int
+    ledgers: tuple[int, ...]
+    """Rows of the contracts that previews and work in progress are measured on."""
 
 
 FULL: Final = Size(
     contracts=500,
     bodies=60,
     singles=2_000,
-    backlog_bodies=20,
+    backlog_bodies=40,
     rated_singly=200,
     large_bodies=10,
     large_body_rows=10_000,
+    ledgers=(1_000, 10_000, 100_000),
 )
+LARGE: Final = replace(FULL, ledgers=(1_000, 10_000, 100_000, 1_000_000))
 QUICK: Final = Size(
     contracts=100,
     bodies=16,
     singles=400,
-    backlog_bodies=4,
+    backlog_bodies=20,
     rated_singly=50,
     large_bodies=3,
     large_body_rows=10_000,
+    ledgers=(1_000, 10_000),
 )
 TINY: Final = Size(
     contracts=3,
@@ -60,6 +65,7 @@ TINY: Final = Size(
     rated_singly=5,
     large_bodies=2,
     large_body_rows=250,
+    ledgers=(20, 100),
 )
 
 
@@ -77,7 +83,14 @@ async def bench(sandbox: Sandbox, size: Size) -> Sequence[Figure]:
         latency = await rating.latency(sandbox, rest, rows)
         backlog = await rating.backlog(sandbox, rest, await clock.bodies(size.backlog_bodies))
         await settle(rest, sandbox)
+        async with rating.another_consumer(sandbox) as second:
+            # More than one of them fetches at once, or the other has nothing to do.
+            bodies = await clock.bodies(4 * size.backlog_bodies)
+            shared = await rating.backlog(sandbox, rest, bodies, others=[second])
+            await settle(rest, sandbox)
         drafts, issue = await invoicing.run_invoices(rest, world.entity_id)
+        bodies = await clock.bodies(size.backlog_bodies)
+        ledgers = await positions.measure(sandbox, rest, world, size.ledgers, bodies, backlog)
         # Last, because what it leaves to others to do would slow everything else down.
         bodies = await clock.large_bodies(size.large_bodies, size.large_body_rows)
         scale = await importing.at_scale(sandbox, rest, bodies, rows=size.large_body_rows)
@@ -91,6 +104,8 @@ async def bench(sandbox: Sandbox, size: Size) -> Sequence[Figure]:
         await _floored(sandbox, singles[0], _TIME, connections=CLIENTS, batch=1),
         *singles[1:],
         await _floored(sandbox, backlog, ("billing-event", "billing_event")),
+        replace(shared, aim=2 * rating.ENTRIES_A_SECOND).beside(backlog),
+        *ledgers,
         *latency,
         await _floored(sandbox, drafts, ("invoice-payment", "invoice_item")),
         await _floored(sandbox, issue, ("invoice-payment", "invoice")),

@@ -4,7 +4,7 @@ import asyncio
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -29,6 +29,10 @@ class Figure:
         if self.aim is None:
             return None
         return self.value <= self.aim if self.is_cost else self.value >= self.aim
+
+    def beside(self, other: "Figure") -> "Figure":
+        """Return the figure with another one in the place of a floor."""
+        return replace(self, floor=other.value, floor_name=other.name)
 
     @property
     def ratio(self) -> float | None:

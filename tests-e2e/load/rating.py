@@ -3,11 +3,16 @@
 import asyncio
 import os
 import signal
+import socket
+import subprocess
+import sys
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final
 
+import httpx
+import psutil
 from e2e_probe import broker
 from e2e_rest import Rest, read
 from e2e_sandbox import Sandbox
@@ -19,7 +24,11 @@ from load.world import BODY_ROWS
 from throughline.billing_event.events.v1.billing_event_events_pb2 import BillingEventsRated
 from throughline_runtime.events import subject_of
 
+ENTRIES_A_SECOND: Final = 10_000
+"""Of one process on four quiet cores."""
+
 _RATER: Final = "billing-event"
+_FOLLOWERS: Final = ("invoice-payment", "reporting", "connectors")
 _WAIT_SECONDS: Final = 120.0
 _APART_SECONDS: Final = 0.02
 _MESSAGES_MAX: Final = 1_000_000
@@ -86,17 +95,79 @@ async def latency(sandbox: Sandbox, rest: Rest, rows: Sequence[bytes]) -> list[F
     ]
 
 
-async def backlog(sandbox: Sandbox, rest: Rest, bodies: Sequence[bytes]) -> Figure:
-    """Measure how fast what has piled up is rated: the service sleeps while it is imported."""
-    pid = sandbox.programs()[_RATER].pid
-    assert pid is not None
+async def backlog(
+    sandbox: Sandbox, rest: Rest, bodies: Sequence[bytes], *, others: Sequence[int] = ()
+) -> Figure:
+    """Measure how fast what has piled up is rated: the service sleeps while it is imported.
+
+    Those that follow it sleep while it rates, because they would take its cores. `others` are
+    processes that consume beside it.
+    """
+    pids = (_pid_of(sandbox, _RATER), *others)
+    followers = [_pid_of(sandbox, name) for name in _FOLLOWERS]
+    count = len(bodies) * BODY_ROWS
     async with listening(sandbox) as listener:
-        os.kill(pid, signal.SIGSTOP)
-        try:
+        with _asleep(pids):
             await bring_in(rest, bodies)
-        finally:
+        with _asleep(followers):
+            started = time.perf_counter()
+            seconds = await listener.wait_for(count) - started
+    who = "one process" if not others else f"{len(pids)} processes"
+    return Figure(f"rating of a backlog, {who}", count / seconds, "entries/s", aim=ENTRIES_A_SECOND)
+
+
+@asynccontextmanager
+async def another_consumer(sandbox: Sandbox) -> AsyncIterator[int]:
+    """Run a second process of consumers during the block, and yield its id once it is ready."""
+    first = psutil.Process(sandbox.programs()[_RATER].pid)
+    port = _free_port()
+    settings = {"THROUGHLINE_HTTP_ADDRESS": f"127.0.0.1:{port}"}
+    second = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "billing_event",
+        "consume",
+        env=first.environ() | settings,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        await _ready(f"http://127.0.0.1:{port}/readyz")
+        yield second.pid
+    finally:
+        second.terminate()
+        await second.wait()
+
+
+async def _ready(url: str) -> None:
+    deadline = time.monotonic() + _WAIT_SECONDS
+    async with httpx.AsyncClient(trust_env=False) as http:
+        while True:
+            with suppress(httpx.TransportError):
+                if (await http.get(url)).is_success:
+                    return
+            assert time.monotonic() < deadline, "the second process is not ready"
+            await asyncio.sleep(0.1)
+
+
+def _pid_of(sandbox: Sandbox, program: str) -> int:
+    pid = sandbox.programs()[program].pid
+    assert pid is not None, f"{program} has ended"
+    return pid
+
+
+@contextmanager
+def _asleep(pids: Sequence[int]) -> Iterator[None]:
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
             os.kill(pid, signal.SIGCONT)
-        started = time.perf_counter()
-        count = len(bodies) * BODY_ROWS
-        seconds = await listener.wait_for(count) - started
-    return Figure("rating of a backlog", count / seconds, "entries/s", aim=4_000)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -66,23 +66,24 @@ class _Reply(asyncio.Protocol):
     def __init__(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
         self._content = b""
-        self._answered: asyncio.Future[tuple[int, bytes]]
+        self._answered: asyncio.Future[tuple[int, bytes]] | None = None
 
     def expect(self) -> asyncio.Future[tuple[int, bytes]]:
         """Return what becomes the status and the content of the next reply."""
         self._content = b""
-        self._answered = asyncio.get_running_loop().create_future()
-        return self._answered
+        answered = self._answered = asyncio.get_running_loop().create_future()
+        return answered
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
 
     def connection_lost(self, error: Exception | None) -> None:
-        if not self._answered.done():
+        if self._answered is not None and not self._answered.done():
             self._answered.set_exception(error or ConnectionError("the connection was closed"))
 
     def on_body(self, content: bytes) -> None:
         self._content += content
 
     def on_message_complete(self) -> None:
+        assert self._answered is not None, "nothing comes unasked"
         self._answered.set_result((self._parser.get_status_code(), self._content))

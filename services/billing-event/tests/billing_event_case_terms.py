@@ -4,7 +4,7 @@ Keys are the words of `cases/README.md`; one that is not known there fails the c
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -258,7 +258,7 @@ def _daily_caps(contract: contract_pb2.Contract, caps: Words) -> None:
         set_money(policy.rules.add(category=category, markup_percent="0").daily_cap, cap)
 
 
-_TERMS: Final = {
+_TERMS: Final[Mapping[str, Callable[[contract_pb2.Contract, Any], None]]] = {
     "from": _from,
     "starts": _starts,
     "zone": _zone,

@@ -153,10 +153,16 @@ class Readiness:
             ]
         )
 
-    def fail(self, code: str, owner: str, advice: str) -> None:
-        """Let one check fail from now on."""
+    def fail(self, code: str, owner: str, advice: str, *contract_line_ids: str) -> None:
+        """Let one check fail from now on, of these lines, or of the contract as a whole."""
         self.failing.append(
-            contract_pb.ReadinessCheck(code=code, passed=False, owner=owner, advice=advice)
+            contract_pb.ReadinessCheck(
+                code=code,
+                passed=False,
+                owner=owner,
+                advice=advice,
+                contract_line_ids=contract_line_ids,
+            )
         )
 
 

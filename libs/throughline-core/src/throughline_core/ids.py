@@ -1,7 +1,8 @@
 """Identifiers derived from what they stand for, so that making one twice makes the same one."""
 
+from hashlib import sha1
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 _NAMESPACE: Final = UUID("6f1d2c1e-6b5b-5c0e-9a53-3d1f5b7f6a10")
 
@@ -12,4 +13,7 @@ def derived_id(kind: str, *parts: object) -> UUID:
     Consumers name what they create this way: a redelivered event names the same rows again, and
     the primary key refuses the second copy even if the inbox row was lost.
     """
-    return uuid5(_NAMESPACE, "\x1f".join((kind, *map(str, parts))))
+    name = "\x1f".join((kind, *map(str, parts)))
+    # As `uuid5` does it, which takes half as long again.
+    digest = sha1(_NAMESPACE.bytes + name.encode(), usedforsecurity=False).digest()
+    return UUID(bytes=digest[:16], version=5)

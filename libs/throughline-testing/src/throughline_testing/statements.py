@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from asyncpg.connection import LoggedQuery
 from sqlalchemy import event
+from sqlalchemy.engine.interfaces import ExecuteStyle
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 # What is sent by itself: the frame of a transaction, what the driver asks once about types, and the
@@ -24,10 +25,12 @@ _FRAMES: Final = (
 class Statements:
     """The texts of the statements sent since the last `clear`, without BEGIN and COMMIT.
 
-    A statement run for many rows in one call is one.
+    A statement run for many rows in one call is one. Those the database runs once for each row all
+    the same are in `row_by_row` too.
     """
 
     texts: list[str] = field(default_factory=list)
+    row_by_row: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -35,6 +38,7 @@ class Statements:
     def clear(self) -> None:
         """Forget what was sent so far, such as what prepared a test."""
         self.texts.clear()
+        self.row_by_row.clear()
 
 
 def record_statements(engine: AsyncEngine) -> Statements:
@@ -42,9 +46,11 @@ def record_statements(engine: AsyncEngine) -> Statements:
     statements = Statements()
 
     def note(
-        _connection: Any, _cursor: Any, text: str, _parameters: Any, _context: Any, _many: bool
+        _connection: Any, _cursor: Any, text: str, _parameters: Any, context: Any, _many: bool
     ) -> None:
         statements.texts.append(text)
+        if context.execute_style is ExecuteStyle.EXECUTEMANY:
+            statements.row_by_row.append(text)
 
     def note_direct(query: LoggedQuery) -> None:
         if not " ".join(query.query.split()).startswith(_FRAMES):

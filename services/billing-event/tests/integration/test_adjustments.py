@@ -200,3 +200,21 @@ async def test_adjustments_are_listed_by_what_they_are(running: Running, in_forc
     ]
     hidden = await of(running, ELSEWHERE).ListAdjustments(pb.ListAdjustmentsRequest())
     assert not hidden.adjustments
+
+
+async def test_what_had_made_room_under_a_full_limit_is_taken_back_all_the_same(
+    engine: AsyncEngine, running: Running
+) -> None:
+    await take(engine, recorded(), activated(a_contract(not_to_exceed="1440.00")))
+    await put_reason(running)
+    made = await approve(running, await propose(running, "-180.00"))
+    await take(engine, approved(an_approved_entry(1, minutes=540)))
+    counter = await undo(running, made)
+    await approve(running, counter)
+    [account] = await fetch(engine, "SELECT agreed, enforced, reserved FROM limit_account")
+    assert [f"{each:.2f}" for each in account] == ["1440.00", "1620.00", "1620.00"]
+    told = await fetch(
+        engine, "SELECT kind FROM exception_item WHERE closed_at IS NULL ORDER BY kind"
+    )
+    assert "limit.agreed_below_taken" in [row.kind for row in told]
+    await assert_sound(engine)

@@ -1,11 +1,13 @@
 """Every table of cases in tests/cases, through the real consumers and calls, on PostgreSQL."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import permutations
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
+import billing_event_case_changes as changes
+import billing_event_case_sources as sources
 import pytest
 import yaml
 from billing_event_case_events import customer
@@ -22,6 +24,23 @@ from throughline_runtime.context import Context
 from throughline_testing.serving import Running
 
 CASES: Final = Path(__file__).parents[1] / "cases"
+STORIES: Final = ("vectors", "hard_cases", "bad_days", "positions")
+"""Files whose cases are played step by step."""
+
+Case: TypeAlias = dict[str, Any]
+TABLES: Final[Mapping[str, Callable[[Scene, Case], Awaitable[None]]]] = {
+    "usage": sources.usage,
+    "progress": sources.progress,
+    "adjustments": sources.adjustments,
+    "purchases": sources.purchases,
+    "exchange": sources.exchange,
+    "recurring": sources.recurring,
+    "limits": changes.limits,
+    "retainers": changes.retainers,
+    "rerating": changes.rerating,
+}
+"""Files whose cases are rows of one kind, with words of their own."""
+
 STARTS_AT: Final = datetime(2026, 9, 14, 12, tzinfo=UTC)
 
 
@@ -30,10 +49,11 @@ def cases(*names: str) -> Iterator[Any]:
     for name in names:
         text = (CASES / f"{name}.yaml").read_text(encoding="utf-8")
         for case in yaml.load(text, Loader=yaml.BaseLoader):
-            orders = permutations(case["when"]) if case.get("order") == "any" else [case["when"]]
+            orders = permutations(case["when"]) if case.get("order") == "any" else [None]
             for number, when in enumerate(orders):
                 order = f" (order {number + 1})" if number else ""
-                yield pytest.param({**case, "when": when}, id=f"{name}: {case['case']}{order}")
+                played = case if when is None else {**case, "when": when}
+                yield pytest.param(played, id=f"{name}: {case['case']}{order}")
 
 
 @pytest.fixture
@@ -59,7 +79,7 @@ def scene(
     return Scene(engine, running, context, invoicing, move_clock)
 
 
-async def play(scene: Scene, case: dict[str, Any]) -> None:
+async def play(scene: Scene, case: Case) -> None:
     """Let a case happen: the customers and, unless it comes later, the contract are known."""
     given = dict(case.get("given") or {})
     unknown = given.pop("unknown", [])
@@ -84,8 +104,24 @@ async def play(scene: Scene, case: dict[str, Any]) -> None:
     await schedules.report_changes(scene.context)
 
 
-@pytest.mark.parametrize("case", list(cases("vectors", "hard_cases", "bad_days")))
-async def test_case(scene: Scene, case: dict[str, Any]) -> None:
+@pytest.mark.parametrize("case", list(cases(*STORIES)))
+async def test_case(scene: Scene, case: Case) -> None:
     await play(scene, case)
     await check(scene, case["then"])
     await assert_sound(scene.engine)
+
+
+@pytest.mark.parametrize(
+    ("table", "case"),
+    [pytest.param(name, *each.values, id=each.id) for name in TABLES for each in cases(name)],
+)
+async def test_table(scene: Scene, table: str, case: Case) -> None:
+    for name in CUSTOMERS:
+        await customer(scene, name)
+    await TABLES[table](scene, case)
+    await assert_sound(scene.engine)
+
+
+def test_every_file_of_cases_is_played() -> None:
+    found = {path.stem for path in CASES.glob("*.yaml")}
+    assert found == {*STORIES, *TABLES}

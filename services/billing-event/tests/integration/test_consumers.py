@@ -29,7 +29,7 @@ from billing_event_world import (
 )
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from billing_event.domain.claim import ClaimBeforeRelease, ClaimExceedsOpen
+from billing_event.domain.claim import ClaimBeforeRelease, ClaimExceedsRow
 from billing_event.domain.position import BillingEventNotFound
 from throughline.billing_event.events.v1 import billing_event_events_pb2 as own
 from throughline.customer_contract.v1 import customer_pb2
@@ -429,7 +429,7 @@ async def test_no_invoice_claims_more_than_is_open(
 ) -> None:
     await take(engine, *KNOWN, approved(an_approved_entry(1)))
     [row_id] = await row_ids(engine)
-    with pytest.raises(ClaimExceedsOpen):
+    with pytest.raises(ClaimExceedsRow):
         await take(engine, billed((row_id, quantity, amount)))
 
 

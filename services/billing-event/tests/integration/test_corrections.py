@@ -31,7 +31,7 @@ from billing_event_world import (
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing_event import schedules
-from billing_event.bulk import save
+from billing_event.bulk import source
 from billing_event.commands import rate
 from billing_event.wire import received
 from throughline.billing_event.events.v1 import billing_event_events_pb2 as own
@@ -205,7 +205,7 @@ async def test_a_reversal_that_missed_its_original_in_flight_is_found(
     [waiting] = await unrated(engine)
     async with database.write(engine) as tx:
         [item] = received.read_time(approved(an_approved_entry(1)))
-        await save.add_items(tx, [item], at=NOW)
+        await source.add_items(tx, [item], at=NOW)
         judge = await rate.make_judge(tx, [item], at=NOW)
         judge.decide_new([item])
         await rate.keep(tx, judge, at=NOW)

@@ -203,3 +203,85 @@ async def test_rows_are_listed_by_payer_and_by_who_delivered(
         (other, "576.00"),
         (other, "864.00"),
     ]
+
+
+def moved_to(customer: Any, *, version: int = 2, **terms: Any) -> contracts.ContractAmended:
+    """Return that a change order had the invoices go to somebody else, from October on."""
+    contract = a_contract(version=version, **terms)
+    contract.version, contract.bill_to_customer_id = version + 2, str(customer)
+    contract.terms_effective_on = "2026-10-01"
+    return contracts.ContractAmended(contract=contract, change_order_number="CO-000002")
+
+
+A_LOT = 2400
+
+
+async def test_work_that_is_not_released_follows_the_bill_to_of_its_contract(
+    engine: AsyncEngine,
+) -> None:
+    await take(engine, *everybody(), activated(a_contract()))
+    await take(engine, approved(an_approved_entry(1, minutes=A_LOT)))
+    await take(engine, known(CUSTOMER, version=2, credit_hold=True))
+    await take(engine, approved(an_approved_entry(2), number=2))
+    assert [status for *_, status in await borne(engine)] == ["held", "held"]
+
+    await take(engine, moved_to(SECOND))
+
+    live = [row for row in await borne(engine) if row[2] != "reversed"]
+    assert live == [(SECOND, "7200.00", "eligible"), (SECOND, "1440.00", "released")]
+    await take(engine, moved_to(SECOND))
+    assert [row for row in await borne(engine) if row[2] != "reversed"] == live
+    await assert_sound(engine)
+
+
+async def test_what_costs_something_else_by_now_does_not_follow_by_itself(
+    engine: AsyncEngine,
+) -> None:
+    await take(engine, *everybody(), activated(a_contract()))
+    await take(engine, approved(an_approved_entry(1, minutes=A_LOT, work_date="2026-10-05")))
+
+    await take(engine, moved_to(SECOND, rates={"senior_consultant": "190.00"}))
+
+    assert await borne(engine) == [(CUSTOMER, "7200.00", "eligible")]
+
+
+async def test_what_a_person_holds_stays_held_for_whoever_pays(
+    engine: AsyncEngine, running: Running
+) -> None:
+    await take(engine, *everybody(), activated(a_contract()))
+    await take(engine, approved(an_approved_entry(1, minutes=A_LOT)))
+    [row] = await fetch(engine, "SELECT billing_event_id FROM billing_event")
+    finance = running.stub(BillingEventServiceStub, caller=a_caller("finance", subject="user:finn"))
+    await finance.PlaceHold(
+        event_pb.PlaceHoldRequest(
+            request_id="hold", billing_event_id=str(row.billing_event_id), reason="in dispute"
+        )
+    )
+
+    await take(engine, moved_to(SECOND))
+
+    assert (await borne(engine))[-1] == (SECOND, "7200.00", "held")
+    holds = await fetch(engine, "SELECT reason, detail FROM hold WHERE cleared_at IS NULL")
+    assert [tuple(hold) for hold in holds] == [("manual", "in dispute")]
+    await assert_sound(engine)
+
+
+async def test_payers_of_later_terms_share_what_is_not_released_of_their_days(
+    engine: AsyncEngine,
+) -> None:
+    await take(engine, *everybody(), activated(a_contract()))
+    await take(engine, approved(an_approved_entry(1, minutes=A_LOT, work_date="2026-09-30")))
+    await take(
+        engine, approved(an_approved_entry(2, minutes=A_LOT, work_date="2026-10-01"), number=2)
+    )
+
+    event = moved_to(CUSTOMER)
+    event.contract.payers.extend(SIXTY_FORTY)
+    await take(engine, event)
+
+    assert [row for row in await borne(engine) if row[2] != "reversed"] == [
+        (CUSTOMER, "7200.00", "eligible"),
+        (CUSTOMER, "4320.00", "released"),
+        (SECOND, "2880.00", "released"),
+    ]
+    await assert_sound(engine)

@@ -263,3 +263,46 @@ async def test_time_moved_after_a_run_has_corrected_its_invoice_is_taken_back_in
     await take(engine, approved(back, number=2))
     assert (await totals(engine))["positions"]["rated.EUR"] == 0
     await assert_sound(engine)
+
+
+def moved_bill_to() -> contracts.ContractAmended:
+    contract = a_version(2, "2026-10-01", "180.00")
+    contract.bill_to_customer_id = str(an_id("c2"))
+    return contracts.ContractAmended(contract=contract, change_order_number="CO-000002")
+
+
+async def test_released_work_whose_bill_to_moved_is_moved_by_a_run_and_told_of_until_then(
+    engine: AsyncEngine, desk: Desk, context: Context
+) -> None:
+    await begin(engine)
+    second = recorded()
+    second.customer.customer_id = str(an_id("c2"))
+    await take(engine, second)
+    await take(engine, moved_bill_to())
+    for _ in range(2):
+        [(kind, advice)] = await problems(engine, context)
+    [run] = await runs(desk)
+    assert (kind, run.rerating_run_id in advice) == ("contract.rerating_needed", True)
+    assert (run.move_payers, run.cause) == (True, pb.RERATING_CAUSE_CHANGE_ORDER)
+
+    await take_up(desk, run.rerating_run_id)
+    await desk.approve(run.rerating_run_id)
+    await desk.drive()
+
+    assert await problems(engine, context) == []
+    payers = await fetch(
+        engine, "SELECT bill_to_customer_id AS id, sum(amount) AS net FROM billing_event GROUP BY 1"
+    )
+    assert {row.id: row.net for row in payers} == {an_id("c1"): 0, an_id("c2"): 2880}
+    await assert_sound(engine)
+
+
+async def test_what_is_invoiced_to_who_paid_before_is_no_news(
+    engine: AsyncEngine, desk: Desk, context: Context
+) -> None:
+    await begin(engine)
+    await take(engine, billed(*((each, "8.00", "1440.00") for each in await row_ids(engine))))
+    await take(engine, moved_bill_to())
+
+    assert await problems(engine, context) == []
+    assert await runs(desk) == []

@@ -18,10 +18,11 @@ from billing_event_builders import (
     published,
     recorded,
 )
+from billing_event_storm import Storm, a_month, state_hash
 from billing_event_world import assert_sound, rows, take, totals, unrated
 from google.protobuf.message import Message
 from nats.js import JetStreamContext
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from billing_event import schedules
 from billing_event.consumers import subscriptions
@@ -39,7 +40,10 @@ from throughline_runtime.events import subject_of
 from throughline_runtime.settings import Settings
 from throughline_runtime.streams import Sizing, apply, durable_of, stream_of
 from throughline_testing.broker import TestBroker
+from throughline_testing.database import fresh_database
+from throughline_testing.drill import in_drill
 from throughline_testing.samples import sample
+from throughline_testing.servers import acquire
 
 PUBLISHERS = ("customer-contract", "project-provisioning", "invoice-payment")
 SUBSCRIPTIONS = subscriptions(Clock())
@@ -150,6 +154,29 @@ async def test_a_shuffled_and_doubled_deal_ends_like_one_in_order(
     assert await unrated(engine) == []
     assert (await totals(engine))["positions"]["allocated.EUR"] == 1440
     await assert_sound(engine)
+
+
+@pytest.mark.timeout(in_drill(3600, otherwise=120))
+async def test_a_storm_ends_in_the_state_of_the_same_events_once_and_in_order(
+    engine: AsyncEngine, context: Context
+) -> None:
+    deliveries = in_drill(200_000, otherwise=3_000)
+    events = a_month(deliveries // 4)
+
+    async def reconsider() -> None:
+        await schedules.reconsider_held(context)
+
+    storm = Storm(engine, seed=7)
+    refused = await storm.rage(events, deliveries=deliveries, meanwhile=reconsider)
+    assert refused > 0
+    assert await unrated(engine) == []
+    await assert_sound(engine)
+
+    async with fresh_database(acquire("postgres"), "billing-event") as other:
+        calm = create_async_engine(other.url)
+        await Storm(calm, seed=7).in_order(events)
+        assert await state_hash(engine) == await state_hash(calm)
+        await calm.dispose()
 
 
 async def test_control_the_same_deal_in_order_and_once(engine: AsyncEngine) -> None:

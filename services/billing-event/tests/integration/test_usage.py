@@ -362,11 +362,11 @@ async def test_two_writers_of_one_closed_period_leave_it_at_the_sum(
     await assert_sound(engine)
 
 
-async def test_ten_thousand_readings_take_as_many_statements_as_ten(
+async def test_thousands_of_readings_take_as_many_statements_as_ten(
     engine: AsyncEngine, running: Running, statements: Statements, in_force: None
 ) -> None:
     counts = []
-    for hour, number in ((0, 10), (1, 10_000)):
+    for hour, number in ((0, 10), (1, 2_000)):
         rows_sent = [
             a_reading("1", f"2026-09-02T{hour:02d}:00:00.{index:06d}") for index in range(number)
         ]
@@ -374,4 +374,4 @@ async def test_ten_thousand_readings_take_as_many_statements_as_ten(
         assert (await bring(running, *rows_sent)).recorded == number
         counts.append(len(statements))
     assert counts[0] == counts[1]
-    assert (await period(running)).usage_period.readings == 10_010
+    assert (await period(running)).usage_period.readings == 2_010

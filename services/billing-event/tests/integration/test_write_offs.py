@@ -10,6 +10,7 @@ from billing_event_builders import (
     an_approved_entry,
     approved,
     billed,
+    limit_changed,
     recorded,
 )
 from billing_event_world import assert_sound, events_out, fetch, limit, row_ids, rows, take, totals
@@ -306,3 +307,23 @@ async def test_the_ledger_itself_refuses_to_bill_what_was_given_up(
         await take(engine, billed((row_id, "8.00", "1440.00")))
     assert refused.value.stable_code == "allocation.exceeds_open"
     assert await open_amount(engine) == "0.00"
+
+
+async def test_what_a_raised_limit_let_go_in_part_is_given_up_as_a_whole(
+    engine: AsyncEngine, running: Running
+) -> None:
+    await released(engine, 2, not_to_exceed="1440.00")
+    await take(engine, limit_changed(a_contract(not_to_exceed="1800.00", version=2)))
+    held = await fetch(
+        engine,
+        """SELECT billing_event_id FROM hold JOIN position USING (billing_event_id)
+           WHERE reason = 'limit_exceeded' AND cleared_at IS NULL ORDER BY position.amount""",
+    )
+    ids = [str(row.billing_event_id) for row in held]
+    assert len(ids) == 2
+    with pytest.raises(FailedPrecondition) as refused:
+        await propose(running, ids[1:])
+    assert refused.value.stable_code == "write_off.belongs_together"
+    await approve(running, await propose(running, ids, key="both"))
+    assert await open_amount(engine) == "1800.00"
+    await assert_sound(engine)

@@ -27,7 +27,7 @@ from billing_event.domain.decision import Judge
 from billing_event.domain.hold import HoldReason
 from billing_event.domain.limit import Account, LimitBook, LimitScope, payer_account_id
 from billing_event.domain.limit_terms import limits_of
-from billing_event.domain.payer import apportion
+from billing_event.domain.payer import apportion, has_moved
 from billing_event.domain.position import EventStatus, Row
 from billing_event.domain.source import CustomerId, SourceItem, SourceItemId
 from billing_event.domain.standing import Reversal, Standing
@@ -70,6 +70,43 @@ def borne(rows: Sequence[Row]) -> list[tuple[CustomerId, str, str]]:
         (row.rating.bill_to_customer_id, f"{row.quantity}", f"{row.amount.amount:.2f}")
         for row in rows
     ]
+
+
+HALVES = (a_payer(FIRST, "50", is_rounding=True), a_payer(SECOND, "50"))
+BY_AMOUNT = (a_payer(FIRST, "0", amount="9999.00"), a_payer(SECOND, "100", is_rounding=True))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_moved"),
+    [
+        ((), (), False),
+        ((), SIXTY_FORTY, True),
+        (SIXTY_FORTY, (), True),
+        (SIXTY_FORTY, SIXTY_FORTY, False),
+        (SIXTY_FORTY, SIXTY_FORTY[::-1], False),
+        (SIXTY_FORTY, HALVES, True),
+        # As long as the first pays by amount, nobody else has a row.
+        (BY_AMOUNT, BY_AMOUNT, False),
+        (SIXTY_FORTY, BY_AMOUNT, True),
+    ],
+)
+def test_payers_have_moved_when_another_bears_another_share(
+    before: tuple[Payer, ...], after: tuple[Payer, ...], is_moved: bool
+) -> None:
+    rows = rated(an_item(), *before)
+    agreement = an_agreement(some_terms(payers=after))
+
+    assert has_moved(rows, an_item(), agreement) is is_moved
+
+
+def test_the_bill_to_of_the_newest_terms_has_moved_and_payers_only_of_their_days() -> None:
+    rows = rated(an_item())
+    later = {"contract_version": 2, "effective_on": an_item().service_to}
+
+    another = some_terms(bill_to_customer_id=SECOND, **later)
+    assert has_moved(rows, an_item(), an_agreement(some_terms(), another))
+    shared = some_terms(payers=SIXTY_FORTY, **later)
+    assert not has_moved(rows, an_item(), an_agreement(some_terms(), shared))
 
 
 def test_a_hundred_in_thirds_leaves_the_odd_cent_with_the_rounding_payer() -> None:

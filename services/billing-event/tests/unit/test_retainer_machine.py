@@ -35,6 +35,7 @@ from billing_event.domain.retainer_book import RetainerBook
 from billing_event.domain.source import SourceItem, SourceItemId
 from billing_event.domain.standing import Reversal, Standing
 from billing_event.domain.terms import BillingModel, Overage, RetainerTerms, RollOver
+from throughline_testing.drill import in_drill
 
 ZERO = Decimal(0)
 
@@ -202,5 +203,9 @@ class RetainerMachine(RuleBasedStateMachine):
                 )
 
 
-RetainerMachine.TestCase.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
+RetainerMachine.TestCase.settings = settings(
+    max_examples=in_drill(2_000, otherwise=30),
+    stateful_step_count=in_drill(40, otherwise=25),
+    deadline=None,
+)
 TestRetainers = RetainerMachine.TestCase

@@ -69,6 +69,7 @@ from project_provisioning.wire.terms import read_terms
 from project_provisioning.wire.time import write_entry
 from throughline.customer_contract.events.v1.customer_contract_events_pb2 import ContractActivated
 from throughline.project_provisioning.events.v1 import project_provisioning_events_pb2 as events_pb
+from throughline.project_provisioning.v1 import project_pb2
 from throughline_runtime.events import Outgoing
 from throughline_runtime.fields import write_instant
 from throughline_testing.samples import assert_matches_sample, sample
@@ -303,7 +304,7 @@ def test_the_rest_that_goes_back_into_a_milestone_comes_with_the_withdrawal() ->
     message = milestone_wire.write_event(event).message
 
     assert isinstance(message, events_pb.MilestoneAcceptanceWithdrawn)
-    assert message.rest.status == pb.MILESTONE_STATUS_CANCELLED
+    assert message.rest.status == project_pb2.MILESTONE_STATUS_CANCELLED
     assert (message.rest.milestone_id, message.rest.amount.amount) == (str(an_id("1303")), "0.00")
 
 

@@ -113,6 +113,30 @@ async def test_a_change_order_is_followed_with_the_same_checks(
     assert list(activated.project_ids) == [after.project_id]
 
 
+async def test_a_service_retired_under_a_running_deal_stops_only_lines_that_are_added(
+    world: World, readiness: Readiness
+) -> None:
+    await world.the_project()
+    code, owner, advice = "catalogue.service_unknown", "sales_operations", "sell something else"
+    readiness.fail(code, owner, advice, str(TIME_LINE))
+    await world.consume(amend_projects, amended(2))
+    await world.advance()
+
+    [project] = await projects(world)
+    assert project.contract_version == 2
+
+    readiness.fail(code, owner, advice, str(TIME_LINE), NEW_LINE)
+    adding = amended(3)
+    with_new_line(adding)
+    await world.consume(amend_projects, adding)
+    await world.advance()
+
+    *_, paused = await runs(world)
+    assert (paused.state, paused.reason) == (pb.PROVISIONING_STATE_PAUSED, code)
+    [check] = [each for each in paused.checks if not each.passed]
+    assert list(check.contract_line_ids) == [NEW_LINE]
+
+
 async def test_a_planned_milestone_that_is_dropped_is_cancelled_and_planned_again_if_agreed_anew(
     world: World,
 ) -> None:

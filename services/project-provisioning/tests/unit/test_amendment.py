@@ -182,6 +182,17 @@ def test_planned_milestones_follow_and_completed_ones_stay() -> None:
     assert (added.key, added.version) == ("handover", 1)
 
 
+def test_the_day_a_manager_planned_stays_where_the_contract_names_none() -> None:
+    undated = replace(FEE, milestones=tuple(replace(part, due_on=None) for part in FEE.milestones))
+    before = the_project(undated, TIME, RECURRING, COSTS)
+    kickoff = replace(before.milestones[0], due_on=date(2026, 10, 9), version=2)
+    before = replace(before, milestones=(kickoff, *before.milestones[1:]))
+
+    after = amended(before, undated, TIME, RECURRING, COSTS)
+
+    assert after.milestones == before.milestones
+
+
 ONE = replace(FEE, milestones=(replace(FEE.milestones[0], amount=eur("24000.00")),))
 
 

@@ -18,7 +18,14 @@ from project_provisioning_builders import (
     the_terms,
 )
 
-from project_provisioning.domain.check import Check, ErpAccount, Grounds, own_checks, unfit_codes
+from project_provisioning.domain.check import (
+    Check,
+    ErpAccount,
+    Grounds,
+    of_new_lines,
+    own_checks,
+    unfit_codes,
+)
 from project_provisioning.domain.formula import Formula
 from project_provisioning.domain.template import (
     BillingModel,
@@ -147,3 +154,32 @@ def test_lines_that_are_delivered_already_are_not_judged_again() -> None:
     templates = {code: each for code, each in the_templates().items() if code != "advisory"}
 
     assert codes(templates=templates, made_lines={TIME_LINE}) == []
+
+
+RETIRED = Check(
+    "catalogue.service_unknown",
+    False,
+    "sales_operations",
+    "put advisory into the service catalogue",
+    (str(TIME_LINE), str(FIXED_FEE_LINE)),
+)
+
+
+def test_what_the_catalogue_sells_no_more_is_delivered_to_its_end() -> None:
+    [check] = of_new_lines([RETIRED], {TIME_LINE, FIXED_FEE_LINE})
+
+    assert check == Check("catalogue.service_unknown", True, "sales_operations", "")
+
+
+def test_what_the_catalogue_sells_no_more_is_not_added_to_a_deal() -> None:
+    [check] = of_new_lines([RETIRED], {TIME_LINE})
+
+    assert check == replace(RETIRED, contract_line_ids=(str(FIXED_FEE_LINE),))
+    assert of_new_lines([RETIRED], ()) == [RETIRED]
+
+
+def test_what_is_wrong_with_the_contract_stops_lines_that_are_delivered_too() -> None:
+    held = Check("customer.credit_hold", False, "finance", "release the hold")
+    expired = replace(RETIRED, code="contract.purchase_order_expired")
+
+    assert of_new_lines([held, expired], {TIME_LINE, FIXED_FEE_LINE}) == [held, expired]

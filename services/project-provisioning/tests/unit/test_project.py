@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -190,6 +190,26 @@ def test_agreed_amounts_are_not_shared_out_again() -> None:
     project = plan(a_line(FEE, template_code="discovery", milestones=parts))
 
     assert [each.amount for each in project.milestones] == [eur("333.34"), eur("666.66")]
+
+
+def test_a_template_plans_the_day_of_an_agreed_milestone_that_has_none() -> None:
+    agreed = (
+        replace(a_milestone_plan("first", "First", "40", AT.date()), due_on=None),
+        a_milestone_plan("second", "Second", "60", date(2026, 10, 1)),
+    )
+    line = a_line(FEE, template_code="discovery", milestones=agreed, net_total=eur("1000.00"))
+    parts = tuple(
+        TemplateMilestone(key, key, Decimal(50), due_after_days=Formula("14"))
+        for key in ("first", "second")
+    )
+
+    template = the_templates()["discovery"]
+    [project] = planned(line, templates=with_plan(template, Plan(milestones=parts)))
+
+    assert [(each.due_on, each.amount) for each in project.milestones] == [
+        (line.starts_on + timedelta(14), eur("400.00")),
+        (date(2026, 10, 1), eur("600.00")),
+    ]
 
 
 def test_a_template_brings_milestones_where_none_were_agreed() -> None:

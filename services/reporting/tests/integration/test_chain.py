@@ -19,6 +19,7 @@ from throughline.billing_event.v1 import billing_event_pb2 as billing_pb
 from throughline.customer_contract.events.v1 import customer_contract_events_pb2 as contracts
 from throughline.invoice_payment.events.v1 import invoice_payment_events_pb2 as invoices
 from throughline.project_provisioning.events.v1 import project_provisioning_events_pb2 as projects
+from throughline.project_provisioning.v1 import project_pb2
 from throughline.reporting.v1 import lineage_service_pb2 as pb
 from throughline_runtime.database import read, write
 from throughline_runtime.migrate import assert_no_drift
@@ -307,6 +308,25 @@ async def test_the_rest_of_an_acceptance_in_part_follows_from_its_milestone(
     await take(engine, event)
     chain = await walk(engine, kind="milestone", key=event.milestone.milestone_id)
     assert str(UUID(int=5)) in {node.object_id for node in chain.nodes}
+
+
+async def test_a_rest_that_went_back_into_its_milestone_is_worth_nothing(
+    engine: AsyncEngine,
+) -> None:
+    accepted, withdrawn = (
+        sample(projects.MilestoneAccepted),
+        sample(projects.MilestoneAcceptanceWithdrawn),
+    )
+    accepted.rest.CopyFrom(accepted.milestone)
+    accepted.rest.milestone_id, accepted.rest.version = str(UUID(int=5)), 1
+    accepted.rest.split_from_milestone_id = accepted.milestone.milestone_id
+    withdrawn.rest.CopyFrom(accepted.rest)
+    withdrawn.rest.version, withdrawn.rest.amount.amount = 2, "0.00"
+    withdrawn.rest.status = project_pb2.MILESTONE_STATUS_CANCELLED
+    await take(engine, accepted, withdrawn)
+    chain = await walk(engine, kind="milestone", key=str(UUID(int=5)))
+    [rest] = [node for node in chain.nodes if node.object_id == str(UUID(int=5))]
+    assert Decimal(rest.amount) == 0
 
 
 async def test_a_position_adds_up_through_credits_write_offs_and_draws(

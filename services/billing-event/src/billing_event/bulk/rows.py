@@ -36,6 +36,7 @@ _RATING_FIELDS: Final[Mapping[str, str]] = {
     "purchase_order_number": "purchase_order_number",
     "treatment": "treatment",
     "share_percent": "share_percent",
+    "rate_rule": "rule",
 }
 _ROW_FIELDS: Final[Mapping[str, str]] = {
     "billing_event_id": "billing_event_id",
@@ -70,14 +71,16 @@ _ADD_ROWS: Final = text("""
             CAST(:purchase_order_number AS text[]), CAST(:treatment AS text[]),
             CAST(:share_percent AS numeric[]), CAST(:converted_price AS numeric[]),
             CAST(:converted_currency AS text[]), CAST(:exchange_rate AS numeric[]),
-            CAST(:exchange_rate_on AS date[]), CAST(:exchange_source AS text[])
+            CAST(:exchange_rate_on AS date[]), CAST(:exchange_source AS text[]),
+            CAST(:rate_rule AS text[]), CAST(:base_rate AS numeric[]),
+            CAST(:rounding_minutes AS integer[]), CAST(:rounding_mode AS text[])
         ) WITH ORDINALITY AS rating (
             contract_id, contract_version, contract_line_id, quote_line_id, engagement_id,
             correlation_id, bill_to_customer_id, legal_entity_id, unit, unit_rate, currency,
             tax_category, rate_card_id, rate_card_version, rate_explanation,
             delivering_entity_id, multiplier, purchase_order_number, treatment, share_percent,
             converted_price, converted_currency, exchange_rate, exchange_rate_on,
-            exchange_source, number)
+            exchange_source, rate_rule, base_rate, rounding_minutes, rounding_mode, number)
     ), fresh AS (
         SELECT * FROM unnest(
             CAST(:rating AS integer[]), CAST(:billing_event_id AS uuid[]),
@@ -100,7 +103,8 @@ _ADD_ROWS: Final = text("""
             rated_at, rated_on, reverses_billing_event_id, delivering_entity_id, multiplier,
             purchase_order_number, treatment, share_percent, converted_price,
             converted_currency, exchange_rate, exchange_rate_on, exchange_source,
-            adjusts_billing_event_id, rerating_run_id, retainer_period_id)
+            adjusts_billing_event_id, rerating_run_id, retainer_period_id, rate_rule, base_rate,
+            rounding_minutes, rounding_mode)
         SELECT billing_event_id, source_item_id, part, type, kind, contract_id, contract_version,
                contract_line_id, quote_line_id, engagement_id, correlation_id,
                bill_to_customer_id, legal_entity_id, service_from, service_to, minutes, quantity,
@@ -108,7 +112,8 @@ _ADD_ROWS: Final = text("""
                rate_explanation, :at, rated_on, reverses, delivering_entity_id, multiplier,
                purchase_order_number, treatment, share_percent, converted_price,
                converted_currency, exchange_rate, exchange_rate_on, exchange_source, adjusts,
-               rerating_run_id, retainer_period_id
+               rerating_run_id, retainer_period_id, rate_rule, base_rate, rounding_minutes,
+               rounding_mode
         FROM fresh JOIN rating ON rating.number = fresh.rating
     )
     INSERT INTO position (billing_event_id, status, version, quantity, amount,
@@ -156,7 +161,7 @@ async def add_rows(tx: AsyncConnection, decision: Decision, *, at: datetime) -> 
             numbers[id(row.rating)] = len(ratings)
     columns = {name: column_of(rows, field) for name, field in _ROW_FIELDS.items()}
     shared = {name: column_of(ratings, field) for name, field in _RATING_FIELDS.items()}
-    shared |= _conversions(ratings)
+    shared |= _conversions(ratings) | _origins(ratings)
     own = [numbers[id(row.rating)] for row in rows]
     is_settled = [row.billing_event_id in settled for row in rows]
     await tx.execute(
@@ -195,6 +200,15 @@ def _conversions(ratings: Sequence[Rating]) -> dict[str, list[Any]]:
         "exchange_rate": [each and each.rate for each in found],
         "exchange_rate_on": [each and each.rate_on for each in found],
         "exchange_source": [each and each.source for each in found],
+    }
+
+
+def _origins(ratings: Sequence[Rating]) -> dict[str, list[Any]]:
+    roundings = [rating.rounding for rating in ratings]
+    return {
+        "base_rate": [each.base_rate and each.base_rate.amount for each in ratings],
+        "rounding_minutes": [each and each.increment_minutes for each in roundings],
+        "rounding_mode": [each and each.mode for each in roundings],
     }
 
 

@@ -1,6 +1,6 @@
 """Writes what a batch decided: rows, holds, limits and events, or nothing of it."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -21,32 +21,6 @@ from throughline_runtime import outbox
 from throughline_runtime.events import Outgoing
 from throughline_runtime.ids import new_id
 
-_ITEM_FIELDS: Final = (
-    "source_item_id",
-    "type",
-    "contract_id",
-    "contract_line_id",
-    "engagement_id",
-    "project_id",
-    "task_id",
-    "person_id",
-    "person_name",
-    "delivering_entity_id",
-    "role",
-    "level",
-    "region",
-    "description",
-    "service_from",
-    "service_to",
-    "minutes",
-    "price_basis",
-    "is_billable",
-    "approved_by",
-    "activity",
-    "category",
-    "project_contract_id",
-)
-
 _STEP_FIELDS: Final = (
     "source_item_id",
     "version",
@@ -59,9 +33,6 @@ _STEP_FIELDS: Final = (
     "recorded_by",
 )
 
-_ADD_ITEMS: Final = tables.insert_of(
-    tables.source_item, "ON CONFLICT DO NOTHING RETURNING source_item_id"
-)
 _ADD_STEPS: Final = tables.insert_of(tables.source_step, "ON CONFLICT DO NOTHING")
 _ADD_COVERED: Final = tables.insert_of(tables.covered_item, "ON CONFLICT DO NOTHING")
 _ADD_HOLDS: Final = tables.insert_of(
@@ -78,30 +49,6 @@ _MARK_JUDGED: Final = text("""
     WHERE source_item_id = ANY(CAST(:source_item_ids AS uuid[])) AND cleared_at IS NULL
       AND epoch < :epoch
 """)
-
-
-async def add_items(
-    tx: AsyncConnection, items: Iterable[SourceItem], *, at: datetime
-) -> list[SourceItem]:
-    """Keep approved things, and return those that were not here before, in their order."""
-    by_id = {item.source_item_id: item for item in items}
-    found = list(by_id.values())
-    columns: dict[str, Any] = {name: column_of(found, name) for name in _ITEM_FIELDS}
-    prices = [item.price for item in found]
-    receipts = [item.receipt_price for item in found]
-    sources = [item.source for item in found]
-    columns["price"] = [price.amount if price else None for price in prices]
-    columns["currency"] = [price.currency if price else None for price in prices]
-    columns["receipt_price"] = [price.amount if price else None for price in receipts]
-    columns["receipt_currency"] = [price.currency if price else None for price in receipts]
-    columns["source_system"] = [source.system if source else None for source in sources]
-    columns["source_object_type"] = [source.object_type if source else None for source in sources]
-    columns["source_object_id"] = [source.object_id if source else None for source in sources]
-    columns["reverses_source_item_id"] = column_of(found, "reverses_item_id")
-    columns["replaces_source_item_id"] = column_of(found, "replaces_item_id")
-    columns["recorded_at"] = [at] * len(found)
-    added = set((await tx.execute(_ADD_ITEMS, columns)).scalars())
-    return [item for item in found if item.source_item_id in added]
 
 
 async def add_steps(tx: AsyncConnection, steps: Sequence[SourceStep], *, at: datetime) -> None:

@@ -6,7 +6,12 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event.commands import record
-from billing_event.domain.claim import Claim, ClaimBeforeRelease, ClaimExceedsOpen
+from billing_event.domain.claim import (
+    Claim,
+    ClaimBeforeRelease,
+    ClaimExceedsOpen,
+    ClaimExceedsRow,
+)
 from throughline_core.errors import Aborted
 
 
@@ -27,5 +32,5 @@ async def credit(tx: AsyncConnection, claims: Sequence[Claim], *, at: datetime) 
     """
     try:
         await record.allocate(tx, claims, at=at)
-    except (ClaimBeforeRelease, ClaimExceedsOpen) as refusal:
+    except (ClaimBeforeRelease, ClaimExceedsOpen, ClaimExceedsRow) as refusal:
         raise CreditBeforeInvoice(refusal.message, advice=refusal.advice) from refusal

@@ -14,10 +14,10 @@ from billing_event.domain.customer_limit import (
     CustomerLimitProposalId,
     Framework,
     Proposal,
-    ProposalStatus,
 )
 from billing_event.domain.limit import LimitAccountId
 from billing_event.domain.limit_usage import Enforcement, Usage
+from billing_event.domain.proposal import DecisionStatus
 from billing_event.repository import customer_limit, fact, limit_setting, limit_terms
 from throughline_core.money import Money
 from throughline_runtime import audit
@@ -87,7 +87,7 @@ async def put_customer_limit(
         version=1,
         framework=framework,
         amount=amount,
-        status=ProposalStatus.PROPOSED,
+        status=DecisionStatus.PROPOSED,
         reason=reason,
         proposed_by=by,
         proposed_at=at,

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing_event.bulk import save
+from billing_event.bulk import save, source
 from billing_event.commands import intercompany, keep_retainer, report_limits
 from billing_event.domain import recurring
 from billing_event.domain.agreement import Facts
@@ -16,7 +16,6 @@ from billing_event.domain.decision import Judge
 from billing_event.domain.hold import HoldId
 from billing_event.domain.limit import LimitBook
 from billing_event.domain.limit_terms import accounts_of, caps_of
-from billing_event.domain.limit_usage import Usage
 from billing_event.domain.release import Policies
 from billing_event.domain.source import ContractId, SourceItem, SourceItemId
 from billing_event.domain.standing import is_waiting_reversal
@@ -42,7 +41,7 @@ async def rate(tx: AsyncConnection, items: Iterable[SourceItem], *, at: datetime
     """
     remaining, total = iter(items), 0
     while found := list(islice(remaining, _SLICE)):
-        fresh = await save.add_items(tx, found, at=at)
+        fresh = await source.add_items(tx, found, at=at)
         plain = [item for item in fresh if item.reverses_item_id is None]
         plain_ids = {item.source_item_id for item in plain}
         takers = [item for item in fresh if item.reverses_item_id is not None]
@@ -82,7 +81,7 @@ async def follow(
     at: datetime,
 ) -> None:
     """Keep milestones and what is said of them; rate what is new, and judge the others again."""
-    fresh = await save.add_items(tx, [item for item, _ in milestones], at=at)
+    fresh = await source.add_items(tx, [item for item, _ in milestones], at=at)
     await save.add_steps(tx, [step for _, step in milestones], at=at)
     if fresh:
         # By the last word on each, which may have come before the event at hand.
@@ -173,13 +172,13 @@ async def keep(tx: AsyncConnection, judge: Judge, *, at: datetime) -> None:
     What is given back lets work go on that was stopped before.
     """
     await save.save(tx, judge.decision, epoch=judge.epoch, at=at)
-    usages: Sequence[Usage] = ()
     if judge.book.reservations:
         usages = await limit.reserve(tx, judge.book.reservations, at=at)
         await report_limits.report_usage(tx, usages, at=at)
+        if judge.book.given_back or any(each.is_owed for each in judge.book.reservations):
+            await report_limits.report_lowered(tx, usages)
     await keep_retainer.keep(tx, judge.book.retainers, at=at)
     if judge.book.given_back:
-        await report_limits.report_lowered(tx, usages)
         stopped = await standing.limited(
             tx, judge.book.given_back, judge.book.given_back_by, limit=RECONSIDERED_MAX
         )

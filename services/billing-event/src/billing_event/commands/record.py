@@ -11,7 +11,12 @@ from billing_event.bulk import claim, save
 from billing_event.commands import intercompany, report_changes, report_limits, retainer, usage
 from billing_event.commands.rate import RECONSIDERED_MAX, reconsider, reconsider_due
 from billing_event.domain.agreement import Agreement
-from billing_event.domain.claim import Claim, ClaimBeforeRelease, ClaimExceedsOpen
+from billing_event.domain.claim import (
+    Claim,
+    ClaimBeforeRelease,
+    ClaimExceedsOpen,
+    ClaimExceedsRow,
+)
 from billing_event.domain.limit_usage import Usage
 from billing_event.domain.position import BillingEventNotFound
 from billing_event.domain.rating import customer_holds
@@ -94,7 +99,8 @@ async def allocate(tx: AsyncConnection, claims: Sequence[Claim], *, at: datetime
 
     Raises:
         BillingEventNotFound: a row is not known here.
-        ClaimBeforeRelease, ClaimExceedsOpen: the row is not released, or less of it is open.
+        ClaimBeforeRelease, ClaimExceedsOpen, ClaimExceedsRow: the row is not released, or less of
+            it is open, or there is less of it.
     """
     owners = await claim.lock_rows(tx, [each.billing_event_id for each in claims])
     unknown = {each.billing_event_id for each in claims} - owners.keys()
@@ -108,7 +114,8 @@ async def allocate(tx: AsyncConnection, claims: Sequence[Claim], *, at: datetime
     try:
         added = await claim.add(tx, claims, days, at=at)
     except IntegrityError as error:
-        refusal = _refusal_of(error, claims[0])
+        is_claimed = any(owner.allocated_amount for owner in owners.values())
+        refusal = _refusal_of(error, claims[0], is_claimed=is_claimed)
         if refusal is None:
             raise
         raise refusal from error
@@ -129,12 +136,13 @@ async def _let_go_on(tx: AsyncConnection, eased: Sequence[Usage], *, at: datetim
         await reconsider(tx, stopped, at=at)
 
 
-def _refusal_of(error: IntegrityError, first: Claim) -> Refusal | None:
+def _refusal_of(error: IntegrityError, first: Claim, *, is_claimed: bool) -> Refusal | None:
     """Return what a check of `position` means to whoever claims."""
     if "position_claims_released_rows" in str(error.orig):
         return ClaimBeforeRelease(f"invoice {first.invoice_id} bills what was not released")
     if "position_claims_no_more" in str(error.orig):
-        return ClaimExceedsOpen(
+        kind = ClaimExceedsOpen if is_claimed else ClaimExceedsRow
+        return kind(
             f"invoice {first.invoice_id} bills more than is open",
             advice="compare the invoice's items with the positions of its contract",
         )

@@ -12,10 +12,12 @@ from billing_event.commands import rerating_open
 from billing_event.domain.agreement import Amendment, unsupported
 from billing_event.domain.rerating_run import Cause, Scope
 from billing_event.domain.terms import ContractTerms
+from billing_event.repository import rerating_cause
 from throughline_runtime import exceptions
 
 NOT_BILLED: Final = "contract.not_all_billed"
 RERATING: Final = "contract.rerating_needed"
+_MOVES_ALL: Final = "have what is invoiced credited and billed to the new party as well:"
 AFTER_END: Final = "contract.released_after_end"
 
 _ADD_AMENDMENTS: Final = tables.insert_of(tables.amendment, "ON CONFLICT DO NOTHING")
@@ -31,6 +33,7 @@ _RERATING: Final = text("""
     )
     SELECT looked_at.contract_id, contract.legal_entity_id,
            max(looked_at.contract_version) AS version,
+           array_agg(DISTINCT looked_at.contract_version) AS versions,
            array_agg(DISTINCT looked_at.contract_line_id) AS contract_line_ids,
            min(looked_at.effective_on) AS since, count(DISTINCT event.source_item_id) AS items,
            count(DISTINCT event.source_item_id) FILTER (WHERE position.allocated_amount <> 0)
@@ -57,6 +60,38 @@ _RERATING: Final = text("""
            AND num_nonnulls(run.customer_id, run.rate_card_id) = 0)
     LEFT JOIN position USING (billing_event_id)
     GROUP BY looked_at.contract_id, contract.legal_entity_id
+""")
+
+# Released work of contracts whose bill-to moved. Where several share the bill, the terms of the day
+# say who they are: that is an amendment of its own.
+_MOVED: Final = text("""
+    SELECT contract.contract_id, contract.legal_entity_id, contract.newest_version AS version,
+           count(DISTINCT event.source_item_id) AS items, min(event.service_from) AS since
+    FROM contract_state AS contract
+    JOIN contract_terms AS terms
+      ON (terms.contract_id, terms.contract_version)
+         = (contract.contract_id, contract.newest_version)
+    JOIN billing_event AS event
+      ON event.contract_id = contract.contract_id AND event.share_percent IS NULL
+     AND event.bill_to_customer_id <> contract.bill_to_customer_id
+     AND event.treatment <> 'drawn' AND event.reverses_billing_event_id IS NULL
+     AND NOT EXISTS (SELECT FROM billing_event AS taker
+                     WHERE taker.reverses_billing_event_id = event.billing_event_id)
+    JOIN position USING (billing_event_id)
+    WHERE position.status = 'released'
+      AND position.allocated_quantity = 0 AND position.allocated_amount = 0
+      AND EXISTS (SELECT FROM contract_terms AS before
+                  WHERE before.contract_id = contract.contract_id
+                    AND before.bill_to_customer_id <> contract.bill_to_customer_id)
+      AND NOT EXISTS (
+          SELECT FROM rerating_run AS run
+          WHERE run.status IN ('applied', 'rejected') AND run.facts_epoch >= terms.epoch
+            AND run.contract_ids @> ARRAY[contract.contract_id] AND run.moves_payers)
+    GROUP BY contract.contract_id, contract.legal_entity_id, contract.newest_version
+""")
+
+_SHOWN: Final = text("""
+    SELECT subject_id FROM exception_item WHERE closed_at IS NULL AND kind = :kind
 """)
 
 _AFTER_END: Final = text("""
@@ -121,19 +156,39 @@ async def report_changes(tx: AsyncConnection, *, at: datetime) -> None:
 
     Each such change opens a re-rating run, as a draft, once.
     """
-    rows = (await tx.execute(_RERATING, {"at": at, "kind": RERATING})).all()
-    for row in rows:
-        if row.items:
-            await _open_run(tx, row, at=at)
-    await exceptions.open_all(tx, (_rerating(row) for row in rows if row.items))
-    await exceptions.close(tx, RERATING, [row.contract_id for row in rows if not row.items])
+    await _report_overtaken(tx, at=at)
     await rerating_open.open_for_cards(tx, at=at)
     ended = (await tx.execute(_AFTER_END)).all()
     await exceptions.open_all(tx, (_after_end(row) for row in ended if row.items))
     await exceptions.close(tx, AFTER_END, [row.contract_id for row in ended if not row.items])
 
 
-async def _open_run(tx: AsyncConnection, row: Row[Any], *, at: datetime) -> None:
+async def _report_overtaken(tx: AsyncConnection, *, at: datetime) -> None:
+    """Show work whose price or payer is another by now: one run and one entry a contract.
+
+    A run that moves payers covers all of its contract, changed prices among it.
+    """
+    rows = (await tx.execute(_RERATING, {"at": at, "kind": RERATING})).all()
+    priced = {row.contract_id: row for row in rows if row.items}
+    moved = {row.contract_id: row for row in await tx.execute(_MOVED)}
+    splits = await rerating_cause.moving_payers(
+        tx, {contract_id: row.versions for contract_id, row in priced.items()}
+    )
+    for contract_id, row in priced.items():
+        if contract_id not in moved:
+            await _open_run(tx, row, at=at, moves_payers=contract_id in splits)
+    for row in moved.values():
+        await _open_move(tx, row, at=at)
+    halts = {contract_id: _rerating(row) for contract_id, row in priced.items()}
+    halts |= {contract_id: _moving(row) for contract_id, row in moved.items()}
+    await exceptions.open_all(tx, halts.values())
+    shown = (await tx.execute(_SHOWN, {"kind": RERATING})).scalars()
+    await exceptions.close(tx, RERATING, [each for each in shown if each not in halts])
+
+
+async def _open_run(
+    tx: AsyncConnection, row: Row[Any], *, at: datetime, moves_payers: bool
+) -> None:
     scope = Scope(
         legal_entity_id=row.legal_entity_id,
         contract_ids=(row.contract_id,),
@@ -147,6 +202,40 @@ async def _open_run(tx: AsyncConnection, row: Row[Any], *, at: datetime) -> None
         cause=Cause.CHANGE_ORDER,
         reason=row.numbers,
         at=at,
+        moves_payers=moves_payers,
+    )
+
+
+async def _open_move(tx: AsyncConnection, row: Row[Any], *, at: datetime) -> None:
+    await rerating_open.open_run(
+        tx,
+        rerating_open.run_of_move(row.contract_id, row.version),
+        Scope(legal_entity_id=row.legal_entity_id, contract_ids=(row.contract_id,)),
+        cause=Cause.CHANGE_ORDER,
+        reason=f"bill-to of version {row.version}",
+        at=at,
+        moves_payers=True,
+        # Once nothing is left to move, changed prices need the run of their own again.
+        takes_over=False,
+    )
+
+
+def _moving(row: Row[Any]) -> exceptions.Halt:
+    run_id = rerating_open.run_of_move(row.contract_id, row.version)
+    return exceptions.Halt(
+        kind=RERATING,
+        subject_id=row.contract_id,
+        reason=f"{row.items} released items of {row.since} and later are billed to who received the"
+        f" invoices before version {row.version} of the terms",
+        owner="finance",
+        advice=f"withdraw their release, and they follow by themselves; or {_MOVES_ALL}"
+        f" {rerating_open.advice_on(run_id)}",
+        legal_entity_id=row.legal_entity_id,
+        detail={
+            "items": row.items,
+            "since": row.since.isoformat(),
+            "rerating_run_id": str(run_id),
+        },
     )
 
 

@@ -41,6 +41,11 @@ def run_of_terms(contract_id: UUID, contract_version: int) -> ReratingRunId:
     return ReratingRunId(derived_id("rerating_run", contract_id, contract_version))
 
 
+def run_of_move(contract_id: UUID, contract_version: int) -> ReratingRunId:
+    """Return the id of the run that a move of a contract's bill-to opens."""
+    return ReratingRunId(derived_id("rerating_run", contract_id, contract_version, "bill_to"))
+
+
 async def open_run(
     tx: AsyncConnection,
     run_id: ReratingRunId,
@@ -49,8 +54,10 @@ async def open_run(
     cause: Cause,
     reason: str,
     at: datetime,
+    moves_payers: bool = False,
+    takes_over: bool = True,
 ) -> None:
-    """Open a draft, once; an earlier draft for the same contracts and cause is given up for it."""
+    """Open a draft, once; it takes over from an earlier one for the same contracts and cause."""
     draft = ReratingRun(
         rerating_run_id=run_id,
         version=1,
@@ -59,11 +66,11 @@ async def open_run(
         reason=reason,
         scope=scope,
         drafted=Drafted.WAIT,
-        moves_payers=False,
+        moves_payers=moves_payers,
         created_at=at,
     )
     await repository.add(tx, draft)
-    if scope.contract_ids:
+    if takes_over and scope.contract_ids:
         await rerating_cause.give_up_older_drafts(tx, draft, at=at)
 
 

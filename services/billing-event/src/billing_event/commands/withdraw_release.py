@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event.bulk import checkpoint
-from billing_event.commands.rate import keep, make_judge
+from billing_event.commands.rate import keep, make_judge, reconsider
 from billing_event.commands.release import require_all, rows_of
 from billing_event.domain.giving_up import withdraw
 from billing_event.domain.hold import HoldReason, OpenHold
@@ -93,6 +93,8 @@ async def finish(tx: AsyncConnection, withdrawal_id: WithdrawalId, *, at: dateti
     for row in rows:
         withdraw(judge, row, hold)
     await keep(tx, judge, at=at)
+    # What was released may have been billed to who no longer pays.
+    await reconsider(tx, [each.item.source_item_id for each in standings], at=at)
     audit.touch(tx, *row_ids)
     await repository.finish_withdrawal(tx, withdrawal_id, WithdrawalStatus.DONE, at=at)
 

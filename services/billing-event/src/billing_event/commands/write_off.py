@@ -32,6 +32,7 @@ from billing_event.domain.write_off import (
     one_entity,
     part_of,
     require_open,
+    require_whole,
 )
 from billing_event.repository import standing
 from billing_event.repository import write_off as repository
@@ -86,6 +87,7 @@ async def propose(
     Raises:
         BillingEventNotFound, EntityForbidden: one is not there, or not for the caller.
         NotOpen: one was invoiced, taken back or written off.
+        BelongsTogether: a limit holds one together with rows that are not named.
         PartOfSeveral, PartTooLarge, InvalidArgument: the part, or the rows together, do not fit.
         AlreadyProposed: another proposal names one of them.
     """
@@ -219,6 +221,8 @@ async def _locked(
     standings = await standing.lock_standings(tx, items)
     claimed = await standing.claimed(tx, billing_event_ids)
     rows = rows_of(standings, billing_event_ids)
+    for each in standings:
+        require_whole(each.rows, billing_event_ids)
     for row in rows:
         require_open(row, is_claimed=row.billing_event_id in claimed)
     return standings, rows

@@ -7,7 +7,7 @@ from typing import NewType
 from uuid import UUID
 
 from billing_event.domain.position import BillingEventId
-from throughline_core.errors import Aborted
+from throughline_core.errors import Aborted, FailedPrecondition
 from throughline_core.ids import derived_id
 from throughline_core.money import Money
 
@@ -43,6 +43,12 @@ class ClaimExceedsOpen(Aborted):
     """An invoice bills more of a row than is open: perhaps a credit has to be taken first."""
 
     code = "allocation.exceeds_open"
+
+
+class ClaimExceedsRow(FailedPrecondition):
+    """An invoice bills more than the row itself, of which nothing is claimed: no credit helps."""
+
+    code = "allocation.exceeds_row"
 
 
 class ClaimBeforeRelease(Aborted):

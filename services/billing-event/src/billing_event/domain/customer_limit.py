@@ -1,14 +1,13 @@
 """The most an entity bills a customer over all contracts: lowered at once, raised by two."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
-from typing import Final, NewType
+from typing import NewType
 from uuid import UUID
 
 from billing_event.domain.limit import LimitAccountId, LimitScope, customer_account_id
 from billing_event.domain.limit_terms import Limit
+from billing_event.domain.proposal import DECISIONS, DecisionStatus
 from billing_event.domain.source import CustomerId, LegalEntityId
 from throughline_core.errors import (
     AlreadyExists,
@@ -21,21 +20,6 @@ from throughline_core.money import Money, exponent
 from throughline_core.transition import move
 
 CustomerLimitProposalId = NewType("CustomerLimitProposalId", UUID)
-
-
-class ProposalStatus(StrEnum):
-    """Where a proposal of a limit stands."""
-
-    PROPOSED = "proposed"
-    APPROVED = "approved"
-    REJECTED = "rejected"
-
-
-TRANSITIONS: Final[Mapping[ProposalStatus, frozenset[ProposalStatus]]] = {
-    ProposalStatus.PROPOSED: frozenset({ProposalStatus.APPROVED, ProposalStatus.REJECTED}),
-    ProposalStatus.APPROVED: frozenset(),
-    ProposalStatus.REJECTED: frozenset(),
-}
 
 
 class NegativeLimit(InvalidArgument):
@@ -99,7 +83,7 @@ class Proposal:
     version: int
     framework: Framework
     amount: Money | None
-    status: ProposalStatus
+    status: DecisionStatus
     reason: str
     proposed_by: str
     proposed_at: datetime
@@ -149,7 +133,7 @@ def approve(proposal: Proposal, *, by: str, at: datetime, comment: str) -> Propo
         IllegalTransition: it was decided on before.
         OwnProposal: `by` proposed it.
     """
-    approved = _decide(proposal, ProposalStatus.APPROVED, by=by, at=at, comment=comment)
+    approved = _decide(proposal, DecisionStatus.APPROVED, by=by, at=at, comment=comment)
     if by == proposal.proposed_by:
         raise OwnProposal(
             "the limit was proposed by the same person",
@@ -164,14 +148,14 @@ def reject(proposal: Proposal, *, by: str, at: datetime, comment: str) -> Propos
     Raises:
         IllegalTransition: it was decided on before.
     """
-    return _decide(proposal, ProposalStatus.REJECTED, by=by, at=at, comment=comment)
+    return _decide(proposal, DecisionStatus.REJECTED, by=by, at=at, comment=comment)
 
 
 def _decide(
-    proposal: Proposal, status: ProposalStatus, *, by: str, at: datetime, comment: str
+    proposal: Proposal, status: DecisionStatus, *, by: str, at: datetime, comment: str
 ) -> Proposal:
     subject = f"proposal {proposal.customer_limit_proposal_id}"
-    move(subject, proposal.status, status, TRANSITIONS)
+    move(subject, proposal.status, status, DECISIONS)
     return replace(
         proposal,
         version=proposal.version + 1,

@@ -15,6 +15,7 @@ from billing_event.domain.claim import ClaimKind
 from billing_event.domain.drawing import Drawing, DrawnPart, is_undrawn, parts_of
 from billing_event.domain.hold import HoldId, OpenHold
 from billing_event.domain.limit import LimitBook
+from billing_event.domain.moving import follows_payer
 from billing_event.domain.payer import is_unsplit
 from billing_event.domain.position import (
     BillingEventId,
@@ -148,7 +149,7 @@ class Judge:
 
     def _rate(self, item: SourceItem, *, after: int = 0) -> None:
         """Rate a thing; its rows are numbered on from `after`."""
-        if item.type in AGREED and item.price is not None and item.price.is_zero:
+        if item.price is not None and item.price.is_zero and item.type in AGREED:
             self.decision.covered.append((item, Covered("nothing of it is to be paid")))
             return
         outcome = self._rater.rate(item)
@@ -234,7 +235,7 @@ class Judge:
     ) -> None:
         amount = portion.amount
         today = self.today(rating)
-        is_free = not holds and (drawn is not None or self._passes(rating, item, amount))
+        is_free = not holds and (drawn is not None or self._passes(rating, item, amount, today))
         row = Row(
             billing_event_id=row_id(item.source_item_id, part),
             item=item,
@@ -276,8 +277,9 @@ class Judge:
             if standing.item_holds or is_due(standing):
                 self._retry(standing)
             return
-        if is_restated(standing.item, live) or self._is_unsplit(live):
-            self._restate(standing, live)
+        is_anew = is_restated(standing.item, live) or self._is_unsplit(live)
+        if is_anew or self._follows_payer(standing.item, live):
+            self._restate(standing, live, dropping)
             return
         if self._draw_again(standing, live, dropping):
             return
@@ -304,12 +306,20 @@ class Judge:
         agreements = self._facts.agreements
         return any(is_unsplit(row, agreements[row.rating.contract_id]) for row in live)
 
-    def _restate(self, standing: Standing, live: Sequence[Row]) -> None:
+    def _follows_payer(self, item: SourceItem, live: Sequence[Row]) -> bool:
+        agreement = self._facts.agreements[live[0].rating.contract_id]
+        return follows_payer(item, live, agreement, self._rater)
+
+    def _restate(
+        self, standing: Standing, live: Sequence[Row], dropping: Collection[HoldId]
+    ) -> None:
         """Take back what counted, and rate the thing anew as it is agreed now."""
         last = max(row.part for row in standing.rows)
         for part, row in enumerate(live, start=last + 1):
             self._take_back(row, standing.item, part)
+        first_new = len(self.decision.rated)
         self._rate(standing.item, after=last + len(live))
+        self.decision.carry_over(live, first_new, dropping=dropping)
 
     def _note(self, row: Row, holds: Sequence[OpenHold]) -> None:
         kept = set(ids_of(holds))
@@ -321,7 +331,9 @@ class Judge:
 
     def _admit(self, ready: Sequence[Row]) -> None:
         """Make rows eligible; by policy they pass at once, the rows of one thing together."""
-        is_free = all(self._passes(row.rating, row.item, row.amount) for row in ready)
+        is_free = all(
+            self._passes(row.rating, row.item, row.amount, self.today(row.rating)) for row in ready
+        )
         for row in ready:
             admitted = moved(row, _status((), is_free=is_free))
             self.decision.changed.append(
@@ -361,9 +373,9 @@ class Judge:
                 last += 2
         return freed
 
-    def _passes(self, rating: Rating, item: SourceItem, amount: Money) -> bool:
+    def _passes(self, rating: Rating, item: SourceItem, amount: Money, today: date) -> bool:
         policy = self._policies.get(rating.legal_entity_id)
-        return passes(policy, rating, item, amount, on=self.today(rating))
+        return passes(policy, rating, item, amount, on=today)
 
     def today(self, rating: Rating) -> date:
         """Return the civil day of the decision in the zone of a row's contract."""

@@ -67,5 +67,8 @@ def rating_of(found: FoundLine, unit: Unit, rate: Rate) -> Rating:
         delivering_entity_id=line.delivering_entity_id,
         multiplier=rate.multiplier,
         conversion=rate.conversion,
+        rule=rate.rule,
+        base_rate=rate.base,
+        rounding=terms.time_rounding if unit is Unit.HOUR else None,
         purchase_order_number="" if found.order is None else found.order.number,
     )

@@ -97,6 +97,7 @@ class Reservation:
     """What one row takes of one limit; a negative one, or one written off, gives back.
 
     `cause_id` tells the entries of one row apart: a row that goes on a second time takes anew.
+    `is_owed` says that it takes even where no room is left: what had made room is taken back.
     """
 
     limit_account_id: LimitAccountId
@@ -104,6 +105,7 @@ class Reservation:
     amount: Decimal
     kind: EntryKind
     cause_id: UUID
+    is_owed: bool = False
 
     @property
     def change(self) -> Decimal:
@@ -206,11 +208,12 @@ class LimitBook:
 
     def give_back(self, mirrored: Row, row: Row) -> None:
         """Note that `mirrored` takes `row` back, at the limits that one took from."""
-        self._take(mirrored, self._of(row.rating, row.item))
+        self._take(mirrored, self._of(row.rating, row.item), is_owed=True)
 
     def write_off(self, row: Row) -> None:
         """Note that a row that reserved is given up; undone, it has to `take` again."""
-        self._take(row, self._of(row.rating, row.item), kind=EntryKind.WRITE_OFF)
+        accounts = self._of(row.rating, row.item)
+        self._take(row, accounts, kind=EntryKind.WRITE_OFF, is_owed=True)
 
     def _take(
         self,
@@ -218,6 +221,7 @@ class LimitBook:
         accounts: tuple[Account, ...],
         *,
         kind: EntryKind = EntryKind.RESERVE,
+        is_owed: bool = False,
     ) -> None:
         if not accounts:
             return
@@ -232,7 +236,14 @@ class LimitBook:
             if account.room is not None:
                 account.room -= taken
             self.reservations.append(
-                Reservation(account.limit_account_id, row.billing_event_id, amount, kind, cause_id)
+                Reservation(
+                    account.limit_account_id,
+                    row.billing_event_id,
+                    amount,
+                    kind,
+                    cause_id,
+                    is_owed=is_owed and taken > 0,
+                )
             )
 
     def _of(self, rating: Rating, item: SourceItem | None) -> tuple[Account, ...]:

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from billing_event.domain.agreement import Agreement
 from billing_event.domain.limit import fitting_quantity
 from billing_event.domain.position import Portion, Rating, Row, portion_of
-from billing_event.domain.source import CustomerId
+from billing_event.domain.source import CustomerId, SourceItem
 from billing_event.domain.terms import ContractTerms, Payer
 from throughline_core.money import Money, exponent
 from throughline_core.quantity import HOURS_PLACES
@@ -114,12 +114,10 @@ def apportion(units: int, weights: Sequence[Decimal | int], *, rounding: int) ->
 
 def borne_by(rating: Rating, payer: Payer) -> Rating:
     """Return the terms that the rows of one payer copy."""
-    explanation, share = rating.explanation, None
+    explanation, share = rating.explanation, _share_of(payer)
     if payer.amount is not None:
-        share = _NOTHING
         explanation = f"{explanation}; this payer bears up to {payer.amount} of the contract"
-    elif payer.share_percent != _WHOLE_PERCENT:
-        share = payer.share_percent
+    elif share is not None:
         explanation = f"{explanation}; this payer bears {share.normalize():f} % of it"
     return replace(
         rating,
@@ -140,6 +138,35 @@ def is_unsplit(row: Row, agreement: Agreement) -> bool:
         len(terms.payers) > 1 and terms.contract_version == rating.contract_version
         for terms in agreement.versions
     )
+
+
+def has_moved(rows: Iterable[Row], item: SourceItem, agreement: Agreement) -> bool:
+    """Whether somebody else pays for a thing by now, or for another share, than its rows say.
+
+    Several payers are those of the terms of the day, a single one is that of the newest terms.
+    """
+    found = None
+    if item.contract_line_id is not None:
+        found = agreement.line_on(item.contract_line_id, item.service_from)
+    if found is None:
+        return False
+    bears = _bearers(found[0], agreement.newest)
+    return any(
+        (row.rating.bill_to_customer_id, row.rating.share_percent) not in bears for row in rows
+    )
+
+
+def _bearers(terms: ContractTerms, newest: ContractTerms) -> set[tuple[CustomerId, Decimal | None]]:
+    if not terms.payers:
+        return {(newest.bill_to_customer_id, None)}
+    return {(payer.customer_id, _share_of(payer)) for payer in terms.payers}
+
+
+def _share_of(payer: Payer) -> Decimal | None:
+    """Return the share that rows of a payer name: nought where it pays by amount, None of all."""
+    if payer.amount is not None:
+        return _NOTHING
+    return None if payer.share_percent == _WHOLE_PERCENT else payer.share_percent
 
 
 def payers_of(versions: Iterable[ContractTerms]) -> set[CustomerId]:

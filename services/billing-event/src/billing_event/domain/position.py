@@ -20,6 +20,7 @@ from billing_event.domain.source import (
 from throughline_core.errors import FailedPrecondition, NotFound
 from throughline_core.ids import derived_id
 from throughline_core.money import Money
+from throughline_core.quantity import TimeRounding
 from throughline_core.rounding import exact_product, round_half_away
 from throughline_core.transition import move
 
@@ -90,6 +91,22 @@ TRANSITIONS: Final[Mapping[EventStatus, frozenset[EventStatus]]] = {
 }
 
 
+class RateRule(StrEnum):
+    """By which rule the price of a unit was found; the cards in the order they are asked."""
+
+    LINE_PERSON = "line_person"
+    LINE_ROLE = "line_role"
+    CONTRACT_CARD = "contract_card"
+    CUSTOMER_CARD = "customer_card"
+    ENTITY_CARD = "entity_card"
+    FIRM_CARD = "firm_card"
+    AGREED = "agreed"
+    COST_PLUS = "cost_plus"
+    RETAINER_BLOCK = "retainer_block"
+    RETAINER_OVERAGE = "retainer_overage"
+    USAGE_TIER = "usage_tier"
+
+
 class Unit(StrEnum):
     """What a quantity counts."""
 
@@ -124,6 +141,8 @@ class Rating:
     `unit_rate` has the `multiplier` of a special activity in it, which is None for ordinary work.
     `purchase_order_number` is the order that pays, empty where the contract names none.
     `share_percent` is what the payer bears where several share the bill, None for all of it.
+    `base_rate` is the price before factor, markup and conversion; it and `rule` are None on rows
+    from before they were kept. `rounding` is how minutes became hours, None for all but time.
     """
 
     contract_id: ContractId
@@ -146,6 +165,9 @@ class Rating:
     treatment: Treatment = Treatment.INVOICED
     share_percent: Decimal | None = None
     conversion: Conversion | None = None
+    rule: RateRule | None = None
+    base_rate: Money | None = None
+    rounding: TimeRounding | None = None
 
 
 @dataclass(frozen=True, slots=True)

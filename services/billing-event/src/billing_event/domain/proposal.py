@@ -26,6 +26,21 @@ TRANSITIONS: Final[Mapping[ProposalStatus, frozenset[ProposalStatus]]] = {
     ProposalStatus.WITHDRAWN: frozenset(),
 }
 
+
+class DecisionStatus(StrEnum):
+    """How far a proposal has come that is approved or rejected, and not taken back."""
+
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+DECISIONS: Final[Mapping[DecisionStatus, frozenset[DecisionStatus]]] = {
+    DecisionStatus.PROPOSED: frozenset({DecisionStatus.APPROVED, DecisionStatus.REJECTED}),
+    DecisionStatus.APPROVED: frozenset(),
+    DecisionStatus.REJECTED: frozenset(),
+}
+
 # Whoever entered it may take it back, but neither approve nor reject it.
 _BY_ANOTHER: Final = (ProposalStatus.APPROVED, ProposalStatus.REJECTED)
 

@@ -4,24 +4,36 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+from typing import Final
 from uuid import UUID
 
-from billing_event.domain.position import Conversion
+from billing_event.domain.position import Conversion, RateRule
 from billing_event.domain.source import SourceItem
-from billing_event.domain.terms import CardEntry, ContractTerms, LineTerms, RateCard
+from billing_event.domain.terms import CardEntry, CardStanding, ContractTerms, LineTerms, RateCard
 from throughline_core.money import RATE_PLACES, Money
 from throughline_core.rounding import exact_product, round_half_away
+
+_RULES: Final[Mapping[str, RateRule]] = {
+    CardStanding.CONTRACT: RateRule.CONTRACT_CARD,
+    CardStanding.CUSTOMER: RateRule.CUSTOMER_CARD,
+    CardStanding.ENTITY: RateRule.ENTITY_CARD,
+    CardStanding.FIRM: RateRule.FIRM_CARD,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
     """The price of a unit and the path by which it was found.
 
-    `multiplier` is the factor of a special activity that is in the price, None for ordinary work.
-    `conversion` is how it came into the contract's currency, None where it was in it.
+    `base` is the price before the factor, a markup and a conversion. `rule` is None for a transfer
+    price, which no customer pays. `multiplier` is the factor of a special activity that is in the
+    price, None for ordinary work. `conversion` is how it came into the contract's currency, None
+    where it was in it.
     """
 
     unit: Money
+    base: Money
+    rule: RateRule | None
     explanation: str
     rate_card_id: UUID | None = None
     rate_card_version: int | None = None
@@ -64,12 +76,12 @@ def _base_rate(
     version = f"(terms version {terms.contract_version})"
     own = None if item.person_id is None else line.person_rates.get((item.role, item.person_id))
     if own is not None:
-        return Rate(
-            own, f"contract line rate of {item.role} for this person: {own} an hour {version}"
-        )
+        words = f"contract line rate of {item.role} for this person: {own} an hour {version}"
+        return Rate(own, own, RateRule.LINE_PERSON, words)
     agreed = line.rates.get(item.role)
     if agreed is not None:
-        return Rate(agreed, f"contract line rate of {item.role}: {agreed} an hour {version}")
+        words = f"contract line rate of {item.role}: {agreed} an hour {version}"
+        return Rate(agreed, agreed, RateRule.LINE_ROLE, words)
     return _on_cards(item, cards)
 
 
@@ -79,6 +91,8 @@ def _on_cards(item: SourceItem, cards: Sequence[tuple[str, RateCard]]) -> Rate |
         if entry is not None:
             return Rate(
                 entry.hourly_rate,
+                entry.hourly_rate,
+                _RULES.get(standing),
                 f"{standing} {card.code} version {card.version}, {_scope(entry)}:"
                 f" {entry.hourly_rate} an hour from {entry.valid_from}",
                 card.rate_card_id,

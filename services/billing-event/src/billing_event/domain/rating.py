@@ -1,5 +1,6 @@
 """Prices approved things: resolves the rate as of the work date, or says what stands in the way."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
@@ -8,28 +9,39 @@ from uuid import UUID
 from billing_event.domain.agreement import Facts
 from billing_event.domain.drawing import BEYOND, Drawing
 from billing_event.domain.exchange import cost_in, rate_in
-from billing_event.domain.expense import not_billed
+from billing_event.domain.expense import in_currency, marked_up, not_billed
 from billing_event.domain.found_line import FoundLine, order_of, outside_of, rating_of
 from billing_event.domain.hold import HoldReason, OpenHold, WayOut
+from billing_event.domain.hourly import Hourly
 from billing_event.domain.limit import LimitBook, payer_account_id
 from billing_event.domain.payer import Split
-from billing_event.domain.position import Portion, Rating, Treatment, Unit, portion_of
+from billing_event.domain.position import (
+    Portion,
+    RateRule,
+    Rating,
+    Treatment,
+    Unit,
+    portion_of,
+)
 from billing_event.domain.rate import Rate, resolve_rate
 from billing_event.domain.source import CustomerId, ItemType, SourceItem
 from billing_event.domain.terms import (
     BillingModel,
     ContractTerms,
     CustomerState,
-    Payer,
     RateCard,
     TaxStatus,
     cards_of,
 )
 from throughline_core.money import RATE_PLACES, Money
-from throughline_core.quantity import TimeRounding, billed_hours
-from throughline_core.rounding import exact_product, round_half_away
+from throughline_core.quantity import billed_hours
+from throughline_core.rounding import round_half_away
 
 _ONE: Final = Decimal(1)
+_AGREED_RULES: Final[Mapping[ItemType, RateRule]] = {
+    ItemType.EXPENSE: RateRule.COST_PLUS,
+    ItemType.USAGE: RateRule.USAGE_TIER,
+}
 _TAXABLE: Final = (TaxStatus.VALID, TaxStatus.NOT_REQUIRED)
 _FEE_MODELS: Final = (BillingModel.FIXED_FEE, BillingModel.RECURRING, BillingModel.USAGE)
 _STOPS_WORK: Final = (HoldReason.OUTSIDE_TERM, HoldReason.CONTRACT_NOT_ACTIVE)
@@ -89,9 +101,10 @@ class Rater:
         self._facts = facts
         self._book = book or LimitBook()
         self._cards: dict[UUID, list[tuple[str, RateCard]]] = {}
-        self._hourly: dict[tuple[object, ...], _Hourly | Unratable] = {}
+        self._hourly: dict[tuple[object, ...], Hourly | Unratable] = {}
         self._standing_holds: dict[tuple[UUID, CustomerId], tuple[OpenHold, ...]] = {}
         self._lines: dict[tuple[object, ...], FoundLine | OpenHold] = {}
+        self._priced_hours: dict[tuple[int, int, int], Priced] = {}
 
     def rate(self, item: SourceItem) -> Outcome:
         """Return the price of an approved, billable thing, or why it has none."""
@@ -156,12 +169,18 @@ class Rater:
         hourly = self._hour(item, found)
         if isinstance(hourly, Unratable):
             return hourly
-        whole = hourly.price(item.minutes)
-        if hourly.split is None:
-            return self._priced(item, found, [(hourly.rating, whole)])
-        return self._priced(item, found, hourly.split.of_hours(whole, self._room))
+        if hourly.split is not None:
+            whole = hourly.price(item.minutes)
+            return self._priced(item, found, hourly.split.of_hours(whole, self._room))
+        # Of one day and price, so that it comes to the same and is held for the same reasons.
+        key = id(found), id(hourly), item.minutes
+        priced = self._priced_hours.get(key)
+        if priced is None:
+            whole = hourly.price(item.minutes)
+            priced = self._priced_hours[key] = self._priced(item, found, [(hourly.rating, whole)])
+        return priced
 
-    def _hour(self, item: SourceItem, found: FoundLine) -> "_Hourly | Unratable":
+    def _hour(self, item: SourceItem, found: FoundLine) -> Hourly | Unratable:
         terms, line = found.terms, found.line
         agreed = (
             terms.contract_id,
@@ -180,7 +199,7 @@ class Rater:
             hourly = self._hourly[question] = self._rate_hour(item, found)
         return hourly
 
-    def _rate_hour(self, item: SourceItem, found: FoundLine) -> "_Hourly | Unratable":
+    def _rate_hour(self, item: SourceItem, found: FoundLine) -> Hourly | Unratable:
         terms = found.terms
         cards = self._cards.get(terms.contract_id)
         if cards is None:
@@ -196,7 +215,7 @@ class Rater:
             if converted is None:
                 return self._foreign(rate.unit, item, terms)
             rate = converted
-        return _Hourly(rating_of(found, Unit.HOUR, rate), terms.time_rounding, terms.payers)
+        return Hourly(rating_of(found, Unit.HOUR, rate), terms.time_rounding, terms.payers)
 
     def _rate_agreed(self, item: SourceItem, found: FoundLine) -> Outcome:
         assert item.price is not None, "only time comes without a price"
@@ -204,22 +223,24 @@ class Rater:
         refused = not_billed(item, line)
         if refused is not None:
             return Unratable(refused)
-        price = _in_currency(item.price, item.receipt_price, terms.currency)
-        converted = None if price is not None else cost_in(self._facts.exchange, item, terms)
-        price = converted.price if converted else price
+        agreed = in_currency(item.price, item.receipt_price, terms.currency)
+        converted = None if agreed is not None else cost_in(self._facts.exchange, item, terms)
+        price = converted.price if converted else agreed
         if price is None:
             return self._foreign(item.receipt_price or item.price, item, terms)
         explanation = f"{item.price_basis} (terms version {terms.contract_version})"
         if item.type is ItemType.EXPENSE:
             percent = line.markups.get(item.category, line.markup_percent)
-            cost, price = price, _marked_up(price, percent)
+            cost, price = price, marked_up(price, percent)
             origin = f" ({converted.conversion.from_price} {converted.words})" if converted else ""
             markup = f" plus {percent:f} %" if percent else ""
             explanation = f"cost {cost}{origin}{markup} (terms version {terms.contract_version})"
         is_month = item.type is ItemType.RECURRING and line.period_months == 1
         unit = Unit.MONTH if is_month else Unit.EACH
         conversion = converted.conversion if converted else None
-        rating = rating_of(found, unit, Rate(price, explanation, conversion=conversion))
+        base = conversion.from_price if conversion else agreed or price
+        rule = _AGREED_RULES.get(item.type, RateRule.AGREED)
+        rating = rating_of(found, unit, Rate(price, base, rule, explanation, conversion=conversion))
         if line.retainer is not None and item.type is ItemType.RECURRING:
             rating = replace(rating, treatment=Treatment.PREPAYMENT)
         if item.type is ItemType.EXPENSE and line.retainer and line.retainer.hours is None:
@@ -244,10 +265,9 @@ class Rater:
         price = line.unit_price
         each = price.amount / retainer.hours if retainer.hours else Decimal(0)
         words = f"retainer of {retainer.hours:f} hours for {price}"
-        rate = Rate(
-            Money(round_half_away(each, RATE_PLACES), price.currency),
-            f"{words} (terms version {terms.contract_version})",
-        )
+        unit = Money(round_half_away(each, RATE_PLACES), price.currency)
+        words = f"{words} (terms version {terms.contract_version})"
+        rate = Rate(unit, unit, RateRule.RETAINER_BLOCK, words)
         rating = rating_of(found, Unit.HOUR, rate)
         whole = portion_of(rate.unit, hours, minutes=item.minutes)
         return self._drawing(item, found, rating, whole)
@@ -275,14 +295,15 @@ class Rater:
             if found.terms.payers:
                 parts = Split(rating, found.terms.payers).of_amount(rest.amount, self._room)
             return self._priced(item, found, parts)
-        hourly: _Hourly | Unratable
+        hourly: Hourly | Unratable
         overage = drawing.terms.overage_rate
         if overage is None:
             hourly = self._hour(item, found)
         else:
-            rate = Rate(overage, f"overage of the retainer: {overage} an hour")
+            words = f"overage of the retainer: {overage} an hour"
+            rate = Rate(overage, overage, RateRule.RETAINER_OVERAGE, words)
             rating = rating_of(found, Unit.HOUR, rate)
-            hourly = _Hourly(rating, found.terms.time_rounding, found.terms.payers)
+            hourly = Hourly(rating, found.terms.time_rounding, found.terms.payers)
         if isinstance(hourly, Unratable):
             return hourly
         whole = portion_of(hourly.rating.unit_rate, rest.quantity, minutes=rest.minutes)
@@ -347,26 +368,6 @@ def _each_reason_once(holds: tuple[OpenHold, ...]) -> tuple[OpenHold, ...]:
     return tuple({hold.reason: hold for hold in reversed(holds)}.values())[::-1]
 
 
-class _Hourly:
-    """One resolved rate, its payers if they are several, and the prices found with it so far."""
-
-    def __init__(
-        self, rating: Rating, rounding: TimeRounding, payers: tuple[Payer, ...] = ()
-    ) -> None:
-        self.rating = rating
-        self.split = Split(rating, payers) if payers else None
-        self._rounding = rounding
-        self._prices: dict[int, Portion] = {}
-
-    def price(self, minutes: int) -> Portion:
-        found = self._prices.get(minutes)
-        if found is None:
-            hours = billed_hours(minutes, self._rounding)
-            found = portion_of(self.rating.unit_rate, hours, minutes=minutes)
-            self._prices[minutes] = found
-        return found
-
-
 def customer_holds(customer: CustomerState | None) -> tuple[OpenHold, ...]:
     """Return why nothing of a customer may be released; one not heard of yet could be on hold."""
     if customer is None:
@@ -383,15 +384,3 @@ def customer_holds(customer: CustomerState | None) -> tuple[OpenHold, ...]:
 
 def _unratable(reason: HoldReason, detail: str) -> Unratable:
     return Unratable(OpenHold(reason, detail))
-
-
-def _in_currency(cost: Money, receipt: Money | None, currency: str) -> Money | None:
-    """Return which of the two is in the currency, the receipt's amount first; None if neither."""
-    found = (each for each in (receipt, cost) if each is not None and each.currency == currency)
-    return next(found, None)
-
-
-def _marked_up(cost: Money, percent: Decimal) -> Money:
-    """Return the cost plus the markup as a unit rate: exact up to the six decimals a rate has."""
-    exact = exact_product(cost.amount, _ONE + percent.scaleb(-2))
-    return Money(round_half_away(exact, RATE_PLACES), cost.currency)

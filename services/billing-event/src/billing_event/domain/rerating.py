@@ -338,6 +338,11 @@ def _is_same(parts: Sequence[Part], *, moves_payers: bool) -> bool:
     """Whether nothing has to be posted; unless payers are moved, who pays does not matter."""
     if moves_payers or all(part.old == part.new for part in parts):
         return all(part.old == part.new for part in parts)
+    return has_same_price(parts)
+
+
+def has_same_price(parts: Iterable[Part]) -> bool:
+    """Whether nothing of the money changes, whoever pays."""
     by_price: dict[tuple[Unit, Treatment, Decimal | None], Decimal] = {}
     for part in parts:
         key = part.key

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from billing_event.domain.decision import Judge
-from billing_event.domain.hold import PERSONAL, OpenHold
 from billing_event.domain.position import (
     BillingEventId,
     EventKind,
@@ -23,7 +22,7 @@ from billing_event.domain.rerating import (
 )
 from billing_event.domain.rerating_run import ReratingRunId
 from billing_event.domain.source import CustomerId, SourceItem
-from billing_event.domain.standing import HoldOpened, Standing
+from billing_event.domain.standing import Standing
 
 
 class ReratingJudge(Judge):
@@ -60,7 +59,7 @@ class ReratingJudge(Judge):
         self._take_off(kept, finding.item, after=last + len(taken))
         first_new = len(rated)
         self._rate(finding.item, after=last + first_new - start)
-        self._carry_over(taken, first_new)
+        self.decision.carry_over(taken, first_new)
         adjusted = _first_of_payers(kept)
         was_released = any(row.status is EventStatus.RELEASED for row in live)
         for index in range(start, len(rated)):
@@ -91,23 +90,6 @@ class ReratingJudge(Judge):
             )
             if len(self.book.reservations) > taken:
                 self.book.given_back.add(rating.contract_id)
-
-    def _carry_over(self, taken: Sequence[Row], first_new: int) -> None:
-        """Hold the new rows as people held those they stand for."""
-        personal = {
-            hold.reason: replace(hold, hold_id=None)
-            for row in taken
-            for hold in row.holds
-            if hold.reason in PERSONAL
-        }
-        if not personal:
-            return
-        holds: tuple[OpenHold, ...] = tuple(personal.values())
-        for index in range(first_new, len(self.decision.rated)):
-            row = self.decision.rated[index]
-            held = replace(row, status=EventStatus.HELD, released_by="", holds=(*row.holds, *holds))
-            self.decision.rated[index] = held
-            self.decision.opened += [HoldOpened(held.item, held, hold) for hold in holds]
 
 
 def _first_of_payers(kept: Sequence[Row]) -> dict[CustomerId, BillingEventId]:

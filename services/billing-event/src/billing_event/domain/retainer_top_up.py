@@ -1,13 +1,12 @@
 """More of a retainer's block, as one person wants it and another approves."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
-from typing import Final, NewType
+from typing import NewType
 from uuid import UUID
 
+from billing_event.domain.proposal import DECISIONS, DecisionStatus
 from billing_event.domain.retainer import (
     HOURS,
     Block,
@@ -22,21 +21,6 @@ from throughline_core.money import Money
 from throughline_core.transition import move
 
 RetainerTopUpId = NewType("RetainerTopUpId", UUID)
-
-
-class TopUpStatus(StrEnum):
-    """Where a top-up stands."""
-
-    PROPOSED = "proposed"
-    APPROVED = "approved"
-    REJECTED = "rejected"
-
-
-TRANSITIONS: Final[Mapping[TopUpStatus, frozenset[TopUpStatus]]] = {
-    TopUpStatus.PROPOSED: frozenset({TopUpStatus.APPROVED, TopUpStatus.REJECTED}),
-    TopUpStatus.APPROVED: frozenset(),
-    TopUpStatus.REJECTED: frozenset(),
-}
 
 
 class PeriodNotFound(NotFound):
@@ -85,7 +69,7 @@ class TopUp:
     legal_entity_id: LegalEntityId
     quantity: Decimal
     price: Money
-    status: TopUpStatus
+    status: DecisionStatus
     reason: str
     proposed_by: str
     proposed_at: datetime
@@ -134,7 +118,7 @@ def propose(
         legal_entity_id=block.legal_entity_id,
         quantity=quantity,
         price=price,
-        status=TopUpStatus.PROPOSED,
+        status=DecisionStatus.PROPOSED,
         reason=reason,
         proposed_by=by,
         proposed_at=at,
@@ -149,7 +133,7 @@ def approve(top_up: TopUp, period: RetainerPeriod, *, by: str, at: datetime, com
         OwnTopUp: `by` proposed it.
         PeriodClosed: the period is over.
     """
-    approved = _decide(top_up, TopUpStatus.APPROVED, by=by, at=at, comment=comment)
+    approved = _decide(top_up, DecisionStatus.APPROVED, by=by, at=at, comment=comment)
     if by == top_up.proposed_by:
         raise OwnTopUp(
             "the top-up was proposed by the same person",
@@ -165,7 +149,7 @@ def reject(top_up: TopUp, *, by: str, at: datetime, comment: str) -> TopUp:
     Raises:
         IllegalTransition: it was decided on before.
     """
-    return _decide(top_up, TopUpStatus.REJECTED, by=by, at=at, comment=comment)
+    return _decide(top_up, DecisionStatus.REJECTED, by=by, at=at, comment=comment)
 
 
 def source_item_of(top_up: TopUp, block: Block) -> SourceItem:
@@ -177,25 +161,13 @@ def source_item_of(top_up: TopUp, block: Block) -> SourceItem:
         contract_id=block.contract_id,
         contract_line_id=block.contract_line_id,
         engagement_id=block.engagement_id,
-        project_id=None,
-        task_id=None,
-        person_id=None,
-        person_name="",
         delivering_entity_id=block.legal_entity_id,
-        role="",
-        level="",
-        region="",
         description=f"Top-up of {top_up.quantity:f} {what}: {top_up.reason}",
         service_from=block.service.start,
         service_to=block.service.end,
-        minutes=0,
         price=top_up.price,
         price_basis=f"top-up of {top_up.quantity:f} {what} for {top_up.price}",
-        is_billable=True,
-        is_accepted=True,
-        refusal="",
         approved_by=top_up.decided_by,
-        source=None,
     )
 
 
@@ -213,8 +185,8 @@ def _require_open(period: RetainerPeriod) -> None:
         )
 
 
-def _decide(top_up: TopUp, status: TopUpStatus, *, by: str, at: datetime, comment: str) -> TopUp:
-    move(f"top-up {top_up.retainer_top_up_id}", top_up.status, status, TRANSITIONS)
+def _decide(top_up: TopUp, status: DecisionStatus, *, by: str, at: datetime, comment: str) -> TopUp:
+    move(f"top-up {top_up.retainer_top_up_id}", top_up.status, status, DECISIONS)
     return replace(
         top_up,
         version=top_up.version + 1,

@@ -48,7 +48,7 @@ class SourceRef:
     object_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceItem:
     """One approved thing, kept once and never changed.
 
@@ -70,25 +70,25 @@ class SourceItem:
     contract_id: ContractId | None
     contract_line_id: ContractLineId | None
     engagement_id: UUID | None
-    project_id: UUID | None
-    task_id: UUID | None
-    person_id: UUID | None
-    person_name: str
+    project_id: UUID | None = None
+    task_id: UUID | None = None
+    person_id: UUID | None = None
+    person_name: str = ""
     delivering_entity_id: LegalEntityId | None
-    role: str
-    level: str
-    region: str
+    role: str = ""
+    level: str = ""
+    region: str = ""
     description: str
     service_from: date
     service_to: date
-    minutes: int
+    minutes: int = 0
     price: Money | None
-    price_basis: str
-    is_billable: bool
-    is_accepted: bool
-    refusal: str
-    approved_by: str
-    source: SourceRef | None
+    price_basis: str = ""
+    is_billable: bool = True
+    is_accepted: bool = True
+    refusal: str = ""
+    approved_by: str = ""
+    source: SourceRef | None = None
     activity: str = ""
     reverses_item_id: SourceItemId | None = None
     replaces_item_id: SourceItemId | None = None

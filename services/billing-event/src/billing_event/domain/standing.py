@@ -1,11 +1,12 @@
 """Where approved things stand, and everything that one decision about them changes."""
 
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from billing_event.domain.claim import ClaimKind
-from billing_event.domain.hold import HoldId, OpenHold
-from billing_event.domain.position import Row
+from billing_event.domain.hold import PERSONAL, HoldId, OpenHold
+from billing_event.domain.position import EventStatus, Row
 from billing_event.domain.rating import Covered
 from billing_event.domain.source import SourceItem
 
@@ -72,3 +73,20 @@ class Decision:
     cleared: list[HoldId] = field(default_factory=list)
     covered: list[tuple[SourceItem, Covered]] = field(default_factory=list)
     settled: list[Settlement] = field(default_factory=list)
+
+    def carry_over(
+        self, taken: Iterable[Row], first_new: int, *, dropping: Collection[HoldId] = ()
+    ) -> None:
+        """Hold the rows rated from `first_new` on as people held those `taken` back for them."""
+        holds = {
+            hold.reason: replace(hold, hold_id=None)
+            for row in taken
+            for hold in row.holds
+            if hold.reason in PERSONAL and hold.hold_id not in dropping
+        }
+        for index in range(first_new, len(self.rated) if holds else 0):
+            row = self.rated[index]
+            all_holds = (*row.holds, *holds.values())
+            held = replace(row, status=EventStatus.HELD, released_by="", holds=all_holds)
+            self.rated[index] = held
+            self.opened += [HoldOpened(held.item, held, hold) for hold in holds.values()]

@@ -271,25 +271,34 @@ class CustomerState:
     tax_status: TaxStatus
 
 
+class CardStanding(StrEnum):
+    """Whose card prices an hour, in words."""
+
+    CONTRACT = "the contract's card"
+    CUSTOMER = "the customer's card"
+    ENTITY = "the entity's card"
+    FIRM = "the firm's card"
+
+
 def cards_of(terms: ContractTerms, cards: Iterable[RateCard]) -> list[tuple[str, RateCard]]:
     """Return the cards that may price a contract's hours, each with its standing, best first.
 
     Contract's card, then the customer's, the selling entity's, the firm's; of several with one
     standing the one published last. A transfer card never prices what a customer pays.
     """
-    ranked = []
+    ranked: list[tuple[int, str, RateCard]] = []
     for card in cards:
         if card.purpose is CardPurpose.TRANSFER:
             continue
         if card.rate_card_id == terms.rate_card_id:
-            ranked.append((0, "the contract's card", card))
+            ranked.append((0, CardStanding.CONTRACT, card))
         elif card.legal_entity_id not in (None, terms.legal_entity_id):
             continue
         elif card.customer_id == terms.customer_id:
-            ranked.append((1, "the customer's card", card))
+            ranked.append((1, CardStanding.CUSTOMER, card))
         elif card.customer_id is None and card.legal_entity_id is not None:
-            ranked.append((2, "the entity's card", card))
+            ranked.append((2, CardStanding.ENTITY, card))
         elif card.customer_id is None:
-            ranked.append((3, "the firm's card", card))
+            ranked.append((3, CardStanding.FIRM, card))
     ranked.sort(key=lambda each: (each[0], -each[2].published_at.timestamp(), each[2].code))
     return [(standing, card) for _, standing, card in ranked]

@@ -1,6 +1,6 @@
 """Rated work that is given up, or excluded from billing: proposed, approved by another, undone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final, NewType
 from uuid import UUID
 
+from billing_event.domain.hold import HoldReason
 from billing_event.domain.position import (
     QUANTITY_PLACES,
     BillingEventId,
@@ -15,6 +16,7 @@ from billing_event.domain.position import (
     EventStatus,
     Row,
     cut,
+    live_rows,
     mirror,
     portion_from,
     row_id,
@@ -146,6 +148,12 @@ class ApprovedByProposer(PermissionDenied):
     code = "write_off.approved_by_proposer"
 
 
+class BelongsTogether(FailedPrecondition):
+    """Rows over one limit that a raise let go on in part sum to what is held: all or none."""
+
+    code = "write_off.belongs_together"
+
+
 class NotOpen(FailedPrecondition):
     """The row was invoiced, taken back or written off."""
 
@@ -181,6 +189,26 @@ def require_open(row: Row, *, is_claimed: bool) -> None:
         field="billing_event_ids",
         advice="credit the invoice instead" if is_claimed else "leave it out",
     )
+
+
+def require_whole(rows: Sequence[Row], named: Collection[BillingEventId]) -> None:
+    """Check of the rows of one thing that those a limit holds for one payer are named together.
+
+    Raises:
+        BelongsTogether: some are named and others are not.
+    """
+    stopped: dict[UUID, set[BillingEventId]] = {}
+    for row in live_rows(rows):
+        if any(hold.reason is HoldReason.LIMIT_EXCEEDED for hold in row.holds):
+            stopped.setdefault(row.rating.bill_to_customer_id, set()).add(row.billing_event_id)
+    for together in stopped.values():
+        left_out = together - set(named)
+        if left_out and left_out != together:
+            raise BelongsTogether(
+                f"billing event {min(left_out)} belongs to what is to be written off",
+                field="billing_event_ids",
+                advice="name all rows of the thing that the limit holds, or its contract",
+            )
 
 
 def part_of(row: Row, quantity: Decimal) -> Money:

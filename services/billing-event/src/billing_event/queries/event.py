@@ -18,10 +18,13 @@ from billing_event.domain.position import (
     BillingEventNotFound,
     EventStatus,
     EventType,
+    Row,
 )
 from billing_event.domain.source import ContractId, ContractLineId, SourceItemId
 from billing_event.queries.keys import read_moment
-from billing_event.repository import standing
+from billing_event.repository import fact, standing
+from billing_event.repository.row import row_from
+from billing_event.wire.explanation import write_explanation
 from billing_event.wire.published import CLAIM_KINDS, REASONS, TYPES, RowWriter, write_quantity
 from throughline.billing_event.v1 import billing_event_pb2 as pb
 from throughline.billing_event.v1 import billing_event_service_pb2 as service_pb
@@ -80,7 +83,8 @@ async def billing_events(
     ordered = query.order_by(_EVENT.c.service_from, _EVENT.c.billing_event_id)
     rows = (await tx.execute(ordered.limit(page.size + 1))).all()
     shown = rows[: page.size]
-    response = service_pb.ListBillingEventsResponse(billing_events=await _written(tx, shown))
+    found = await _read(tx, shown)
+    response = service_pb.ListBillingEventsResponse(billing_events=map(RowWriter().write, found))
     if len(rows) > page.size:
         response.next_page_token = next_token(shown[-1].service_from, shown[-1].billing_event_id)
     return response
@@ -111,9 +115,10 @@ async def billing_event(
         .where(claim.c.billing_event_id == billing_event_id)
         .order_by(claim.c.recorded_at, claim.c.allocation_id)
     )
-    [message] = await _written(tx, rows)
+    [shown] = await _read(tx, rows)
+    effective_on = await fact.effective_on(tx, row.contract_id, row.contract_version)
     return service_pb.GetBillingEventResponse(
-        billing_event=message,
+        billing_event=RowWriter().write(shown),
         holds=[_write_hold(hold, now=now) for hold in holds],
         allocations=[
             pb.Allocation(
@@ -127,6 +132,7 @@ async def billing_event(
             )
             for each in claims
         ],
+        explanation=write_explanation(shown, effective_on=effective_on),
     )
 
 
@@ -225,7 +231,7 @@ def _filtered(query: Select[Any], wanted: EventFilter) -> Select[Any]:
     return query
 
 
-async def _written(tx: AsyncConnection, rows: Sequence[SqlRow[Any]]) -> list[pb.BillingEvent]:
+async def _read(tx: AsyncConnection, rows: Sequence[SqlRow[Any]]) -> list[Row]:
     items = await standing.load_items(tx, {row.source_item_id for row in rows})
     open_holds = await tx.execute(
         select(_HOLD.c.billing_event_id, _HOLD.c.reason, _HOLD.c.detail)
@@ -237,11 +243,8 @@ async def _written(tx: AsyncConnection, rows: Sequence[SqlRow[Any]]) -> list[pb.
     for each in open_holds:
         reason = OpenHold(HoldReason(each.reason), each.detail)
         by_row.setdefault(each.billing_event_id, []).append(reason)
-    writer = RowWriter()
     return [
-        writer.write(
-            standing.row_from(row, items[row.source_item_id], by_row.get(row.billing_event_id, []))
-        )
+        row_from(row, items[row.source_item_id], by_row.get(row.billing_event_id, []))
         for row in rows
     ]
 

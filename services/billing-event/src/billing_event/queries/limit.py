@@ -10,10 +10,10 @@ from sqlalchemy import Row, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event import tables
-from billing_event.domain.customer_limit import ProposalStatus
 from billing_event.domain.limit import EntryKind, LimitAccountId, LimitScope
 from billing_event.domain.limit_usage import Enforcement, LimitNotFound
 from billing_event.domain.position import BillingEventId
+from billing_event.domain.proposal import DecisionStatus
 from billing_event.domain.source import ContractId, ContractLineId, CustomerId
 from billing_event.queries.keys import read_count, read_moment
 from billing_event.repository.customer_limit import proposal_from
@@ -49,7 +49,7 @@ class ProposalFilter:
 
     legal_entity_ids: Collection[UUID] | None = None
     customer_id: CustomerId | None = None
-    status: ProposalStatus | None = None
+    status: DecisionStatus | None = None
 
 
 async def limits_matching(

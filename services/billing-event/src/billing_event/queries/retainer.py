@@ -10,8 +10,9 @@ from sqlalchemy import Row, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event import tables
+from billing_event.domain.proposal import DecisionStatus
 from billing_event.domain.retainer import MovementKind, PeriodStatus, RetainerPeriodId
-from billing_event.domain.retainer_top_up import PeriodClosed, PeriodNotFound, TopUpStatus
+from billing_event.domain.retainer_top_up import PeriodClosed, PeriodNotFound
 from billing_event.domain.source import ContractId, ContractLineId
 from billing_event.repository import fact, retainer
 from billing_event.repository.retainer_top_up import top_up_from
@@ -45,7 +46,7 @@ class TopUpFilter:
 
     legal_entity_ids: Collection[UUID] | None = None
     retainer_period_id: RetainerPeriodId | None = None
-    status: TopUpStatus | None = None
+    status: DecisionStatus | None = None
 
 
 async def periods(

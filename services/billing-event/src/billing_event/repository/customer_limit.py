@@ -13,8 +13,8 @@ from billing_event.domain.customer_limit import (
     Framework,
     Proposal,
     ProposalNotFound,
-    ProposalStatus,
 )
+from billing_event.domain.proposal import DecisionStatus
 from throughline_core.errors import StaleVersion
 from throughline_core.money import Money
 from throughline_runtime.identity import require_entity
@@ -110,7 +110,7 @@ def proposal_from(row: Row[Any]) -> Proposal:
         version=row.version,
         framework=Framework(row.customer_id, row.legal_entity_id, row.currency),
         amount=None if row.amount is None else Money(row.amount, row.currency),
-        status=ProposalStatus(row.status),
+        status=DecisionStatus(row.status),
         reason=row.reason,
         proposed_by=row.proposed_by,
         proposed_at=row.proposed_at,

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from itertools import groupby
 from typing import Any, Final
@@ -237,6 +237,19 @@ async def load_agreements(
         for contract_id, group in groupby(known, key=lambda row: row.contract_id)
     }
     return rows[0].epoch, agreements
+
+
+async def effective_on(
+    tx: AsyncConnection, contract_id: ContractId, contract_version: int
+) -> date | None:
+    """Return the day from which a version of terms holds, None for the first one."""
+    _, agreements = await load_agreements(tx, [contract_id])
+    agreement = agreements.get(contract_id)
+    if agreement is None or agreement.first_version == contract_version:
+        return None
+    by_version = {terms.contract_version: terms for terms in agreement.versions}
+    terms = by_version.get(contract_version)
+    return None if terms is None else terms.effective_on
 
 
 async def load_facts(tx: AsyncConnection, contract_ids: Collection[ContractId]) -> Facts:

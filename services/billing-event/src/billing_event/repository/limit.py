@@ -76,11 +76,13 @@ _LOCK_OF_ROWS: Final = text("""
 # What is given back brings a limit that was lowered below what had been taken nearer to it.
 _RESERVE: Final = text(f"""
     UPDATE limit_account SET reserved = reserved + taken.amount,
+        -- Only what is owed may raise it: the check refuses whatever else does not fit.
         enforced = CASE WHEN agreed IS NOT NULL THEN
-            least(enforced, {enforced_of("agreed", "reserved + committed + taken.amount")}) END
-    FROM (SELECT limit_account_id, sum(amount) AS amount
-          FROM unnest(CAST(:limit_account_id AS uuid[]), CAST(:amount AS numeric[]))
-               AS row (limit_account_id, amount)
+            least(CASE WHEN NOT taken.is_owed THEN enforced END,
+                  {enforced_of("agreed", "reserved + committed + taken.amount")}) END
+    FROM (SELECT limit_account_id, sum(amount) AS amount, bool_or(is_owed) AS is_owed
+          FROM unnest(CAST(:limit_account_id AS uuid[]), CAST(:amount AS numeric[]),
+                      CAST(:is_owed AS boolean[])) AS row (limit_account_id, amount, is_owed)
           GROUP BY limit_account_id) AS taken
     WHERE limit_account.limit_account_id = taken.limit_account_id
     RETURNING {USAGE.replace("limit_account_id", "limit_account.limit_account_id", 1)}
@@ -162,7 +164,10 @@ async def reserve(
     """Write what a batch took of the limits it has locked, and return how much is taken now."""
     account_ids = [reservation.limit_account_id for reservation in reservations]
     changes = [reservation.change for reservation in reservations]
-    used = await tx.execute(_RESERVE, {"limit_account_id": account_ids, "amount": changes})
+    owed = [reservation.is_owed for reservation in reservations]
+    used = await tx.execute(
+        _RESERVE, {"limit_account_id": account_ids, "amount": changes, "is_owed": owed}
+    )
     usages = [usage_from(row) for row in used]
     await tx.execute(
         _ADD_ENTRIES,

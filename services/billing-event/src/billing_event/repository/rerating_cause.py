@@ -1,7 +1,8 @@
 """What may open a re-rating run by itself: amended terms, and new versions of rate cards."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Final
 from uuid import UUID
 
@@ -10,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event import tables
 from billing_event.domain.rerating_run import ReratingRun
-from billing_event.domain.source import LegalEntityId
+from billing_event.domain.source import ContractId, LegalEntityId
 from billing_event.domain.terms import RateCard
+from billing_event.repository import fact
 from billing_event.wire.facts import read_card
 from throughline.customer_contract.v1 import rate_card_pb2
 from throughline_core.period import Period
@@ -55,6 +57,21 @@ _OVER: Final = text("""
     WHERE item.kind = :kind AND item.closed_at IS NULL
       AND run.status IN ('applied', 'rejected', 'cancelled')
 """)
+
+
+async def moving_payers(
+    tx: AsyncConnection, versions: Mapping[ContractId, Sequence[int]]
+) -> set[ContractId]:
+    """Return the contracts of which one of these versions shares the bill otherwise than before."""
+    if not versions:
+        return set()
+    facts = await fact.load_facts(tx, versions.keys())
+    return {
+        contract_id
+        for contract_id, agreement in facts.agreements.items()
+        for before, after in pairwise(agreement.versions)
+        if after.contract_version in versions[contract_id] and after.payers != before.payers
+    }
 
 
 async def unseen_cards(tx: AsyncConnection) -> list[tuple[RateCard, RateCard]]:

@@ -6,13 +6,13 @@ from sqlalchemy import Row, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event import tables
+from billing_event.domain.proposal import DecisionStatus
 from billing_event.domain.retainer import RetainerPeriodId
 from billing_event.domain.retainer_top_up import (
     PeriodNotFound,
     RetainerTopUpId,
     TopUp,
     TopUpNotFound,
-    TopUpStatus,
 )
 from billing_event.domain.source import ContractId
 from throughline_core.errors import StaleVersion
@@ -114,7 +114,7 @@ def top_up_from(row: Row[Any]) -> TopUp:
         legal_entity_id=row.legal_entity_id,
         quantity=row.quantity,
         price=Money(row.price, row.currency),
-        status=TopUpStatus(row.status),
+        status=DecisionStatus(row.status),
         reason=row.reason,
         proposed_by=row.proposed_by,
         proposed_at=row.proposed_at,

@@ -8,16 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event.domain.hold import HoldReason, OpenHold
-from billing_event.domain.position import (
-    BillingEventId,
-    Conversion,
-    EventKind,
-    EventStatus,
-    Rating,
-    Row,
-    Treatment,
-    Unit,
-)
+from billing_event.domain.position import BillingEventId, Row
 from billing_event.domain.source import (
     ContractId,
     CustomerId,
@@ -28,6 +19,7 @@ from billing_event.domain.source import (
 )
 from billing_event.domain.standing import Reversal, Standing
 from billing_event.domain.step import StepState
+from billing_event.repository.row import row_from
 from throughline_core.errors import StaleVersion
 from throughline_core.money import Money
 
@@ -38,7 +30,7 @@ _LOCK_POSITIONS: Final = text("""
     ORDER BY billing_event_id FOR UPDATE OF position
 """)
 _LOCK_HOLDS: Final = text("""
-    SELECT hold_id, source_item_id, billing_event_id, reason, detail FROM hold
+    SELECT hold_id, source_item_id, billing_event_id, reason, detail, opened_by FROM hold
     WHERE source_item_id = ANY(CAST(:source_item_ids AS uuid[])) AND cleared_at IS NULL
     ORDER BY hold_id FOR UPDATE
 """)
@@ -122,10 +114,17 @@ _WAITING_OF_CUSTOMERS: Final = text("""
     ORDER BY source_item_id LIMIT :limit
 """)
 
+# What only people hold among it: no fact frees that, but who pays for it may change.
 _WAITING_OF_CONTRACTS: Final = text("""
     SELECT DISTINCT source_item_id
     FROM billing_event JOIN position USING (billing_event_id)
-    WHERE contract_id = ANY(CAST(:contract_ids AS uuid[])) AND position.status = 'eligible'
+    WHERE contract_id = ANY(CAST(:contract_ids AS uuid[]))
+      AND (position.status = 'eligible'
+           OR position.status = 'held'
+              AND EXISTS (SELECT FROM hold
+                          WHERE hold.billing_event_id = billing_event.billing_event_id
+                            AND hold.cleared_at IS NULL
+                            AND hold.reason IN ('manual', 'source_changed')))
     ORDER BY source_item_id LIMIT :limit
 """)
 
@@ -184,7 +183,7 @@ async def _load_standings(
     for hold in holds:
         key = hold.source_item_id, hold.billing_event_id
         open_holds.setdefault(key, []).append(
-            OpenHold(HoldReason(hold.reason), hold.detail, hold.hold_id)
+            OpenHold(HoldReason(hold.reason), hold.detail, hold.hold_id, hold.opened_by or "")
         )
     rows: dict[SourceItemId, list[Row]] = {}
     for row in await tx.execute(_ROWS, ids):
@@ -350,60 +349,3 @@ def _refusal_from(row: SqlRow[Any]) -> str:
     if row.step_state == StepState.WITHDRAWN:
         return f"the client's acceptance was withdrawn: {row.step_reason}"
     return ""
-
-
-def row_from(row: SqlRow[Any], item: SourceItem, holds: Sequence[OpenHold]) -> Row:
-    """Return the rated row of a row of `billing_event` with its position."""
-    return Row(
-        billing_event_id=row.billing_event_id,
-        item=item,
-        rating=_rating_from(row),
-        part=row.part,
-        kind=EventKind(row.kind),
-        quantity=row.quantity,
-        minutes=row.minutes,
-        amount=Money(row.amount, row.currency),
-        rated_at=row.rated_at,
-        rated_on=row.rated_on,
-        status=EventStatus(row.status),
-        version=row.version,
-        released_by=row.released_by or "",
-        holds=tuple(holds),
-        reverses=row.reverses_billing_event_id,
-        is_taken_back=row.is_taken_back,
-        adjusts=row.adjusts_billing_event_id,
-        rerating_run_id=row.rerating_run_id,
-        retainer_period_id=row.retainer_period_id,
-    )
-
-
-def _rating_from(row: SqlRow[Any]) -> Rating:
-    return Rating(
-        contract_id=row.contract_id,
-        contract_version=row.contract_version,
-        contract_line_id=row.contract_line_id,
-        quote_line_id=row.quote_line_id,
-        engagement_id=row.engagement_id,
-        correlation_id=row.correlation_id,
-        bill_to_customer_id=row.bill_to_customer_id,
-        legal_entity_id=row.legal_entity_id,
-        unit=Unit(row.unit),
-        unit_rate=Money(row.unit_rate, row.currency),
-        tax_category=row.tax_category,
-        rate_card_id=row.rate_card_id,
-        rate_card_version=row.rate_card_version,
-        explanation=row.rate_explanation,
-        delivering_entity_id=row.delivering_entity_id,
-        multiplier=row.multiplier,
-        purchase_order_number=row.purchase_order_number,
-        treatment=Treatment(row.treatment),
-        share_percent=row.share_percent,
-        conversion=_conversion_from(row),
-    )
-
-
-def _conversion_from(row: SqlRow[Any]) -> Conversion | None:
-    if row.exchange_rate is None:
-        return None
-    price = Money(row.converted_price, row.converted_currency)
-    return Conversion(price, row.exchange_rate, row.exchange_rate_on, row.exchange_source)

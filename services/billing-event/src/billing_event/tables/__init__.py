@@ -1,6 +1,6 @@
 """The tables, by area; the migrations hold their constraints and the reasons for them."""
 
-from billing_event.tables.columns import insert_of, metadata
+from billing_event.tables.columns import arrays_of, insert_of, metadata
 from billing_event.tables.intercompany import (
     contract_payer,
     intercompany_charge,
@@ -67,6 +67,7 @@ __all__ = [
     "adjustment_reason",
     "allocation",
     "amendment",
+    "arrays_of",
     "billing_event",
     "contract_payer",
     "contract_state",

@@ -1,6 +1,6 @@
 """How tables are written down here: the metadata, and columns of the usual types."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -66,10 +66,15 @@ def insert_of(into: Table, tail: str = "", *, without: Collection[str] = ()) -> 
 
     The arrays are parameters named like the columns; `without` names those left to their default.
     """
-    columns = [column for column in into.columns if column.name not in without]
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # not annotated
-    arrays = ", ".join(
-        f"CAST(:{column.name} AS {column.type.compile(dialect)}[])" for column in columns
+    names = [column.name for column in into.columns if column.name not in without]
+    return text(
+        f"INSERT INTO {into.name} ({', '.join(names)})"
+        f" SELECT * FROM unnest({arrays_of(into, names)}) {tail}"
     )
-    names = ", ".join(column.name for column in columns)
-    return text(f"INSERT INTO {into.name} ({names}) SELECT * FROM unnest({arrays}) {tail}")
+
+
+def arrays_of(of: Table, names: Iterable[str]) -> str:
+    """Return the arguments of `unnest` that hold these columns: parameters of the same names."""
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # not annotated
+    types = ((name, of.columns[name].type.compile(dialect)) for name in names)
+    return ", ".join(f"CAST(:{name} AS {type_}[])" for name, type_ in types)

@@ -206,6 +206,10 @@ billing_event: Final = table(
     Column("adjusts_billing_event_id", Uuid, ForeignKey("billing_event.billing_event_id")),
     uuid("rerating_run_id", null=True),
     Column("retainer_period_id", Uuid, ForeignKey("retainer_period.retainer_period_id")),
+    words("rate_rule", null=True),
+    number("base_rate", null=True),
+    Column("rounding_minutes", Integer),
+    words("rounding_mode", null=True),
     UniqueConstraint("source_item_id", "part"),
     Index(
         "billing_event_reversed_once",

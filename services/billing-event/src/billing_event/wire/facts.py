@@ -68,6 +68,7 @@ _PRICE_TERMS: Final = (
     "expense_policy",
     "time_rounding",
     "rate_card_id",
+    "payers",
 )
 
 _DAY: Final = timedelta(days=1)

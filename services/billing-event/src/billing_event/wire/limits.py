@@ -6,9 +6,10 @@ from typing import Any, Final
 
 from sqlalchemy import Row
 
-from billing_event.domain.customer_limit import Proposal, ProposalStatus
+from billing_event.domain.customer_limit import Proposal
 from billing_event.domain.limit import EntryKind, LimitScope
 from billing_event.domain.limit_usage import Crossing, Enforcement
+from billing_event.domain.proposal import DecisionStatus
 from throughline.billing_event.events.v1 import billing_event_events_pb2 as events
 from throughline.billing_event.v1 import limit_service_pb2 as pb
 from throughline.common.v1 import money_pb2
@@ -28,7 +29,7 @@ from throughline_runtime.fields import (
 SCOPES: Final = EnumMap(pb.LimitScope, LimitScope)
 ENFORCEMENTS: Final = EnumMap(pb.LimitEnforcement, Enforcement)
 ENTRY_KINDS: Final = EnumMap(pb.LimitEntryKind, EntryKind)
-PROPOSAL_STATUSES: Final = EnumMap(pb.CustomerLimitProposalStatus, ProposalStatus)
+PROPOSAL_STATUSES: Final = EnumMap(pb.CustomerLimitProposalStatus, DecisionStatus)
 
 _HUNDRED: Final = Decimal(100)
 

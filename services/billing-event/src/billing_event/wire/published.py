@@ -3,8 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
+
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from billing_event.domain.claim import ClaimKind
 from billing_event.domain.hold import HoldReason
@@ -18,10 +21,13 @@ from billing_event.domain.position import (
     Treatment,
     Unit,
 )
+from billing_event.domain.source import ItemType
 from billing_event.domain.write_off import WriteOff, WriteOffStatus
 from billing_event.wire.chunk import chunks, outgoing
 from throughline.billing_event.events.v1 import billing_event_events_pb2 as events
 from throughline.billing_event.v1 import billing_event_pb2 as pb
+from throughline.common.v1 import money_pb2
+from throughline_core.money import Money
 from throughline_runtime.events import Outgoing
 from throughline_runtime.fields import (
     EnumMap,
@@ -39,20 +45,18 @@ CLAIM_KINDS: Final = EnumMap(pb.AllocationKind, ClaimKind)
 
 
 class RowWriter:
-    """Writes rows of one batch; the terms that many of them share are written once."""
+    """Writes rows of one batch; what many of them share is written once."""
 
     def __init__(self) -> None:
-        self._templates: dict[int, pb.BillingEvent] = {}
+        self._templates: dict[tuple[int, ItemType, EventKind], pb.BillingEvent] = {}
         self._ratings: list[Rating] = []
 
     def write(self, row: Row) -> pb.BillingEvent:
         """Return the row as it is published and replied."""
         item, rating = row.item, row.rating
         message = pb.BillingEvent()
-        message.CopyFrom(self._template(rating))
+        message.CopyFrom(self._template(row))
         message.billing_event_id = str(row.billing_event_id)
-        message.type = TYPES.write(row.event_type)
-        message.kind = KINDS.write(row.kind)
         message.status = STATUSES.write(row.status)
         if row.holds:
             message.holds.extend(REASONS.write(hold.reason) for hold in row.holds)
@@ -72,13 +76,14 @@ class RowWriter:
         message.service_from = item.service_from.isoformat()
         message.service_to = item.service_to.isoformat()
         message.minutes = row.minutes
-        message.quantity = write_quantity(row.quantity, rating.unit)
-        message.amount.CopyFrom(write_money(row.amount))
-        message.rated_at.FromDatetime(row.rated_at)
+        message.quantity = _written_quantity(row.quantity, rating.unit is Unit.HOUR)
+        message.amount.CopyFrom(_written_amount(row.amount.amount, row.amount.currency))
+        message.rated_at.CopyFrom(_written_instant(row.rated_at))
         if item.source is not None:
-            message.source.system = item.source.system
-            message.source.object_type = item.source.object_type
-            message.source.object_id = item.source.object_id
+            source = message.source
+            source.system = item.source.system
+            source.object_type = item.source.object_type
+            source.object_id = item.source.object_id
         message.version = row.version
         if row.reverses is not None:
             message.reverses_billing_event_id = str(row.reverses)
@@ -98,12 +103,15 @@ class RowWriter:
         """Return the row as events carry it."""
         return self.write(row).SerializeToString()
 
-    def _template(self, rating: Rating) -> pb.BillingEvent:
-        found = self._templates.get(id(rating))
+    def _template(self, row: Row) -> pb.BillingEvent:
+        key = id(row.rating), row.item.type, row.kind
+        found = self._templates.get(key)
         if found is None:
             # Kept alive, so that its id cannot be given to another.
-            self._ratings.append(rating)
-            found = self._templates[id(rating)] = _write_rating(rating)
+            self._ratings.append(row.rating)
+            found = self._templates[key] = _write_rating(row.rating)
+            found.type = TYPES.write(row.event_type)
+            found.kind = KINDS.write(row.kind)
         return found
 
 
@@ -128,11 +136,12 @@ def _write_rating(rating: Rating) -> pb.BillingEvent:
         purchase_order_number=rating.purchase_order_number,
         treatment=TREATMENTS.write(rating.treatment),
         share_percent="" if rating.share_percent is None else write_decimal(rating.share_percent),
-        conversion=_write_conversion(rating.conversion),
+        conversion=write_conversion(rating.conversion),
     )
 
 
-def _write_conversion(conversion: Conversion | None) -> pb.ExchangeConversion | None:
+def write_conversion(conversion: Conversion | None) -> pb.ExchangeConversion | None:
+    """Return how a price was converted, None (an absent field) where it was not."""
     if conversion is None:
         return None
     return pb.ExchangeConversion(
@@ -143,14 +152,30 @@ def _write_conversion(conversion: Conversion | None) -> pb.ExchangeConversion | 
     )
 
 
+# Hours, prices and the instant of a batch come again and again; equal numbers are written alike.
+@lru_cache(maxsize=1 << 12)
+def _written_amount(amount: Decimal, currency: str) -> money_pb2.Money:
+    return write_money(Money(amount, currency))
+
+
+@lru_cache(maxsize=1 << 12)
+def _written_quantity(quantity: Decimal, is_hours: bool) -> str:
+    return write_quantity(quantity, Unit.HOUR if is_hours else Unit.EACH)
+
+
+@lru_cache(maxsize=1 << 8)
+def _written_instant(instant: datetime) -> Timestamp:
+    timestamp = Timestamp()
+    timestamp.FromDatetime(instant)
+    return timestamp
+
+
 def write_quantity(quantity: Decimal, unit: Unit | str) -> str:
     """Return hours as they are printed, with two decimals, and counts plainly."""
     return f"{quantity:.2f}" if unit == Unit.HOUR else write_decimal(quantity)
 
 
-def rated(
-    rows: Iterable[bytes], *, at: datetime, new_id: Callable[[], UUID]
-) -> Iterator[Outgoing]:
+def rated(rows: Iterable[bytes], *, at: datetime, new_id: Callable[[], UUID]) -> Iterator[Outgoing]:
     """Yield the events that announce new rows, each with an id of its own; `rows` as encoded."""
     for chunk in chunks(rows):
         batch_id = new_id()

@@ -5,8 +5,9 @@ from typing import Any, Final
 
 from sqlalchemy import Row
 
+from billing_event.domain.proposal import DecisionStatus
 from billing_event.domain.retainer import HOURS, MovementKind, PeriodStatus
-from billing_event.domain.retainer_top_up import TopUp, TopUpStatus
+from billing_event.domain.retainer_top_up import TopUp
 from throughline.billing_event.events.v1 import billing_event_events_pb2 as events
 from throughline.billing_event.v1 import retainer_pb2
 from throughline.billing_event.v1 import retainer_service_pb2 as pb
@@ -23,7 +24,7 @@ from throughline_runtime.fields import (
 
 STATUSES: Final = EnumMap(retainer_pb2.RetainerPeriodStatus, PeriodStatus)
 ENTRY_KINDS: Final = EnumMap(pb.RetainerEntryKind, MovementKind)
-TOP_UP_STATUSES: Final = EnumMap(pb.RetainerTopUpStatus, TopUpStatus)
+TOP_UP_STATUSES: Final = EnumMap(pb.RetainerTopUpStatus, DecisionStatus)
 
 
 def period_changed(row: Row[Any], *, lapsed: Decimal | None) -> Outgoing:

@@ -19,6 +19,7 @@ from project_provisioning.domain.check import (
     ErpAccount,
     Grounds,
     has_failed,
+    of_new_lines,
     own_checks,
 )
 from project_provisioning.domain.planning import plan_projects
@@ -168,7 +169,8 @@ async def judge_runs(
             erp_account=answer.erp_account,
             made_lines=made.get(run.terms.contract_id, frozenset()),
         )
-        checks = (*answer.checks, *own_checks(run.terms, grounds))
+        of_peers = of_new_lines(answer.checks, grounds.made_lines)
+        checks = (*of_peers, *own_checks(run.terms, grounds))
         if run.terms.contract_id in ended:
             moves.append((before, runs.cancel(before, CONTRACT_ENDED, at=at)))
         else:

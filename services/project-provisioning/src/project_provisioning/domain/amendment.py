@@ -179,10 +179,14 @@ def _amend_milestones(
     after = max((each.position for each in project.milestones), default=0)
     agreed = plan_milestones(project.project_id, terms, line, plan, after)
     known = {each.milestone_id: each for each in own}
+    dated = {part.key for part in line.milestones if part.due_on is not None}
+    done = {each.milestone_id for each in settled}
     open_ = [
-        _as_agreed(known[each.milestone_id], each) if each.milestone_id in known else each
+        _as_agreed(known[each.milestone_id], each, is_dated=each.key in dated)
+        if each.milestone_id in known
+        else each
         for each in agreed
-        if each.milestone_id not in {one.milestone_id for one in settled}
+        if each.milestone_id not in done
     ]
     if not line.milestones and settled:
         open_ = _shared_rest(line, settled, open_)
@@ -195,12 +199,13 @@ def _dropped(milestone: Milestone) -> Milestone:
     return milestone if milestone.status is MilestoneStatus.CANCELLED else cancel(milestone)
 
 
-def _as_agreed(known: Milestone, agreed: Milestone) -> Milestone:
-    """Return a planned milestone with the amount, the day and the name that were agreed.
+def _as_agreed(known: Milestone, agreed: Milestone, *, is_dated: bool) -> Milestone:
+    """Return a planned milestone with the amount and the name that were agreed, and the day if any.
 
     One that was cancelled is planned again.
     """
-    followed = replace(known, amount=agreed.amount, due_on=agreed.due_on, name=agreed.name)
+    due_on = agreed.due_on if is_dated else known.due_on or agreed.due_on
+    followed = replace(known, amount=agreed.amount, due_on=due_on, name=agreed.name)
     if known.status is MilestoneStatus.CANCELLED:
         return step_to(followed, MilestoneStatus.PLANNED)
     return known if followed == known else replace(followed, version=known.version + 1)

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
@@ -31,6 +31,7 @@ MENDED_BY_TEMPLATE: Final = frozenset({TEMPLATE_UNFIT, FORMULA_FAILED})
 CANNOT_PLAN: Final = frozenset({TEMPLATE_MISSING, FORMULA_FAILED, MILESTONES_MISSING})
 """Failures with which not even a plan can be drawn up."""
 
+_CATALOGUE: Final = "catalogue."
 _WHOLE: Final = Decimal(100)
 
 
@@ -73,6 +74,23 @@ def own_checks(terms: Terms, grounds: Grounds) -> Sequence[Check]:
             for check in _line_checks(line, grounds):
                 found[check.code].append((check, line))
     return [*map(_merged, found.values()), *_erp_checks(grounds.erp_account)]
+
+
+def of_new_lines(checks: Sequence[Check], made_lines: Collection[UUID]) -> Sequence[Check]:
+    """Return a peer's checks without what the catalogue says of lines that have their tasks.
+
+    It says what may be sold from now on: a service that was retired since is delivered to its end.
+    """
+    return [_of_new_lines(check, set(map(str, made_lines))) for check in checks]
+
+
+def _of_new_lines(check: Check, made: Collection[str]) -> Check:
+    if check.passed or not check.code.startswith(_CATALOGUE) or not check.contract_line_ids:
+        return check
+    new = tuple(line_id for line_id in check.contract_line_ids if line_id not in made)
+    if new:
+        return replace(check, contract_line_ids=new)
+    return _check(check.code, True, check.owner, "")
 
 
 def has_failed(checks: Sequence[Check], code: str) -> bool:

@@ -29,6 +29,7 @@ from project_provisioning.domain.template import (
     BudgetKind,
     Plan,
     Template,
+    TemplateMilestone,
     TemplateTask,
 )
 from project_provisioning.domain.terms import SoldLine, Terms, Workstream
@@ -175,7 +176,10 @@ def plan_line(line: SoldLine, template: str) -> ProjectLine:
 def plan_milestones(
     project_id: UUID, terms: Terms, line: SoldLine, plan: Plan, after: int
 ) -> tuple[Milestone, ...]:
-    """Return the milestones agreed on a line, or those of the template where it agreed none."""
+    """Return the milestones agreed on a line, or those of the template where it agreed none.
+
+    The template plans the day of an agreed one that has none, by its key.
+    """
     if not line.needs_milestones:
         return ()
     return tuple(
@@ -197,7 +201,7 @@ def plan_milestones(
             due_on=due_on,
         )
         for position, (key, name, amount, due_on) in enumerate(
-            _agreed_parts(line) or _template_parts(line, plan), start=after + 1
+            _agreed_parts(line, plan) or _template_parts(line, plan), start=after + 1
         )
     )
 
@@ -286,13 +290,14 @@ def _minutes_of(task: TemplateTask, line: SoldLine) -> int | None:
     return int(round_half_away(task.hours.value(line.values) * _MINUTES_OF_HOUR, 0))
 
 
-def _agreed_parts(line: SoldLine) -> Sequence[tuple[str, str, Money, date | None]]:
+def _agreed_parts(line: SoldLine, plan: Plan) -> Sequence[tuple[str, str, Money, date | None]]:
     """Return key, name, amount and day of each agreed milestone."""
+    days = {part.key: _due_on(part, line) for part in plan.milestones}
     amounts = [part.amount for part in line.milestones]
     if None in amounts:
         amounts = [*line.net_total.split([part.share_percent or 0 for part in line.milestones])]
     return [
-        (part.key, part.name, amount, part.due_on)
+        (part.key, part.name, amount, part.due_on or days.get(part.key))
         for part, amount in zip(line.milestones, amounts, strict=True)
         if amount is not None
     ]
@@ -303,16 +308,15 @@ def _template_parts(line: SoldLine, plan: Plan) -> Sequence[tuple[str, str, Mone
         return []
     amounts = line.net_total.split([part.share_percent for part in plan.milestones])
     return [
-        (
-            part.key,
-            part.name,
-            amount,
-            None
-            if part.due_after_days is None
-            else _day_after(line.starts_on, part.due_after_days, line.values, line.ends_on),
-        )
+        (part.key, part.name, amount, _due_on(part, line))
         for part, amount in zip(plan.milestones, amounts, strict=True)
     ]
+
+
+def _due_on(part: TemplateMilestone, line: SoldLine) -> date | None:
+    if part.due_after_days is None:
+        return None
+    return _day_after(line.starts_on, part.due_after_days, line.values, line.ends_on)
 
 
 def _plan_roles(line: SoldLine, plan: Plan) -> Iterator[RoleRequirement]:

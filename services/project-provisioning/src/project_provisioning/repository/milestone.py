@@ -99,7 +99,7 @@ async def save(tx: AsyncConnection, change: MilestoneChange, *, by: str, at: dat
 
 
 async def rest_of(tx: AsyncConnection, accepted: Milestone) -> Milestone | None:
-    """Return what an acceptance left, locked until the transaction ends; None if it left nothing."""
+    """Return what an acceptance left over, locked until the transaction ends; None if nothing."""
     table = tables.milestone
     query = select(table).where(table.c.milestone_id == rest_id_of(accepted)).with_for_update()
     row = (await tx.execute(query)).one_or_none()

@@ -248,7 +248,7 @@ def _open_of(project: Project) -> Iterable[Milestone]:
 def _whole(table: Table) -> Write:
     """Return that rows are written whole, known ones over what they were."""
     kept = {*(column.name for column in table.primary_key), *_FIXED}
-    return Write(table, tuple(name for name in table.columns.keys() if name not in kept))
+    return Write(table, tuple(each.name for each in table.columns if each.name not in kept))
 
 
 def _save() -> Writing:

@@ -710,7 +710,9 @@ class ReadinessCheck(_message.Message):
     CONTRACT_LINE_IDS_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     code: _builtins.str
-    """Stable code, which is also the reason a provisioning run pauses with: `customer.tax_id_invalid`."""
+    """Stable code, which is also the reason a provisioning run pauses with: `customer.tax_id_invalid`. The firm's own rules are
+    `data_quality.sales_operations`, `data_quality.pmo`, `data_quality.finance` and `data_quality.integration`, by who mends it.
+    """
     passed: _builtins.bool
     """Whether it is so."""
     owner: _builtins.str

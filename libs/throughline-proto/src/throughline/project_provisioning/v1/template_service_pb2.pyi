@@ -176,7 +176,9 @@ Global___TemplateRole: _TypeAlias = TemplateRole  # noqa: Y015
 
 @_typing.final
 class TemplateMilestone(_message.Message):
-    """A part of a fixed fee, for lines whose quote names none."""
+    """A part of a fixed fee, for lines that agreed on none; usually their service in the catalogue has named them. An agreed
+    milestone of the same key that has no day is planned for the day of this one.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -404,7 +406,7 @@ class PutTemplateRequest(_message.Message):
     def roles(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateRole]: ...
     @_builtins.property
     def milestones(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateMilestone]:
-        """For fixed-fee lines whose quote names none."""
+        """For fixed-fee lines that agreed on none, and for the days of those agreed without one."""
 
     @_builtins.property
     def budgets(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateBudget]: ...
