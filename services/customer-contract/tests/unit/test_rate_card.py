@@ -55,13 +55,12 @@ ENTITY = CardScope("EUR", ENTITY_ID, None)
 CUSTOMER = CardScope("EUR", None, CUSTOMER_ID)
 BORROWER = LegalEntityId(an_id("e2"))
 TRANSFER = CardScope("EUR", ENTITY_ID, None, CardPurpose.TRANSFER, BORROWER)
-OTHERS = (
-    TRANSFER,
-    CardScope("USD", None, None),
+OF_OTHERS = (
     CardScope("EUR", LegalEntityId(an_id("e2")), None),
     CardScope("EUR", None, CustomerId(an_id("c9"))),
     CardScope("EUR", LegalEntityId(an_id("e2")), CUSTOMER_ID),
 )
+OTHERS = (TRANSFER, CardScope("USD", None, None), *OF_OTHERS)
 
 
 def card_of(number: int, scope: CardScope, *entries: RateEntry, **changes: Any) -> RateCard:
@@ -433,7 +432,7 @@ def cards(draw: st.DrawFn) -> list[RateCard]:
             start = draw(DAYS)
             end = draw(st.none() | st.just(start + timedelta(draw(st.integers(1, 4)))))
             entries.append(RateEntry(key, eur(str(number * 100 + index + 1)), start, end))
-        scope = draw(st.sampled_from([FIRM, ENTITY, CUSTOMER, *OTHERS[1:]]))
+        scope = draw(st.sampled_from([FIRM, ENTITY, CUSTOMER, *OF_OTHERS]))
         at = datetime(2026, 8, draw(st.integers(1, 3)), tzinfo=UTC)
         card = card_of(number, scope, published_at=at)
         is_contracts = draw(st.booleans()) and number == 0
