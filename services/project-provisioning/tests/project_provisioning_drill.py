@@ -17,7 +17,6 @@ from socket import socket
 from typing import Any, Final
 
 import asyncpg
-from nats.errors import TimeoutError as NothingCame
 from nats.js import JetStreamContext
 from project_provisioning_builders import US01
 from project_provisioning_world import PMO, contract_activated
@@ -278,17 +277,18 @@ class Drill:
         await until("everything is published", is_idle)
         found: dict[str, Counter[str]] = {}
         subscription = await self._context.pull_subscribe("", stream=PUBLISHED)
-        while True:
+        while (await subscription.consumer_info()).num_pending:
             try:
-                messages = await subscription.fetch(200, timeout=0.3)
-            except NothingCame:
-                await subscription.unsubscribe()
-                return found
+                messages = await subscription.fetch(200, timeout=2)
+            except TimeoutError:  # asked again, as long as the broker has any
+                continue
             for message in messages:
                 event: Any = event_types()[message.subject].FromString(message.data)
                 is_of_project = "project" in event.DESCRIPTOR.fields_by_name
                 told_of = event.project if is_of_project else event
                 found.setdefault(told_of.contract_id, Counter())[type(event).__name__] += 1
+        await subscription.unsubscribe()
+        return found
 
     def _environment(self) -> dict[str, str]:
         settings = self._settings

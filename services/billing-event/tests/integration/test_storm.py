@@ -189,4 +189,8 @@ async def test_control_the_same_deal_in_order_and_once(engine: AsyncEngine) -> N
         "released.EUR": 40 * 1440 + 40 * 1600 + 210,
         "allocated.EUR": 1440,
         "open_released.EUR": 39 * 1440 + 40 * 1600 + 210,
+        "invoiced.EUR": 1440,
+        "credited.EUR": 0,
+        "drawn.EUR": 0,
+        "written_off.EUR": 0,
     }
