@@ -11,6 +11,9 @@ from e2e_practice import Practice
 # Each goes on where the one before it ends.
 ORDER = ("sales-operations.md", "pmo.md", "consultant.md")
 
+# A guide has about fifty requests, each a program of its own that takes its time to start.
+pytestmark = pytest.mark.timeout(480)
+
 _WORKSPACE = Path(__file__).parents[1]
 _TABLE_ROW = re.compile(r"^\|.*\|$", re.MULTILINE)
 _CODE = re.compile(r"`([a-z_]+\.[a-z_]+)`")
