@@ -12,6 +12,7 @@ from billing_event_builders import (
     billed,
     recorded,
 )
+from billing_event_invoicing import SettingAside
 from billing_event_world import assert_sound, events_out, fetch, row_ids, rows, take, totals
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -20,50 +21,26 @@ from throughline.billing_event.v1 import position_service_pb2 as pb
 from throughline.billing_event.v1.position_service_pb2_grpc import (
     PositionServiceStub,
 )
-from throughline.invoice_payment.v1 import billable_item_service_pb2 as items_pb
-from throughline.invoice_payment.v1.billable_item_service_pb2_grpc import (
-    BillableItemServiceServicer,
-    add_BillableItemServiceServicer_to_server,
-)
 from throughline.project_provisioning.events.v1 import (
     project_provisioning_events_pb2 as projects,
 )
-from throughline_core.errors import FailedPrecondition, Refusal
+from throughline_core.errors import Refusal
 from throughline_runtime.identity import Caller
 from throughline_testing.samples import sample
-from throughline_testing.serving import Running, a_caller, faked, serving
+from throughline_testing.serving import Running, a_caller
 
 PROVISIONING = Caller.service("project-provisioning")
 
 
-class Claimed(FailedPrecondition):
-    code = "billable_item.claimed"
-
-
-class Invoicing:
-    """invoice-payment as billing-event meets it: it sets items aside, or has them on a draft."""
-
-    def __init__(self) -> None:
-        self.asked: list[list[str]] = []
-        self.draft = ""
-
-    async def set_aside(self, request: Any) -> items_pb.SetItemsAsideResponse:
-        self.asked.append(list(request.billing_event_ids))
-        if self.draft:
-            raise Claimed(f"on draft {self.draft}", advice="void the draft first")
-        return items_pb.SetItemsAsideResponse()
+@pytest.fixture
+def invoicing() -> SettingAside:
+    return SettingAside()
 
 
 @pytest.fixture
-def invoicing() -> Invoicing:
-    return Invoicing()
-
-
-@pytest.fixture
-async def peers(invoicing: Invoicing) -> AsyncIterator[dict[str, str]]:
-    servicer = faked(BillableItemServiceServicer, SetItemsAside=invoicing.set_aside)
-    async with serving([(add_BillableItemServiceServicer_to_server, servicer)]) as target:
-        yield {"invoice-payment": target}
+async def peers(invoicing: SettingAside) -> AsyncIterator[dict[str, str]]:
+    async with invoicing.serve() as targets:
+        yield targets
 
 
 async def withdraw(running: Running, *, key: str = "1", caller: Caller = PROVISIONING) -> Any:
@@ -87,7 +64,7 @@ async def accepted(engine: AsyncEngine, amount: str = "4800.00") -> None:
 
 
 async def test_what_was_released_is_taken_back_and_waits_again(
-    engine: AsyncEngine, running: Running, invoicing: Invoicing
+    engine: AsyncEngine, running: Running, invoicing: SettingAside
 ) -> None:
     await accepted(engine)
     [row_id] = await row_ids(engine)
@@ -120,7 +97,7 @@ async def test_a_milestone_accepted_again_is_billed_once(
 
 
 async def test_what_waits_for_the_checkpoint_is_held_without_asking_anybody(
-    engine: AsyncEngine, running: Running, invoicing: Invoicing
+    engine: AsyncEngine, running: Running, invoicing: SettingAside
 ) -> None:
     await accepted(engine, "9600.00")
     await withdraw(running)
@@ -139,7 +116,7 @@ async def test_an_acceptance_not_heard_of_yet_takes_no_effect_when_it_comes(
 
 
 async def test_what_is_on_a_draft_or_an_invoice_is_not_withdrawn(
-    engine: AsyncEngine, running: Running, invoicing: Invoicing
+    engine: AsyncEngine, running: Running, invoicing: SettingAside
 ) -> None:
     await accepted(engine)
     invoicing.draft = "7"

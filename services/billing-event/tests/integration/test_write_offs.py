@@ -13,6 +13,7 @@ from billing_event_builders import (
     limit_changed,
     recorded,
 )
+from billing_event_invoicing import SettingAside
 from billing_event_world import assert_sound, events_out, fetch, limit, row_ids, rows, take, totals
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -20,47 +21,23 @@ from throughline.billing_event.events.v1 import billing_event_events_pb2 as own
 from throughline.billing_event.v1 import billing_event_pb2
 from throughline.billing_event.v1 import write_off_service_pb2 as pb
 from throughline.billing_event.v1.write_off_service_pb2_grpc import WriteOffServiceStub
-from throughline.invoice_payment.v1 import billable_item_service_pb2 as items_pb
-from throughline.invoice_payment.v1.billable_item_service_pb2_grpc import (
-    BillableItemServiceServicer,
-    add_BillableItemServiceServicer_to_server,
-)
 from throughline_core.errors import FailedPrecondition, Refusal
 from throughline_runtime.identity import Caller
-from throughline_testing.serving import Running, a_caller, faked, serving
+from throughline_testing.serving import Running, a_caller
 
 PMO = a_caller("pmo", subject="paula.pmo")
 FINANCE = a_caller("finance", subject="fiona.finance")
 
 
-class Claimed(FailedPrecondition):
-    code = "billable_item.claimed"
-
-
-class Invoicing:
-    """invoice-payment as billing-event meets it: it sets items aside, or has them on a draft."""
-
-    def __init__(self) -> None:
-        self.asked: list[list[str]] = []
-        self.draft = ""
-
-    async def set_aside(self, request: Any) -> items_pb.SetItemsAsideResponse:
-        self.asked.append(list(request.billing_event_ids))
-        if self.draft:
-            raise Claimed(f"on draft {self.draft}")
-        return items_pb.SetItemsAsideResponse()
+@pytest.fixture
+def invoicing() -> SettingAside:
+    return SettingAside()
 
 
 @pytest.fixture
-def invoicing() -> Invoicing:
-    return Invoicing()
-
-
-@pytest.fixture
-async def peers(invoicing: Invoicing) -> AsyncIterator[dict[str, str]]:
-    servicer = faked(BillableItemServiceServicer, SetItemsAside=invoicing.set_aside)
-    async with serving([(add_BillableItemServiceServicer_to_server, servicer)]) as target:
-        yield {"invoice-payment": target}
+async def peers(invoicing: SettingAside) -> AsyncIterator[dict[str, str]]:
+    async with invoicing.serve() as targets:
+        yield targets
 
 
 async def released(engine: AsyncEngine, count: int = 1, **different: Any) -> list[str]:
@@ -133,7 +110,7 @@ async def test_nothing_changes_until_a_second_person_approves(
 
 
 async def test_what_is_written_off_is_claimed_in_full_and_leaves_invoicing(
-    engine: AsyncEngine, running: Running, invoicing: Invoicing
+    engine: AsyncEngine, running: Running, invoicing: SettingAside
 ) -> None:
     [row_id] = await released(engine)
     done = await approve(running, await propose(running, [row_id]))
@@ -186,7 +163,7 @@ async def test_undone_it_is_released_as_before(engine: AsyncEngine, running: Run
 
 
 async def test_held_work_of_a_contract_is_excluded_together_and_judged_again_once_undone(
-    engine: AsyncEngine, running: Running, invoicing: Invoicing
+    engine: AsyncEngine, running: Running, invoicing: SettingAside
 ) -> None:
     await released(engine, 3, not_to_exceed="1440.00")
     done = await approve(
@@ -253,7 +230,7 @@ async def test_work_taken_back_after_it_was_given_up_leaves_nothing(
 
 
 async def test_what_is_on_a_draft_or_invoiced_is_not_given_up(
-    engine: AsyncEngine, running: Running, invoicing: Invoicing
+    engine: AsyncEngine, running: Running, invoicing: SettingAside
 ) -> None:
     [row_id] = await released(engine)
     proposed = await propose(running, [row_id])

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event.bulk import checkpoint, save
 from billing_event.commands.rate import keep, make_judge, reconsider
-from billing_event.commands.release import require_all, rows_of
+from billing_event.commands.release import lock_named, rows_of
 from billing_event.domain.hold import (
     HoldAlreadyCleared,
     HoldAlreadyPlaced,
@@ -20,7 +20,6 @@ from billing_event.domain.hold import (
 )
 from billing_event.domain.position import AlreadyReleased, BillingEventId, EventStatus, Row
 from billing_event.domain.source import ContractId
-from billing_event.repository import standing
 from throughline_runtime import audit
 from throughline_runtime.identity import require_entity, visible_entities
 
@@ -43,12 +42,7 @@ async def place_holds(
         AlreadyReleased: one may be invoiced by now.
         HoldAlreadyPlaced: somebody holds one already.
     """
-    owners = await checkpoint.find(tx, billing_event_ids)
-    require_all(billing_event_ids, owners.keys())
-    for owner in owners.values():
-        require_entity(owner.legal_entity_id)
-    items = list({owner.source_item_id: None for owner in owners.values()})
-    standings = await standing.lock_standings(tx, items)
+    standings = await lock_named(tx, billing_event_ids)
     by_id = {row.billing_event_id: row for row in rows_of(standings, billing_event_ids)}
     rows = [by_id[row_id] for row_id in billing_event_ids]
     for row in rows:

@@ -1,6 +1,6 @@
 """The approval checkpoint: rows by name or by scope, and the policies of legal entities."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -66,12 +66,7 @@ async def release_named(
         BillingEventNotFound, EntityForbidden: one is not there, or not for the caller.
         NotEligible, SecondPersonRequired: see `domain.release.require_releasable`.
     """
-    owners = await checkpoint.find(tx, billing_event_ids)
-    require_all(billing_event_ids, owners.keys())
-    for owner in owners.values():
-        require_entity(owner.legal_entity_id)
-    items = list({owner.source_item_id: None for owner in owners.values()})
-    standings = await standing.lock_standings(tx, items)
+    standings = await lock_named(tx, billing_event_ids)
     for row in rows_of(standings, billing_event_ids):
         require_releasable(row, by=by)
     return await _pass(tx, standings, billing_event_ids, by=by, at=at)
@@ -147,20 +142,34 @@ async def _pass(
     return Released(passing, held)
 
 
-def rows_of(standings: Sequence[Standing], named: Collection[BillingEventId]) -> list[Row]:
-    """Return the rows that were named, of all that these things have."""
-    wanted = set(named)
-    return [row for each in standings for row in each.rows if row.billing_event_id in wanted]
-
-
-def require_all(named: Collection[BillingEventId], found: Collection[BillingEventId]) -> None:
-    """Check that every row that was named exists.
+async def lock_named(
+    tx: AsyncConnection, billing_event_ids: Collection[BillingEventId]
+) -> list[Standing]:
+    """Lock the things whose rows a person names, and return where they stand.
 
     Raises:
-        BillingEventNotFound: one does not.
+        BillingEventNotFound, EntityForbidden: a row is not there, or not for the caller.
     """
-    missing = set(named) - set(found)
+    owners = await checkpoint.find(tx, billing_event_ids)
+    missing = set(billing_event_ids) - owners.keys()
     if missing:
         raise BillingEventNotFound(
             f"billing event {min(missing)} does not exist", field="billing_event_ids"
         )
+    for owner in owners.values():
+        require_entity(owner.legal_entity_id)
+    return await lock_owners(tx, owners)
+
+
+async def lock_owners(
+    tx: AsyncConnection, owners: Mapping[BillingEventId, SqlRow[Any]]
+) -> list[Standing]:
+    """Lock the things that `checkpoint.find` names for rows, and return where they stand."""
+    items = list({owner.source_item_id: None for owner in owners.values()})
+    return await standing.lock_standings(tx, items)
+
+
+def rows_of(standings: Sequence[Standing], named: Collection[BillingEventId]) -> list[Row]:
+    """Return the rows that were named, of all that these things have."""
+    wanted = set(named)
+    return [row for each in standings for row in each.rows if row.billing_event_id in wanted]

@@ -8,19 +8,18 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event.bulk import checkpoint
-from billing_event.commands import release
+from billing_event.commands import job, release
+from billing_event.domain.job import RunStatus
 from billing_event.domain.position import BillingEventId
 from billing_event.domain.release_run import (
     ReleaseRun,
     ReleaseRunId,
     ReleaseRunNotFound,
     ReleaseScope,
-    RunStatus,
-    steered,
 )
+from billing_event.domain.steering import steered
 from billing_event.repository import release as repository
 from throughline_runtime.fields import read_uuid
-from throughline_runtime.identity import require_entity, visible_entities
 from throughline_runtime.ids import new_id
 from throughline_runtime.page import Page
 
@@ -104,12 +103,5 @@ def require_visible(run: ReleaseRun) -> None:
     Raises:
         EntityForbidden: the caller may not.
     """
-    visible = visible_entities()
-    if visible is None:
-        return
-    if run.scope.legal_entity_ids is None:
-        raise ReleaseRunNotFound(
-            f"release run {run.release_run_id} does not exist", field="release_run_id"
-        )
-    for entity_id in run.scope.legal_entity_ids:
-        require_entity(entity_id)
+    missing = ReleaseRunNotFound(f"{run.name_in_words} does not exist", field="release_run_id")
+    job.require_visible(run.scope.legal_entity_ids, missing)

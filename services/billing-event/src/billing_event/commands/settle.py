@@ -1,8 +1,11 @@
-"""Asks invoice-payment to let go of rows whose release is taken back, and acts on its answer."""
+"""Asks invoice-payment to keep its hands off rows, or to let go of them, and acts on its answer."""
+
+from collections.abc import Collection
 
 import structlog
 
 from billing_event.commands import withdraw_release
+from billing_event.domain.position import BillingEventId
 from billing_event.domain.release_run import WithdrawalId, WithdrawalStatus
 from billing_event.repository import release as repository
 from throughline.invoice_payment.v1 import billable_item_service_pb2 as items_pb
@@ -10,9 +13,29 @@ from throughline.invoice_payment.v1.billable_item_service_pb2_grpc import Billab
 from throughline_core.errors import FailedPrecondition, Unavailable
 from throughline_runtime import database
 from throughline_runtime.context import Context
+from throughline_runtime.ids import new_id
 
 _log = structlog.get_logger(__name__)
 _REASON_MAX = 200
+
+
+async def set_aside(context: Context, billing_event_ids: Collection[BillingEventId]) -> None:
+    """Have invoicing keep its hands off released rows before they are taken back here.
+
+    Raises:
+        FailedPrecondition: a draft or an issued invoice has claimed one of them.
+        Unavailable: invoicing does not answer.
+    """
+    if not billing_event_ids:
+        return
+    stub = context.stub(BillableItemServiceStub, "invoice-payment")
+    await stub.SetItemsAside(
+        items_pb.SetItemsAsideRequest(
+            # A retry that comes late has to set them aside anew.
+            request_id=str(new_id()),
+            billing_event_ids=map(str, billing_event_ids),
+        )
+    )
 
 
 async def settle_withdrawal(context: Context, withdrawal_id: WithdrawalId) -> None:

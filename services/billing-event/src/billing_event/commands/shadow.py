@@ -5,21 +5,21 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from billing_event.commands import job
+from billing_event.domain.job import RunStatus
 from billing_event.domain.shadow import (
-    RunStatus,
     ShadowRun,
     ShadowRunId,
     ShadowRunNotFound,
     ShadowScope,
     compare,
     require_rules,
-    steered,
 )
+from billing_event.domain.steering import steered
 from billing_event.repository import exchange, fact, standing
 from billing_event.repository import shadow as repository
 from billing_event.wire.shadow import read_rules
 from throughline.billing_event.v1 import shadow_service_pb2 as pb
-from throughline_runtime.identity import require_entity, visible_entities
 from throughline_runtime.ids import new_id
 
 CHUNK_ITEMS: Final = 2_000
@@ -124,11 +124,5 @@ def require_visible(run: ShadowRun) -> None:
     Raises:
         ShadowRunNotFound, EntityForbidden: the caller may not.
     """
-    if visible_entities() is None:
-        return
-    if run.scope.legal_entity_ids is None:
-        raise ShadowRunNotFound(
-            f"shadow run {run.shadow_run_id} does not exist", field="shadow_run_id"
-        )
-    for entity_id in run.scope.legal_entity_ids:
-        require_entity(entity_id)
+    missing = ShadowRunNotFound(f"{run.name_in_words} does not exist", field="shadow_run_id")
+    job.require_visible(run.scope.legal_entity_ids, missing)

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event.bulk import checkpoint
 from billing_event.commands.rate import keep, make_judge, reconsider
-from billing_event.commands.release import require_all, rows_of
+from billing_event.commands.release import lock_named, lock_owners, rows_of
 from billing_event.domain.giving_up import withdraw
 from billing_event.domain.hold import HoldReason, OpenHold
 from billing_event.domain.position import BillingEventId, EventStatus
@@ -41,12 +41,7 @@ async def request(
         NotReleased, AlreadyInvoiced: there is nothing to take back, or it is too late.
         WithdrawalUnderWay: somebody does so already.
     """
-    owners = await checkpoint.find(tx, billing_event_ids)
-    require_all(billing_event_ids, owners.keys())
-    for owner in owners.values():
-        require_entity(owner.legal_entity_id)
-    items = list({owner.source_item_id: None for owner in owners.values()})
-    standings = await standing.lock_standings(tx, items)
+    standings = await lock_named(tx, billing_event_ids)
     rows = rows_of(standings, billing_event_ids)
     claimed = await standing.claimed(tx, billing_event_ids)
     for row in rows:
@@ -81,10 +76,7 @@ async def finish(tx: AsyncConnection, withdrawal_id: WithdrawalId, *, at: dateti
     if withdrawal.status is not WithdrawalStatus.PENDING:
         return
     row_ids = [row_id for row_id, _ in withdrawal.rows]
-    owners = await checkpoint.find(tx, row_ids)
-    standings = await standing.lock_standings(
-        tx, list({owner.source_item_id: None for owner in owners.values()})
-    )
+    standings = await lock_owners(tx, await checkpoint.find(tx, row_ids))
     rows = rows_of(standings, row_ids)
     judge = await make_judge(tx, (row.item for row in rows), at=at)
     hold = None

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from billing_event import tables
 from billing_event.bulk import checkpoint
 from billing_event.commands.rate import keep, make_judge, reconsider
-from billing_event.commands.release import require_all, rows_of
+from billing_event.commands.release import lock_named, lock_owners, rows_of
 from billing_event.domain.giving_up import give_up, give_up_part, take_up
 from billing_event.domain.hold import HoldReason
 from billing_event.domain.position import BillingEventId, EventStatus, Row
@@ -196,9 +196,8 @@ async def undo(
     require_entity(approved.legal_entity_id)
     undone = decided(approved, WriteOffStatus.UNDONE, by=by, at=at, reason=reason)
     named = [row.written_off_id for row in approved.rows if row.written_off_id is not None]
-    owners = await checkpoint.find(tx, named)
-    item_ids = list({owner.source_item_id: None for owner in owners.values()})
-    rows = rows_of(await standing.lock_standings(tx, item_ids), named)
+    standings = await lock_owners(tx, await checkpoint.find(tx, named))
+    rows = rows_of(standings, named)
     # One whose thing was taken back meanwhile went with it: the two are written off together.
     rows = [row for row in rows if not row.is_taken_back]
     judge = await make_judge(tx, (row.item for row in rows), at=at)
@@ -206,19 +205,14 @@ async def undo(
     await keep(tx, judge, at=at)
     await repository.save(tx, undone)
     await outbox.append(tx, published.written_off(back, undone, at=at, new_id=new_id))
-    await reconsider(tx, item_ids, at=at)
+    await reconsider(tx, [each.item.source_item_id for each in standings], at=at)
     return undone
 
 
 async def _locked(
     tx: AsyncConnection, billing_event_ids: Sequence[BillingEventId]
 ) -> tuple[list[Standing], list[Row]]:
-    owners = await checkpoint.find(tx, billing_event_ids)
-    require_all(billing_event_ids, owners.keys())
-    for owner in owners.values():
-        require_entity(owner.legal_entity_id)
-    items = list({owner.source_item_id: None for owner in owners.values()})
-    standings = await standing.lock_standings(tx, items)
+    standings = await lock_named(tx, billing_event_ids)
     claimed = await standing.claimed(tx, billing_event_ids)
     rows = rows_of(standings, billing_event_ids)
     for each in standings:

@@ -1,18 +1,18 @@
 """Releases of any number of rows, and releases that are taken back."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final, NewType
+from typing import NewType
 from uuid import UUID
 
+from billing_event.domain.job import RunStatus
 from billing_event.domain.position import BillingEventId, EventType
 from billing_event.domain.source import ContractId
 from throughline_core.errors import AlreadyExists, FailedPrecondition, NotFound
 from throughline_core.money import Money
-from throughline_core.transition import move
 
 ReleaseRunId = NewType("ReleaseRunId", UUID)
 WithdrawalId = NewType("WithdrawalId", UUID)
@@ -33,21 +33,6 @@ class ReleaseScope:
     max_amount: Money | None = None
 
 
-class RunStatus(StrEnum):
-    """Where a run stands; a running one is worked on until every row was looked at."""
-
-    RUNNING = "running"
-    STOPPED = "stopped"
-    DONE = "done"
-
-
-TRANSITIONS: Final[Mapping[RunStatus, frozenset[RunStatus]]] = {
-    RunStatus.RUNNING: frozenset({RunStatus.STOPPED, RunStatus.DONE}),
-    RunStatus.STOPPED: frozenset({RunStatus.RUNNING}),
-    RunStatus.DONE: frozenset(),
-}
-
-
 @dataclass(frozen=True, slots=True)
 class ReleaseRun:
     """A release of a scope by the person `started_by`; `cursor` is the last row dealt with."""
@@ -65,6 +50,11 @@ class ReleaseRun:
     released_amounts: Mapping[str, Decimal] | None = None
     cursor: BillingEventId | None = None
     finished_at: datetime | None = None
+
+    @property
+    def name_in_words(self) -> str:
+        """What a refusal calls it."""
+        return f"release run {self.release_run_id}"
 
 
 class ReleaseRunNotFound(NotFound):
@@ -118,14 +108,3 @@ class AlreadyInvoiced(FailedPrecondition):
     """An issued invoice has claimed the row."""
 
     code = "billing_event.already_invoiced"
-
-
-def steered(run: ReleaseRun, status: RunStatus, *, at: datetime) -> ReleaseRun:
-    """Return the run in another status, one version on.
-
-    Raises:
-        IllegalTransition: it does not lead there.
-    """
-    move(f"release run {run.release_run_id}", run.status, status, TRANSITIONS)
-    finished_at = at if status is RunStatus.DONE else None
-    return replace(run, status=status, version=run.version + 1, finished_at=finished_at)

@@ -5,18 +5,18 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final, NewType
+from typing import NewType
 from uuid import UUID
 
 from billing_event.domain.agreement import Agreement, Facts
 from billing_event.domain.drawing import Drawing
+from billing_event.domain.job import RunStatus
 from billing_event.domain.rating import Covered, Outcome, Priced, Rater
 from billing_event.domain.source import ContractId, SourceItem
 from billing_event.domain.terms import ContractTerms, LineTerms, RateCard
 from throughline_core.errors import InvalidArgument, NotFound
 from throughline_core.money import Money
 from throughline_core.quantity import TimeRounding
-from throughline_core.transition import move
 
 ShadowRunId = NewType("ShadowRunId", UUID)
 
@@ -33,21 +33,6 @@ class ShadowRules:
     time_rounding: TimeRounding | None = None
     ignores_line_rates: bool = False
     multipliers: Mapping[str, Decimal] | None = None
-
-
-class RunStatus(StrEnum):
-    """Where a run stands; one over live work is never done."""
-
-    RUNNING = "running"
-    STOPPED = "stopped"
-    DONE = "done"
-
-
-TRANSITIONS: Final[Mapping[RunStatus, frozenset[RunStatus]]] = {
-    RunStatus.RUNNING: frozenset({RunStatus.STOPPED, RunStatus.DONE}),
-    RunStatus.STOPPED: frozenset({RunStatus.RUNNING}),
-    RunStatus.DONE: frozenset(),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +72,11 @@ class ShadowRun:
     items_different: int = 0
     totals: Mapping[str, tuple[Decimal, Decimal]] | None = None
     finished_at: datetime | None = None
+
+    @property
+    def name_in_words(self) -> str:
+        """What a refusal calls it."""
+        return f"shadow run {self.shadow_run_id}"
 
 
 class ShadowRunNotFound(NotFound):
@@ -159,17 +149,6 @@ def require_rules(rules: ShadowRules) -> None:
         )
     if len({card.rate_card_id for card in rules.cards}) != len(rules.cards):
         raise CardTwice("one rate card is named twice", field="rules.rate_cards")
-
-
-def steered(run: ShadowRun, status: RunStatus, *, at: datetime) -> ShadowRun:
-    """Return the run in another status, one version on.
-
-    Raises:
-        IllegalTransition: it does not lead there.
-    """
-    move(f"shadow run {run.shadow_run_id}", run.status, status, TRANSITIONS)
-    finished_at = at if status is RunStatus.DONE else None
-    return replace(run, status=status, version=run.version + 1, finished_at=finished_at)
 
 
 def compare(facts: Facts, rules: ShadowRules, items: Iterable[SourceItem]) -> Iterator[Compared]:

@@ -6,6 +6,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event.commands import withdraw
+from billing_event.commands.settle import set_aside
 from billing_event.domain.source import ContractId, SourceItemId
 from billing_event.domain.step import AlreadyBilled
 from billing_event.grpc_api.fields import read_contract_id, read_entities, read_line_id
@@ -15,8 +16,6 @@ from throughline.billing_event.v1 import (
     position_service_pb2 as position_pb,
 )
 from throughline.billing_event.v1.position_service_pb2_grpc import PositionServiceServicer
-from throughline.invoice_payment.v1 import billable_item_service_pb2 as items_pb
-from throughline.invoice_payment.v1.billable_item_service_pb2_grpc import BillableItemServiceStub
 from throughline_core.errors import FailedPrecondition
 from throughline_runtime import database
 from throughline_runtime.context import Context
@@ -26,7 +25,6 @@ from throughline_runtime.fields import (
     read_optional_uuid,
     read_uuid,
 )
-from throughline_runtime.ids import new_id
 from throughline_runtime.once import once
 from throughline_runtime.page import read_page
 
@@ -99,17 +97,8 @@ class PositionServicer(PositionServiceServicer):
         """
         async with database.read(self._engine) as tx:
             released = await withdraw.released(tx, item_id)
-        if not released:
-            return
-        stub = self._context.stub(BillableItemServiceStub, "invoice-payment")
         try:
-            await stub.SetItemsAside(
-                items_pb.SetItemsAsideRequest(
-                    # A retry that comes late has to set them aside anew.
-                    request_id=str(new_id()),
-                    billing_event_ids=map(str, released),
-                )
-            )
+            await set_aside(self._context, released)
         except FailedPrecondition as refusal:
             raise AlreadyBilled(
                 refusal.message, field="source_item_id", advice=refusal.advice

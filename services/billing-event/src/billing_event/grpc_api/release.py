@@ -6,13 +6,13 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event.commands import release_run, withdraw_release, write_off
-from billing_event.commands.settle import settle_withdrawal
+from billing_event.commands.settle import set_aside, settle_withdrawal
+from billing_event.domain.job import RunStatus
 from billing_event.domain.position import BillingEventId
 from billing_event.domain.release import NothingNamed
 from billing_event.domain.release_run import (
     ReleaseRunId,
     ReleaseScope,
-    RunStatus,
     WithdrawalId,
 )
 from billing_event.domain.write_off import NothingNamed as NoRowsNamed
@@ -27,8 +27,6 @@ from throughline.billing_event.v1 import release_service_pb2 as pb
 from throughline.billing_event.v1 import write_off_service_pb2 as write_off_pb
 from throughline.billing_event.v1.release_service_pb2_grpc import ReleaseServiceServicer
 from throughline.billing_event.v1.write_off_service_pb2_grpc import WriteOffServiceServicer
-from throughline.invoice_payment.v1 import billable_item_service_pb2 as items_pb
-from throughline.invoice_payment.v1.billable_item_service_pb2_grpc import BillableItemServiceStub
 from throughline_core.errors import FailedPrecondition
 from throughline_runtime import database
 from throughline_runtime.context import Context
@@ -42,7 +40,6 @@ from throughline_runtime.fields import (
     read_uuid,
 )
 from throughline_runtime.identity import current_caller, require_entity, visible_entities
-from throughline_runtime.ids import new_id
 from throughline_runtime.once import once
 from throughline_runtime.page import read_page
 
@@ -287,17 +284,8 @@ class WriteOffServicer(WriteOffServiceServicer):
         """
         async with database.read(self._engine) as tx:
             released = await write_off.released_rows(tx, write_off_id)
-        if not released:
-            return
-        stub = self._context.stub(BillableItemServiceStub, "invoice-payment")
         try:
-            await stub.SetItemsAside(
-                items_pb.SetItemsAsideRequest(
-                    # A retry that comes late has to set them aside anew.
-                    request_id=str(new_id()),
-                    billing_event_ids=map(str, released),
-                )
-            )
+            await set_aside(self._context, released)
         except FailedPrecondition as refusal:
             raise OnADraft(
                 refusal.message,

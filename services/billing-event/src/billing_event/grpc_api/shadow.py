@@ -7,7 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event import tables
 from billing_event.commands import shadow
-from billing_event.domain.shadow import RunStatus, ShadowRunId, ShadowScope
+from billing_event.domain.job import RunStatus
+from billing_event.domain.shadow import ShadowRunId, ShadowScope
 from billing_event.grpc_api.fields import read_contract_id, read_entities, read_line_id
 from billing_event.repository import shadow as repository
 from billing_event.wire.shadow import RUN_STATUSES, write_difference, write_run

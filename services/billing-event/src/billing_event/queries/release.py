@@ -10,10 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event import tables
 from billing_event.domain.hold import HoldReason
+from billing_event.domain.job import RunStatus
 from billing_event.domain.position import EventType
 from billing_event.domain.release_run import (
     ReleaseRun,
-    RunStatus,
     Withdrawal,
     WithdrawalStatus,
 )

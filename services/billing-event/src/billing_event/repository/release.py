@@ -10,19 +10,20 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event import tables
+from billing_event.domain.job import RunStatus
 from billing_event.domain.position import BillingEventId, EventType
 from billing_event.domain.release_run import (
     ReleaseRun,
     ReleaseRunId,
     ReleaseRunNotFound,
     ReleaseScope,
-    RunStatus,
     Withdrawal,
     WithdrawalId,
     WithdrawalNotFound,
     WithdrawalStatus,
     WithdrawalUnderWay,
 )
+from billing_event.repository import job
 from throughline_core.errors import StaleVersion
 from throughline_core.money import Money
 from throughline_runtime import audit
@@ -112,14 +113,7 @@ async def save_run(tx: AsyncConnection, run: ReleaseRun) -> None:
     Raises:
         StaleVersion: the stored row is not exactly one version behind.
     """
-    written = await tx.execute(
-        update(_RUN)
-        .where(_RUN.c.release_run_id == run.release_run_id, _RUN.c.version == run.version - 1)
-        .values(version=run.version, status=run.status, finished_at=run.finished_at)
-    )
-    audit.touch(tx, run.release_run_id)
-    if written.rowcount != 1:
-        raise StaleVersion(f"release run {run.release_run_id} was changed meanwhile")
+    await job.save(tx, _RUN, run.release_run_id, run)
 
 
 async def count(

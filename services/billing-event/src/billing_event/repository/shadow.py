@@ -10,14 +10,15 @@ from sqlalchemy import Row, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event import tables
+from billing_event.domain.job import RunStatus
 from billing_event.domain.shadow import (
     Compared,
-    RunStatus,
     ShadowRun,
     ShadowRunId,
     ShadowRunNotFound,
     ShadowScope,
 )
+from billing_event.repository import job
 from throughline_core.errors import StaleVersion
 from throughline_runtime import audit
 
@@ -101,14 +102,7 @@ async def save(tx: AsyncConnection, run: ShadowRun) -> None:
     Raises:
         StaleVersion: the stored row is not exactly one version behind.
     """
-    written = await tx.execute(
-        update(_RUN)
-        .where(_RUN.c.shadow_run_id == run.shadow_run_id, _RUN.c.version == run.version - 1)
-        .values(version=run.version, status=run.status, finished_at=run.finished_at)
-    )
-    audit.touch(tx, run.shadow_run_id)
-    if written.rowcount != 1:
-        raise StaleVersion(f"shadow run {run.shadow_run_id} was changed meanwhile")
+    await job.save(tx, _RUN, run.shadow_run_id, run)
 
 
 async def next_items(

@@ -5,8 +5,9 @@ from typing import Any, Final
 
 from sqlalchemy import Row
 
+from billing_event.domain.job import RunStatus
 from billing_event.domain.position import EventType
-from billing_event.domain.shadow import RunStatus, ShadowRules, ShadowRun
+from billing_event.domain.shadow import ShadowRules, ShadowRun
 from billing_event.wire.facts import ROUNDINGS, read_card, read_multipliers
 from billing_event.wire.published import TYPES
 from throughline.billing_event.v1 import shadow_service_pb2 as pb
