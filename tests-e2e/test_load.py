@@ -15,5 +15,5 @@ def test_every_benchmark_yields_figures(proving_ground: Sandbox) -> None:
     with_aim = {figure.unit for figure in figures if figure.aim is not None}
     assert with_aim == {"entries/s", "invoices/s", "quotes/s", "ms", "MiB"}
     floored = [figure for figure in figures if figure.ratio is not None]
-    assert len(floored) == 13
+    assert len(floored) == 14
     assert document(figures)["figures"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from e2e_probe import memory
@@ -16,6 +17,8 @@ from load.world import BODY_ROWS, CLIENTS, Timeclock, make_world
 
 _TIME: Final = ("project-provisioning", "time_entry")
 _PROJECT_LINE: Final = ("project-provisioning", "project_line")
+_ALONE: Final = "one process"
+_SHARED: Final = "2 processes"
 _CONNECTIONS: Final = 32
 _PUBLISHED: Final = 2_000
 _PUBLISHED_BYTES: Final = 1_000
@@ -40,7 +43,7 @@ FULL: Final = Size(
     contracts=500,
     bodies=60,
     singles=2_000,
-    backlog_bodies=40,
+    backlog_bodies=60,
     rated_singly=200,
     large_bodies=10,
     large_body_rows=10_000,
@@ -77,20 +80,28 @@ async def bench(sandbox: Sandbox, size: Size) -> Sequence[Figure]:
         provisioned = await provisioning.provision(sandbox, rest, world, count=size.contracts)
         clock = Timeclock(rest, world)
         imported = await importing.bulk(rest, await clock.bodies(size.bodies))
+        await settle(rest, sandbox)
         singles = await importing.singles(sandbox, rest, world, count=size.singles)
         await settle(rest, sandbox)
         rows = (await clock.single_rows())[: size.rated_singly]
         latency = await rating.latency(sandbox, rest, rows)
-        backlog = await rating.backlog(sandbox, rest, await clock.bodies(size.backlog_bodies))
+        backlog = await rating.warm_backlog(sandbox, rest, clock, bodies=size.backlog_bodies)
+        await settle(rest, sandbox)
+        drafts, issue = await invoicing.run_invoices(rest, world.entity_id)
         await settle(rest, sandbox)
         async with rating.another_consumer(sandbox) as second:
-            # More than one of them fetches at once, or the other has nothing to do.
-            bodies = await clock.bodies(4 * size.backlog_bodies)
-            shared = await rating.backlog(sandbox, rest, bodies, others=[second])
+            shared = await rating.warm_backlog(
+                sandbox, rest, clock, bodies=2 * size.backlog_bodies, others=[second]
+            )
             await settle(rest, sandbox)
-        drafts, issue = await invoicing.run_invoices(rest, world.entity_id)
-        bodies = await clock.bodies(size.backlog_bodies)
-        ledgers = await positions.measure(sandbox, rest, world, size.ledgers, bodies, backlog)
+        ledgers = await positions.measure(
+            sandbox,
+            rest,
+            world,
+            size.ledgers,
+            partial(rating.warm_backlog, sandbox, rest, clock, bodies=size.backlog_bodies),
+            backlog.speed(_ALONE),
+        )
         # Last, because what it leaves to others to do would slow everything else down.
         bodies = await clock.large_bodies(size.large_bodies, size.large_body_rows)
         scale = await importing.at_scale(sandbox, rest, bodies, rows=size.large_body_rows)
@@ -103,8 +114,11 @@ async def bench(sandbox: Sandbox, size: Size) -> Sequence[Figure]:
         await _floored(sandbox, imported, _TIME, connections=importing.BULK_CLIENTS),
         await _floored(sandbox, singles[0], _TIME, connections=CLIENTS, batch=1),
         *singles[1:],
-        await _floored(sandbox, backlog, ("billing-event", "billing_event")),
-        replace(shared, aim=2 * rating.ENTRIES_A_SECOND).beside(backlog),
+        await _floored(sandbox, backlog.speed(_ALONE), ("billing-event", "billing_event")),
+        replace(shared.speed(_SHARED), aim=2 * rating.ENTRIES_A_SECOND).beside(
+            backlog.speed(_ALONE)
+        ),
+        shared.cost(_SHARED).beside(backlog.cost(_ALONE)),
         *ledgers,
         *latency,
         await _floored(sandbox, drafts, ("invoice-payment", "invoice_item")),

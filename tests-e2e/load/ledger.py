@@ -80,7 +80,10 @@ async def multiplied(sandbox: Sandbox, sizes: Mapping[str, int]) -> AsyncIterato
         await connection.execute("SET session_replication_role = replica")
         for contract_id, rows in sizes.items():
             await _multiply(connection, contract_id, rows)
-        await connection.execute("ANALYZE source_item, billing_event, position, allocation")
+        # As the background would have by the time that so much has come together.
+        await connection.execute(
+            "VACUUM (ANALYZE) source_item, billing_event, position, allocation"
+        )
         yield
         for statement in _FORGET:
             await connection.execute(statement, RATED_ON)

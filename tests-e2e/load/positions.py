@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from e2e_probe import watched
@@ -31,12 +30,12 @@ async def measure(
     rest: Rest,
     world: World,
     sizes: Sequence[int],
-    bodies: Sequence[bytes],
+    rate: Callable[[], Awaitable[rating.Backlog]],
     rated_before: Figure,
 ) -> list[Figure]:
     """Measure contracts of these sizes, smallest first, and what all rows together do to the rest.
 
-    `bodies` are rated beside them, as others were before. Aims are for 100,000 items and a million
+    A backlog is rated beside them, as one was before. Aims are for 100,000 items and a million
     rows; where the bench is smaller there are none.
     """
     contracts = {deal.contract_id: size for deal, size in zip(world.deals, sizes, strict=False)}
@@ -48,7 +47,7 @@ async def measure(
         costs = await _costs(sandbox, rest, world.entity_id, contracts, figures)
         total, floor = await ledger.sum_seconds(sandbox)
         seconds = await _wip(rest)
-        beside = await rating.backlog(sandbox, rest, bodies)
+        beside = await rate()
     figures.append(
         Figure(
             f"work in progress over {total} rows at a past day",
@@ -61,8 +60,7 @@ async def measure(
         )
     )
     figures += _growth(costs)
-    name = f"rating of a backlog beside {total} rows"
-    figures.append(replace(beside, name=name).beside(rated_before))
+    figures.append(beside.speed(f"beside {total} rows").beside(rated_before))
     name = f"peak memory of {ledger.SERVICE} meanwhile"
     figures.append(Figure(name, peak(), "MiB", aim=MEMORY_MAX, is_cost=True))
     return figures

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from typing import Final
 
 import httpx
@@ -20,7 +21,7 @@ from nats.aio.msg import Msg
 
 from load.figures import Figure, milliseconds
 from load.importing import bring_in
-from load.world import BODY_ROWS
+from load.world import BODY_ROWS, Timeclock
 from throughline.billing_event.events.v1.billing_event_events_pb2 import BillingEventsRated
 from throughline_runtime.events import subject_of
 
@@ -95,9 +96,37 @@ async def latency(sandbox: Sandbox, rest: Rest, rows: Sequence[bytes]) -> list[F
     ]
 
 
-async def backlog(
-    sandbox: Sandbox, rest: Rest, bodies: Sequence[bytes], *, others: Sequence[int] = ()
-) -> Figure:
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How a backlog was rated: entries, seconds, and seconds of all processors of the machine."""
+
+    entries: int
+    seconds: float
+    processor_seconds: float
+
+    def speed(self, who: str) -> Figure:
+        """Return how many entries a second were rated."""
+        name = f"rating of a backlog, {who}"
+        return Figure(name, self.entries / self.seconds, "entries/s", aim=ENTRIES_A_SECOND)
+
+    def cost(self, who: str) -> Figure:
+        """Return what an entry costs: where it stays the same, more processes are as much faster
+        as there are processors for them."""
+        name = f"processor time of a rated entry, {who}"
+        return Figure(name, self.processor_seconds / self.entries * 1e6, "µs", is_cost=True)
+
+
+async def warm_backlog(
+    sandbox: Sandbox, rest: Rest, clock: Timeclock, *, bodies: int, others: Sequence[int] = ()
+) -> Backlog:
+    """Measure the second of two equal backlogs: the first takes everybody to its working size."""
+    await _backlog(sandbox, rest, await clock.bodies(bodies), others)
+    return await _backlog(sandbox, rest, await clock.bodies(bodies), others)
+
+
+async def _backlog(
+    sandbox: Sandbox, rest: Rest, bodies: Sequence[bytes], others: Sequence[int]
+) -> Backlog:
     """Measure how fast what has piled up is rated: the service sleeps while it is imported.
 
     Those that follow it sleep while it rates, because they would take its cores. `others` are
@@ -110,10 +139,9 @@ async def backlog(
         with _asleep(pids):
             await bring_in(rest, bodies)
         with _asleep(followers):
-            started = time.perf_counter()
+            started, busy = time.perf_counter(), _busy_seconds()
             seconds = await listener.wait_for(count) - started
-    who = "one process" if not others else f"{len(pids)} processes"
-    return Figure(f"rating of a backlog, {who}", count / seconds, "entries/s", aim=ENTRIES_A_SECOND)
+            return Backlog(count, seconds, _busy_seconds() - busy)
 
 
 @asynccontextmanager
@@ -165,6 +193,12 @@ def _asleep(pids: Sequence[int]) -> Iterator[None]:
     finally:
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
+
+
+def _busy_seconds() -> float:
+    """Return for how long the processors of this machine have worked, all together."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system + times.irq + times.softirq)
 
 
 def _free_port() -> int:

@@ -38,7 +38,7 @@ from throughline_runtime.telemetry.metrics import (
 __all__ = ["Consumer", "DurableUnfit", "Subscription"]
 
 BATCH: Final = 200
-BATCH_BYTES: Final = 8 * 1024 * 1024
+BATCH_BYTES: Final = 2 * 1024 * 1024
 FETCH_SECONDS: Final = 1.0
 DELAY_SECONDS_MAX: Final = 60.0
 REPLAY_SECONDS: Final = 1.0
@@ -80,13 +80,15 @@ class Consumer:
         self._workers = [
             _Worker(engine, broker, subscription, wake, inbox_disabled=settings.inbox_disabled)
             for subscription in subscriptions
+            for _ in range(subscription.workers)
         ]
         self._replays = _Replays(engine, self._workers)
 
     @property
     def problems(self) -> Sequence[str]:
         """Why messages are not taken now, for readiness; empty when all is well."""
-        return [worker.problem for worker in self._workers if worker.problem is not None]
+        problems = (worker.problem for worker in self._workers)
+        return list(dict.fromkeys(problem for problem in problems if problem is not None))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop` is set; return when everything fetched has been settled."""

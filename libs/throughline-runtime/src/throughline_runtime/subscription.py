@@ -32,6 +32,10 @@ class Subscription(Generic[M]):
     wakes: str | None = None
     """The schedule of this process that goes on with what was taken in, if it runs here."""
 
+    workers: int = 1
+    """How many batches a process takes side by side: one is worked out while another waits for the
+    database, just as two replicas would do it."""
+
     @property
     def subject(self) -> str:
         """The subject its messages are published under."""

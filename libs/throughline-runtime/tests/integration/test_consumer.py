@@ -173,6 +173,28 @@ async def test_after_a_message_that_comes_alone_the_next_is_not_kept_waiting(
     assert await effects(engine) == ["0", "1", "2"]
 
 
+async def test_one_process_takes_several_batches_side_by_side_where_it_is_asked_to(
+    engine: AsyncEngine,
+    connection: Broker,
+    jetstream: JetStreamContext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(consumer, "_FIRST_BATCH", 1)
+    both = asyncio.Barrier(2)
+
+    async def meet(tx: AsyncConnection, events: Sequence[QuoteApproved]) -> None:
+        async with asyncio.timeout(5):
+            await both.wait()
+        await record(tx, events)
+
+    await publish(engine, jetstream, an_event("1"), an_event("2"))
+    together = a_consumer(engine, connection, Subscription(DURABLE, QuoteApproved, meet, workers=2))
+    async with looping(together):
+        await settled(jetstream)
+    assert sorted(await effects(engine)) == ["1", "2"]
+    assert not await parked_now(engine)
+
+
 async def test_redelivery_to_two_replicas_changes_nothing(
     engine: AsyncEngine, connection: Broker, jetstream: JetStreamContext
 ) -> None:

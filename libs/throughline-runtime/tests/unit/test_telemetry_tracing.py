@@ -110,8 +110,8 @@ def test_a_failed_span_tells_the_class_of_the_failure_and_not_its_text(
 
 
 def test_a_domain_gauge_is_one_gauge_however_often_it_is_asked_for() -> None:
-    gauge = metrics.domain_gauge("unbilled_amount", "Approved and not yet invoiced.", ["currency"])
-    again = metrics.domain_gauge("unbilled_amount", "Approved and not yet invoiced.", ["currency"])
+    gauge = metrics.domain_gauge("probed_amount", "A gauge that no service has.", ["currency"])
+    again = metrics.domain_gauge("probed_amount", "A gauge that no service has.", ["currency"])
 
     assert again is gauge
     with pytest.raises(ValueError, match="snake_case"):

@@ -127,11 +127,15 @@ def subscriptions(clock: Clock) -> tuple[Subscription[Any], ...]:
         message: type[M],
         name: str,
         function: Callable[[Clock, AsyncConnection, Sequence[M]], Awaitable[None]],
+        *,
+        workers: int = 1,
     ) -> Subscription[M]:
-        return Subscription(f"billing-event-{name}", message, partial(function, clock))
+        return Subscription(
+            f"billing-event-{name}", message, partial(function, clock), workers=workers
+        )
 
     return (
-        on(projects.TimeApproved, "rate-time", rate_time),
+        on(projects.TimeApproved, "rate-time", rate_time, workers=2),
         on(projects.ExpenseReportApproved, "rate-expenses", rate_expenses),
         on(projects.MilestoneCompleted, "rate-milestones", follow_milestones),
         on(projects.MilestoneRejected, "hold-refused-milestones", follow_milestones),

@@ -159,7 +159,7 @@ async def add_rows(tx: AsyncConnection, decision: Decision, *, at: datetime) -> 
         if id(row.rating) not in numbers:
             ratings.append(row.rating)
             numbers[id(row.rating)] = len(ratings)
-    columns = {name: column_of(rows, field) for name, field in _ROW_FIELDS.items()}
+    columns = {name: unless_empty(column_of(rows, field)) for name, field in _ROW_FIELDS.items()}
     shared = {name: column_of(ratings, field) for name, field in _RATING_FIELDS.items()}
     shared |= _conversions(ratings) | _origins(ratings)
     own = [numbers[id(row.rating)] for row in rows]
@@ -235,3 +235,8 @@ async def move(tx: AsyncConnection, rows: Sequence[Row], *, at: datetime) -> Non
 def column_of(values: Sequence[Any], field: str) -> list[Any]:
     """Return one attribute of each value, by its dotted name."""
     return list(map(attrgetter(field), values))
+
+
+def unless_empty(column: list[Any]) -> list[Any]:
+    """Return a column, empty where it holds nothing: `unnest` fills what is missing with nulls."""
+    return [] if column.count(None) == len(column) else column

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event import tables
-from billing_event.bulk.rows import column_of
+from billing_event.bulk.rows import column_of, unless_empty
 from billing_event.domain.source import SourceItem
 
 # What the work of one person on one task has in common: many things share it, and it is sent once.
@@ -100,11 +100,6 @@ async def add_items(
     columns["source_system"] = [source and source.system for source in sources]
     columns["source_object_type"] = [source and source.object_type for source in sources]
     columns["source_object_id"] = [source and source.object_id for source in sources]
-    values = {name: _without_tail(column) for name, column in columns.items()}
+    values = {name: unless_empty(column) for name, column in columns.items()}
     added = set((await tx.execute(_ADD, {**values, "shared": shared, "at": at})).scalars())
     return [item for item in found if item.source_item_id in added]
-
-
-def _without_tail(column: list[Any]) -> list[Any]:
-    """Return a column, empty where it holds nothing: `unnest` fills what is missing with nulls."""
-    return [] if column.count(None) == len(column) else column
