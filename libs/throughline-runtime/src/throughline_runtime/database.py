@@ -16,6 +16,7 @@ from throughline_runtime.settings import Settings
 from throughline_runtime.telemetry import tracing
 
 STATEMENT_TIMEOUT_SECONDS: Final = 5
+SURVEY_SECONDS: Final = 40
 LOCK_TIMEOUT_SECONDS: Final = 2
 IDLE_IN_TRANSACTION_SECONDS: Final = 10
 POOL_TIMEOUT_SECONDS: Final = 5
@@ -23,6 +24,10 @@ POOL_TIMEOUT_SECONDS: Final = 5
 _COMMAND_TIMEOUT_SECONDS: Final = 120
 _PING_AFTER_IDLE_SECONDS: Final = 1.0
 _CHUNK_ROWS: Final = 5_000
+_SURVEY_MEMORY: Final = "64MB"
+_SURVEY: Final = text("""
+    SELECT set_config('statement_timeout', :timeout, true), set_config('work_mem', :memory, true)
+""")
 # character_not_in_repertoire
 _UNTRANSLATABLE: Final = "22021"
 
@@ -151,6 +156,21 @@ async def read(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         with guard.transaction():
             async with connection.begin():
                 yield connection
+
+
+@asynccontextmanager
+async def survey(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Open a transaction of `read` for sums over whole tables.
+
+    Its statements may take `SURVEY_SECONDS`, and the memory to join millions of rows by hashes:
+    without it they are walked through in the order of an index, at random all over the disk.
+
+    Raises:
+        DatabaseUnavailable, DatabaseOverloaded, Contended: in place of the driver's errors.
+    """
+    async with read(engine) as tx:
+        await tx.execute(_SURVEY, {"timeout": f"{SURVEY_SECONDS}s", "memory": _SURVEY_MEMORY})
+        yield tx
 
 
 @asynccontextmanager

@@ -199,7 +199,7 @@ class OperationsServicer(OperationsServiceServicer):
     ) -> pb.GetControlTotalsResponse:
         require_every_entity()
         as_of = self._context.clock.now()
-        async with database.read(self._engine) as tx:
+        async with database.survey(self._engine) as tx:
             totals = await delivery_totals(tx, self._subscriptions)
             if self._control_totals is not None:
                 totals += await self._control_totals(tx)

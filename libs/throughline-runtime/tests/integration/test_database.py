@@ -9,7 +9,7 @@ from runtime_probe.support import end_sessions, settings_for
 from runtime_probe.tables import effect
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from throughline_core.errors import Aborted, FailedPrecondition
 from throughline_runtime import database
@@ -23,6 +23,8 @@ from throughline_runtime.database import (
 from throughline_runtime.guard import TransactionOpen, require_no_transaction
 from throughline_runtime.ids import new_id
 from throughline_testing.database import Database
+
+_SURVEYED = ("statement_timeout", "work_mem", "transaction_read_only")
 
 
 async def test_a_session_that_died_while_idle_is_replaced_unnoticed(
@@ -124,6 +126,22 @@ async def test_a_reader_sees_one_snapshot_and_cannot_write(engine: AsyncEngine) 
             await reader.execute(insert(effect).values(aggregate_id=new_id(), note="x"))
     async with database.write(engine) as tx:
         await tx.execute(insert(effect).values(aggregate_id=new_id(), note="y"))
+
+
+async def test_a_survey_of_whole_tables_has_more_time_and_memory_and_leaves_neither_behind(
+    engine: AsyncEngine,
+) -> None:
+    async def settings(tx: AsyncConnection) -> tuple[str, str, str]:
+        shown = [(await tx.execute(text(f"SHOW {name}"))).scalar_one() for name in _SURVEYED]
+        return shown[0], shown[1], shown[2]
+
+    async with database.read(engine) as reader:
+        usual = await settings(reader)
+    async with database.survey(engine) as surveyor:
+        assert await settings(surveyor) == ("40s", "64MB", "on")
+    async with database.read(engine) as reader:
+        assert await settings(reader) == usual
+    assert usual[0] == f"{database.STATEMENT_TIMEOUT_SECONDS}s"
 
 
 async def test_a_primary_that_was_taken_over_from_is_out_of_reach(engine: AsyncEngine) -> None:

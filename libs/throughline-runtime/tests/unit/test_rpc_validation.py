@@ -7,7 +7,7 @@ import pytest
 from grpc_health.v1 import health_pb2
 
 from throughline.operations.v1 import operations_service_pb2 as pb
-from throughline_runtime.rpc.access import AccessUndeclared, access_of
+from throughline_runtime.rpc.access import AccessUndeclared, access_of, seconds_of
 from throughline_runtime.rpc.errors import InvalidRequest, Violation
 from throughline_runtime.rpc.validation import require_valid, violations_of
 
@@ -65,6 +65,13 @@ def test_a_method_declares_its_scope_and_roles() -> None:
     access = access_of(service.methods_by_name["ReplayParked"])
 
     assert (access.scope, access.roles) == ("operations.write", frozenset({"ROLE_INTEGRATION"}))
+
+
+def test_a_method_declares_how_long_its_answer_may_take_or_leaves_it_open() -> None:
+    methods = pb.DESCRIPTOR.services_by_name["OperationsService"].methods_by_name
+
+    assert seconds_of(methods["VerifyAudit"]) == 30
+    assert seconds_of(methods["ReplayParked"]) is None
 
 
 def test_a_method_that_declares_nothing_is_for_nobody() -> None:

@@ -22,7 +22,7 @@ from google.protobuf.message import Message
 
 from throughline_runtime.identity import Access
 from throughline_runtime.ownership import Owned, owned_by
-from throughline_runtime.rpc.access import access_of
+from throughline_runtime.rpc.access import access_of, seconds_of
 
 _PACKAGE: Final = re.compile(r"throughline\.(?P<domain>[a-z_]+)\.v1")
 _PATH_FIELD: Final = re.compile(r"\{([a-z0-9_]+)\}")
@@ -48,6 +48,7 @@ class RestMethod:
     request: Descriptor
     response: Descriptor
     access: Access
+    seconds: float | None  # How long its answer may take, where it says so.
     owned: Owned | None  # What it touches, for callers that speak for an outside system.
     comment: str
     stub_class: type[Any]
@@ -226,6 +227,7 @@ def _read_method(method: MethodDescriptor, owner: str, stub_class: type[Any]) ->
         request=method.input_type,
         response=method.output_type,
         access=access_of(method),
+        seconds=seconds_of(method),
         owned=owned_by(method),
         comment=comments().of(method),
         stub_class=stub_class,

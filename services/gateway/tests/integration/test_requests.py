@@ -11,10 +11,14 @@ from google.protobuf.message import Message
 from structlog.testing import capture_logs
 
 from throughline.connectors.v1 import webhook_service_pb2 as webhooks
+from throughline.customer_contract.v1 import customer_service_pb2 as customers
 from throughline.invoice_payment.v1 import invoice_pb2 as invoice
 from throughline.invoice_payment.v1 import invoice_service_pb2 as invoices
+from throughline.operations.v1 import operations_service_pb2 as operations
 from throughline.project_provisioning.v1 import time_service_pb2 as time
+from throughline.reporting.v1 import reconciliation_service_pb2 as reconciliation
 from throughline_runtime.identity import Caller
+from throughline_runtime.rpc.deadline import remaining_seconds
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -51,6 +55,33 @@ async def test_a_question_ignores_the_key(front: Front) -> None:
         reply = await front.ask(method, path, json=body, headers={"Idempotency-Key": "x" * 300})
         assert reply.status_code == 200, reply.text
         assert "idempotency-key" not in reply.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "reply", "seconds"),
+    [
+        ("/v1/customers", "ListCustomers", customers.ListCustomersResponse(), 10),
+        ("/v1/reconciliation", "Reconcile", reconciliation.ReconcileResponse(), 50),
+        (
+            "/v1/operations/control-totals",
+            "GetControlTotals",
+            operations.GetControlTotalsResponse(),
+            45,
+        ),
+    ],
+)
+async def test_a_service_gets_the_time_its_method_asks_for(
+    front: Front, path: str, method: str, reply: Message, seconds: int
+) -> None:
+    left: list[float] = []
+
+    async def answer(_request: Message) -> Message:
+        left.append(remaining_seconds() or 0)
+        return reply
+
+    front.peers.answers[method] = answer
+    assert (await front.ask("GET", path)).status_code == 200
+    assert {round(each) for each in left} == {seconds}
 
 
 async def test_a_command_without_a_body_takes_its_fields_from_the_path(front: Front) -> None:

@@ -38,6 +38,7 @@ from throughline_runtime.identity import (
     visible_entities,
 )
 from throughline_runtime.page import MalformedPage, next_token, read_page
+from throughline_runtime.rpc.access import seconds_of
 from throughline_runtime.rpc.server import Mount
 
 LIMIT_DEFAULT: Final = 500
@@ -52,8 +53,11 @@ PEERS: Final = (
     "project-provisioning",
     "reporting",
 )
-# Sums over whole tables; a peer with millions of rows takes its time.
-_TOTALS_SECONDS: Final = 8.0
+_TOTALS_SECONDS: Final = seconds_of(
+    operations_pb.DESCRIPTOR.services_by_name["OperationsService"].methods_by_name[
+        "GetControlTotals"
+    ]
+)
 
 
 class LineageServicer(LineageServiceServicer):

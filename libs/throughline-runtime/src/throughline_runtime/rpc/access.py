@@ -1,4 +1,4 @@
-"""The `access` option of a method: who may call it, as its proto says."""
+"""What the proto of a method says to its callers: who may call it, and how long it takes."""
 
 from google.protobuf.descriptor import MethodDescriptor
 
@@ -21,3 +21,8 @@ def access_of(method: MethodDescriptor) -> Access:
     if not declared.scope or not roles:
         raise AccessUndeclared(f"{method.full_name} declares no scope and roles to call it")
     return Access(declared.scope, roles)
+
+
+def seconds_of(method: MethodDescriptor) -> float | None:
+    """Return how long to wait for the method's answer, None where it says nothing."""
+    return float(method.GetOptions().Extensions[options_pb2.seconds]) or None

@@ -31,7 +31,7 @@ def endpoint_of(method: RestMethod) -> Endpoint:
     message_type = message_class(method.request)
     encode = transcode.encoder_of(method.response)
     read = reader_of(method)
-    seconds = CALL_SECONDS if method.batch_field is None else BATCH_SECONDS
+    seconds = method.seconds or (CALL_SECONDS if method.batch_field is None else BATCH_SECONDS)
 
     async def endpoint(request: Request) -> Response:
         edge = edge_of(request)

@@ -29,7 +29,7 @@ from throughline.operations.v1 import operations_service_pb2 as pb
 from throughline.operations.v1 import operations_service_pb2_grpc as pb_grpc
 from throughline_core.errors import InvalidArgument, NotFound, Unavailable
 from throughline_runtime.identity import Caller
-from throughline_runtime.rpc.access import access_of
+from throughline_runtime.rpc.access import access_of, seconds_of
 from throughline_runtime.rpc.errors import PeerFault
 
 # Path below /v1/operations, method, and the field of its answer that holds the rows.
@@ -39,10 +39,10 @@ LISTS: Final = (
     ("audit", "ListAuditEntries", "entries"),
     ("ownership-rules", "ListOwnershipRules", "rules"),
 )
-# Path, method, the field of the reply that holds the answers, and how long they may take.
+# Path, method, and the field of the reply that holds the answers.
 QUESTIONS: Final = (
-    ("audit:verify", "VerifyAudit", "chains", 30.0),
-    ("control-totals", "GetControlTotals", "services", CALL_SECONDS),
+    ("audit:verify", "VerifyAudit", "chains"),
+    ("control-totals", "GetControlTotals", "services"),
 )
 COMMANDS: Final = (
     ("{service}/parked:replay", "ReplayParked"),
@@ -75,8 +75,8 @@ def mount(app: FastAPI) -> None:
     """Add the routes of this module."""
     for path, name, rows in LISTS:
         _add_list(app, path, _METHODS[name], rows)
-    for path, name, rows, seconds in QUESTIONS:
-        _add_question(app, path, _METHODS[name], rows, seconds=seconds)
+    for path, name, rows in QUESTIONS:
+        _add_question(app, path, _METHODS[name], rows)
     for path, name in COMMANDS:
         _add_command(app, path, _METHODS[name])
 
@@ -159,9 +159,7 @@ async def _ask(
     return given
 
 
-def _add_question(
-    app: FastAPI, path: str, method: MethodDescriptor, rows: str, *, seconds: float
-) -> None:
+def _add_question(app: FastAPI, path: str, method: MethodDescriptor, rows: str) -> None:
     """Add a route that needs every service's answer: a part of it would prove nothing."""
     encode, access = transcode.encoder_of(method.output_type), access_of(method)
     shape, question = transcode.shape_of(method.input_type), message_class(method.input_type)()
@@ -171,10 +169,7 @@ def _add_question(
         caller = await edge.admit(request, access)
         reading.read_query(request, shape)
         answers = await asyncio.gather(
-            *(
-                _call(edge, peer, method.name, question, caller, seconds=seconds)
-                for peer in edge.services
-            )
+            *(_call(edge, peer, method.name, question, caller) for peer in edge.services)
         )
         pairs = zip(edge.services, map(encode, answers), strict=True)
         return json_response({rows: [{**answer, "service": peer} for peer, answer in pairs]})
@@ -262,9 +257,8 @@ async def _call(
     name: str,
     request: Message,
     caller: Caller,
-    *,
-    seconds: float = CALL_SECONDS,
 ) -> Message:
+    seconds = seconds_of(_METHODS[name]) or CALL_SECONDS
     return await edge.call(
         pb_grpc.OperationsServiceStub, peer, name, request, caller=caller, seconds=seconds
     )

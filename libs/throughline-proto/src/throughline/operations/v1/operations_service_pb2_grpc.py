@@ -167,7 +167,8 @@ class OperationsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetControlTotals(self, request, context):
-        """Return the service's control totals as of now, from one snapshot of its database.
+        """Return the service's control totals as of now, from one snapshot of its database. They are sums over whole tables: a service
+        with millions of rows takes seconds for them.
         To callers limited to legal entities it refuses caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

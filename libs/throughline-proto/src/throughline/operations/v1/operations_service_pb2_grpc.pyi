@@ -74,7 +74,8 @@ class OperationsServiceStub:
     To callers limited to legal entities it refuses caller.entity_forbidden.
     """
     GetControlTotals: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.GetControlTotalsRequest, _operations_service_pb2.GetControlTotalsResponse]
-    """Return the service's control totals as of now, from one snapshot of its database.
+    """Return the service's control totals as of now, from one snapshot of its database. They are sums over whole tables: a service
+    with millions of rows takes seconds for them.
     To callers limited to legal entities it refuses caller.entity_forbidden.
     """
     ListOwnershipRules: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.ListOwnershipRulesRequest, _operations_service_pb2.ListOwnershipRulesResponse]
@@ -130,7 +131,8 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     To callers limited to legal entities it refuses caller.entity_forbidden.
     """
     GetControlTotals: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.GetControlTotalsRequest, _operations_service_pb2.GetControlTotalsResponse]  # type: ignore[assignment]
-    """Return the service's control totals as of now, from one snapshot of its database.
+    """Return the service's control totals as of now, from one snapshot of its database. They are sums over whole tables: a service
+    with millions of rows takes seconds for them.
     To callers limited to legal entities it refuses caller.entity_forbidden.
     """
     ListOwnershipRules: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.ListOwnershipRulesRequest, _operations_service_pb2.ListOwnershipRulesResponse]  # type: ignore[assignment]
@@ -237,7 +239,8 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operations_service_pb2.GetControlTotalsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_service_pb2.GetControlTotalsResponse, _abc.Awaitable[_operations_service_pb2.GetControlTotalsResponse]]:
-        """Return the service's control totals as of now, from one snapshot of its database.
+        """Return the service's control totals as of now, from one snapshot of its database. They are sums over whole tables: a service
+        with millions of rows takes seconds for them.
         To callers limited to legal entities it refuses caller.entity_forbidden.
         """
 

@@ -182,10 +182,13 @@ Global___Event: _TypeAlias = Event  # noqa: Y015
 
 ACCESS_FIELD_NUMBER: _builtins.int
 OWNED_FIELD_NUMBER: _builtins.int
+SECONDS_FIELD_NUMBER: _builtins.int
 EVENT_FIELD_NUMBER: _builtins.int
 access: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Access]
 """Who may call this method."""
 owned: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Owned]
 """Which object it touches, for callers that speak for an outside system."""
+seconds: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.int]
+"""How many seconds a caller should wait for its answer. Where it says nothing, the gateway waits for 10, for a batch 30."""
 event: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MessageOptions, Global___Event]
 """Where this event is published."""

@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from throughline.options.v1 import options_pb2 as throughline_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n5throughline/reporting/v1/reconciliation_service.proto\x12\x18throughline.reporting.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$throughline/options/v1/options.proto\"t\n\nComparison\x12\x0e\n\x06\x66igure\x18\x01 \x01(\t\x12\x11\n\tleft_name\x18\x02 \x01(\t\x12\x0c\n\x04left\x18\x03 \x01(\t\x12\x12\n\nright_name\x18\x04 \x01(\t\x12\r\n\x05right\x18\x05 \x01(\t\x12\x12\n\ndifference\x18\x06 \x01(\t\"s\n\tInvariant\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12\r\n\x05holds\x18\x03 \x01(\x08\x12\x39\n\x0b\x63omparisons\x18\x04 \x03(\x0b\x32$.throughline.reporting.v1.Comparison\"\x12\n\x10ReconcileRequest\"\x9c\x01\n\x11ReconcileResponse\x12\r\n\x05holds\x18\x01 \x01(\x08\x12\x0f\n\x07settled\x18\x02 \x01(\x08\x12.\n\nchecked_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\ninvariants\x18\x04 \x03(\x0b\x32#.throughline.reporting.v1.Invariant2\xb1\x01\n\x15ReconciliationService\x12\x97\x01\n\tReconcile\x12*.throughline.reporting.v1.ReconcileRequest\x1a+.throughline.reporting.v1.ReconcileResponse\"1\x8a\x88\'\x13\n\x0creports.read\x12\x03\x05\x06\x07\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/reconciliationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n5throughline/reporting/v1/reconciliation_service.proto\x12\x18throughline.reporting.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$throughline/options/v1/options.proto\"t\n\nComparison\x12\x0e\n\x06\x66igure\x18\x01 \x01(\t\x12\x11\n\tleft_name\x18\x02 \x01(\t\x12\x0c\n\x04left\x18\x03 \x01(\t\x12\x12\n\nright_name\x18\x04 \x01(\t\x12\r\n\x05right\x18\x05 \x01(\t\x12\x12\n\ndifference\x18\x06 \x01(\t\"s\n\tInvariant\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12\r\n\x05holds\x18\x03 \x01(\x08\x12\x39\n\x0b\x63omparisons\x18\x04 \x03(\x0b\x32$.throughline.reporting.v1.Comparison\"\x12\n\x10ReconcileRequest\"\x9c\x01\n\x11ReconcileResponse\x12\r\n\x05holds\x18\x01 \x01(\x08\x12\x0f\n\x07settled\x18\x02 \x01(\x08\x12.\n\nchecked_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\ninvariants\x18\x04 \x03(\x0b\x32#.throughline.reporting.v1.Invariant2\xb5\x01\n\x15ReconciliationService\x12\x9b\x01\n\tReconcile\x12*.throughline.reporting.v1.ReconcileRequest\x1a+.throughline.reporting.v1.ReconcileResponse\"5\x8a\x88\'\x13\n\x0creports.read\x12\x03\x05\x06\x07\xa0\x88\'2\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/reconciliationb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'throughline.reporting.v1.re
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RECONCILIATIONSERVICE'].methods_by_name['Reconcile']._loaded_options = None
-  _globals['_RECONCILIATIONSERVICE'].methods_by_name['Reconcile']._serialized_options = b'\212\210\'\023\n\014reports.read\022\003\005\006\007\202\323\344\223\002\024\022\022/v1/reconciliation'
+  _globals['_RECONCILIATIONSERVICE'].methods_by_name['Reconcile']._serialized_options = b'\212\210\'\023\n\014reports.read\022\003\005\006\007\240\210\'2\202\323\344\223\002\024\022\022/v1/reconciliation'
   _globals['_COMPARISON']._serialized_start=184
   _globals['_COMPARISON']._serialized_end=300
   _globals['_INVARIANT']._serialized_start=302
@@ -45,5 +45,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECONCILERESPONSE']._serialized_start=440
   _globals['_RECONCILERESPONSE']._serialized_end=596
   _globals['_RECONCILIATIONSERVICE']._serialized_start=599
-  _globals['_RECONCILIATIONSERVICE']._serialized_end=776
+  _globals['_RECONCILIATIONSERVICE']._serialized_end=780
 # @@protoc_insertion_point(module_scope)
