@@ -47,9 +47,8 @@ FULL: Final = Size(
     rated_singly=200,
     large_bodies=10,
     large_body_rows=10_000,
-    ledgers=(1_000, 10_000, 100_000),
+    ledgers=(1_000, 10_000, 100_000, 1_000_000),
 )
-LARGE: Final = replace(FULL, ledgers=(1_000, 10_000, 100_000, 1_000_000))
 QUICK: Final = Size(
     contracts=100,
     bodies=16,

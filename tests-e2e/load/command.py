@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from e2e_sandbox import sandbox
 
-from load.bench import FULL, LARGE, QUICK, bench
+from load.bench import FULL, QUICK, bench
 from load.figures import Figure
 from throughline_cli.output import say, show_json, show_table
 
@@ -17,10 +17,9 @@ def main() -> None:
     """Measure and print; a figure short of its aim is shown, and is no failure."""
     parser = argparse.ArgumentParser(prog="load", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="within a minute, less exact")
-    parser.add_argument("--large", action="store_true", help="with a ledger of a million rows")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     arguments = parser.parse_args()
-    size = QUICK if arguments.quick else LARGE if arguments.large else FULL
+    size = QUICK if arguments.quick else FULL
     with sandbox() as stack:
         figures = asyncio.run(bench(stack, size))
     if arguments.json:
