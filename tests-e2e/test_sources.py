@@ -84,6 +84,12 @@ def test_a_month_of_usage_progress_a_subcontractor_and_goodwill_is_invoiced(
     invoices = invoiced(practice, entity)
     total = sum((Decimal(invoice["net_total"]["amount"]) for invoice in invoices), Decimal(0))
     assert total == Decimal("227.50") + 8000 + 840 - 250
+    chain = practice.until(
+        "what was bought is on an invoice",
+        lambda: lineage(practice, "purchase", purchase_id, through="invoice"),
+    )
+    assert chain["source_record"] == f"erp bill VB-{bought}"
+    assert chain["purchase"] == "Northwind Engineering: Penetration test"
     assert practice.broken_invariants() == []
 
 
@@ -188,6 +194,13 @@ def buy(practice: Practice, contract_id: str, line_id: str) -> str:
     }
     [result] = practice.pmo.post("/v1/purchases:import", {"rows": [row]})["results"]
     return str(result["purchase_id"])
+
+
+def lineage(practice: Practice, kind: str, key: str, *, through: str) -> dict[str, str] | None:
+    """Return the labels of a chain by kind, None as long as nothing on it is of kind `through`."""
+    chain = practice.finance.get(f"/v1/lineage/{kind}/{key}")
+    found = {node["kind"]: node["label"] for node in chain["nodes"]}
+    return found if through in found else None
 
 
 def record_rate(practice: Practice) -> None:

@@ -23,6 +23,7 @@ class Kind(StrEnum):
     MILESTONE = "milestone"
     TIME_ENTRY = "time_entry"
     EXPENSE_LINE = "expense_line"
+    PURCHASE = "purchase"
     SERVICE_PERIOD = "service_period"
     PROGRESS_STEP = "progress_step"
     USAGE_PERIOD = "usage_period"

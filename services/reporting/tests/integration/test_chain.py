@@ -239,6 +239,32 @@ async def test_only_those_who_may_see_persons_read_names_and_notes(engine: Async
     assert not [text for text in plain if entry.person_name in text or entry.note in text]
 
 
+async def test_what_was_bought_stands_on_the_chain_with_the_supplier_s_record(
+    engine: AsyncEngine,
+) -> None:
+    rated = sample(billing.BillingEventsRated)
+    del rated.billing_events[1:]
+    [bought] = rated.billing_events
+    bought.type = billing_pb.BILLING_EVENT_TYPE_EXPENSE
+    bought.description = "Rack, 42 units"
+    bought.minutes = 0
+    for nobody in ("person_id", "person_name", "task_id"):
+        bought.ClearField(nobody)
+    bought.source.system = "coupa"
+    bought.source.object_type = "supplier_invoice"
+    bought.source.object_id = "SI-77"
+    await take(engine, sample(contracts.ContractActivated), rated)
+
+    chain = await walk(engine, kind="purchase", key=bought.source_item_id, shows_persons=False)
+    found = {node.kind: node.label for node in chain.nodes}
+    assert found["purchase"] == found["billing_event"] == "Rack, 42 units"
+    assert found["source_record"] == "coupa supplier_invoice SI-77"
+    assert "contract_line" in found
+    back = await walk(engine, kind="billing_event", key=bought.billing_event_id)
+    assert "purchase" in {node.kind for node in back.nodes}
+    assert "expense_line" not in {node.kind for node in back.nodes}
+
+
 async def test_a_corrected_entry_is_found_from_both_ends(engine: AsyncEngine) -> None:
     event = sample(projects.TimeApproved)
     [original] = event.entries

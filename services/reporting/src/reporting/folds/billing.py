@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Final
 
 from reporting.domain import Kind, Link, Node, Rows
-from reporting.folds.common import day, label
+from reporting.folds.common import add_source, day, label
 from throughline.billing_event.v1 import billing_event_pb2 as billing
 from throughline.billing_event.v1 import intercompany_pb2 as intercompany
 from throughline.billing_event.v1 import retainer_pb2 as retainer
@@ -21,8 +21,16 @@ _SOURCE_KINDS: Final = {
 }
 # What nothing else announces stands on the chain by the rows that bill it.
 _ANNOUNCED_BY_ROWS: Final = frozenset(
-    {Kind.SERVICE_PERIOD, Kind.PROGRESS_STEP, Kind.USAGE_PERIOD, Kind.ADJUSTMENT}
+    {
+        Kind.PURCHASE,
+        Kind.SERVICE_PERIOD,
+        Kind.PROGRESS_STEP,
+        Kind.USAGE_PERIOD,
+        Kind.ADJUSTMENT,
+    }
 )
+# These have a text; the others are told apart by their days.
+_DESCRIBED: Final = frozenset({Kind.PURCHASE, Kind.ADJUSTMENT})
 # Texts of these are what persons wrote of their own work.
 _PERSONAL: Final = (
     billing.BILLING_EVENT_TYPE_TIME,
@@ -40,7 +48,7 @@ def fold_billing_events(rows: Rows, events: Iterable[billing.BillingEvent]) -> N
                 kind=Kind.BILLING_EVENT,
                 object_id=event.billing_event_id,
                 label=_plain_label(event),
-                personal_label=label(event.description) if event.type in _PERSONAL else None,
+                personal_label=label(event.description) if _is_personal(event) else None,
                 version=event.version,
                 state=billing.BillingEventStatus.Name(event.status)
                 .removeprefix("BILLING_EVENT_STATUS_")
@@ -148,10 +156,14 @@ def fold_retainer_period(rows: Rows, period: retainer.RetainerPeriod) -> None:
 
 
 def _source_kind(event: billing.BillingEvent) -> Kind:
-    """Return what a row bills; what draws on a retainer is time, or else an expense."""
-    if event.type == billing.BILLING_EVENT_TYPE_RETAINER_DRAW:
-        return Kind.TIME_ENTRY if event.minutes else Kind.EXPENSE_LINE
-    return _SOURCE_KINDS[event.type]
+    """Return what a row bills; what draws on a retainer is time, or else an expense.
+
+    An expense is somebody's; what nobody has spent was bought for the customer.
+    """
+    kind = _SOURCE_KINDS.get(event.type)
+    if kind is None:
+        kind = Kind.TIME_ENTRY if event.minutes else Kind.EXPENSE_LINE
+    return Kind.PURCHASE if kind is Kind.EXPENSE_LINE and not event.person_id else kind
 
 
 def _treatment(event: billing.BillingEvent) -> str:
@@ -168,7 +180,7 @@ def _add_source(rows: Rows, event: billing.BillingEvent, kind: Kind) -> None:
             object_id=event.source_item_id,
             label=label(
                 event.description
-                if kind is Kind.ADJUSTMENT
+                if kind in _DESCRIBED
                 else f"{event.service_from} to {event.service_to}"
             ),
             quantity=Decimal(event.quantity),
@@ -185,10 +197,15 @@ def _add_source(rows: Rows, event: billing.BillingEvent, kind: Kind) -> None:
             event.source_item_id,
         )
     )
+    add_source(rows, event, kind, event.source_item_id)
+
+
+def _is_personal(event: billing.BillingEvent) -> bool:
+    return event.type in _PERSONAL and bool(event.person_id)
 
 
 def _plain_label(event: billing.BillingEvent) -> str:
-    if event.type not in _PERSONAL:
+    if not _is_personal(event):
         return label(event.description)
     kind = "expense" if event.type == billing.BILLING_EVENT_TYPE_EXPENSE else event.role
     return label(f"{kind.replace('_', ' ')}, {event.quantity} {event.unit}")

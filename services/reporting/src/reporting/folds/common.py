@@ -4,6 +4,7 @@ from datetime import date
 from typing import Final
 
 from reporting.domain import Kind, Link, Node, Rows, source_record_id
+from throughline.billing_event.v1 import billing_event_pb2
 from throughline.common.v1 import source_pb2
 from throughline.customer_contract.v1 import quote_pb2
 from throughline.project_provisioning.v1 import work_pb2
@@ -13,7 +14,10 @@ _LABEL_LENGTH_MAX: Final = 160
 
 def add_source(
     rows: Rows,
-    item: quote_pb2.ServiceLine | work_pb2.TimeEntry | work_pb2.ExpenseLine,
+    item: quote_pb2.ServiceLine
+    | work_pb2.TimeEntry
+    | work_pb2.ExpenseLine
+    | billing_event_pb2.BillingEvent,
     kind: Kind,
     object_id: str,
 ) -> None:

@@ -59,9 +59,9 @@ class LineageNode(_message.Message):
     ON_FIELD_NUMBER: _builtins.int
     DISTANCE_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """`source_record`, `quote_line`, `contract_line`, `project`, `task`, `milestone`, `time_entry`, `expense_line`, `service_period`,
-    `progress_step`, `usage_period`, `adjustment`, `retainer_period`, `intercompany_charge`, `billing_event`, `invoice_line`, `invoice`,
-    `credit_line`, `credit_note`, `credit_application`, `payment_allocation`, `payment`, `journal_entry`.
+    """`source_record`, `quote_line`, `contract_line`, `project`, `task`, `milestone`, `time_entry`, `expense_line`, `purchase`,
+    `service_period`, `progress_step`, `usage_period`, `adjustment`, `retainer_period`, `intercompany_charge`, `billing_event`,
+    `invoice_line`, `invoice`, `credit_line`, `credit_note`, `credit_application`, `payment_allocation`, `payment`, `journal_entry`.
     """
     object_id: _builtins.str
     """UUID; for a source record derived from system, type and id."""
