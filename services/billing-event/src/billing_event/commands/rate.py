@@ -17,7 +17,7 @@ from billing_event.domain.hold import HoldId
 from billing_event.domain.limit import LimitBook
 from billing_event.domain.limit_terms import accounts_of, caps_of
 from billing_event.domain.release import Policies
-from billing_event.domain.source import ContractId, SourceItem, SourceItemId
+from billing_event.domain.source import ContractId, CustomerId, SourceItem, SourceItemId
 from billing_event.domain.standing import is_waiting_reversal
 from billing_event.domain.step import SourceStep
 from billing_event.repository import exchange, fact, limit, limit_terms, policy, retainer, standing
@@ -107,7 +107,8 @@ async def reconsider(
     plain = [each for each in standings if not is_waiting_reversal(each)]
     judge = await make_judge(tx, (each.item for each in plain), at=at)
     judge.decide_again(plain, dropping=dropping)
-    await save.mark_judged(tx, source_item_ids, epoch=judge.epoch)
+    judged = [each.item.source_item_id for each in standings]
+    await save.mark_judged(tx, judged, epoch=judge.epoch)
     await keep(tx, judge, at=at)
     if takers:
         await take_back(tx, takers, at=at)
@@ -179,11 +180,26 @@ async def keep(tx: AsyncConnection, judge: Judge, *, at: datetime) -> None:
             await report_limits.report_lowered(tx, usages)
     await keep_retainer.keep(tx, judge.book.retainers, at=at)
     if judge.book.given_back:
-        stopped = await standing.limited(
-            tx, judge.book.given_back, judge.book.given_back_by, limit=RECONSIDERED_MAX
-        )
-        if stopped:
-            await reconsider(tx, stopped, at=at)
+        await let_go_on(tx, judge.book.given_back, judge.book.given_back_by, at=at)
+
+
+async def let_go_on(
+    tx: AsyncConnection,
+    contract_ids: Collection[ContractId],
+    customer_ids: Collection[CustomerId],
+    *,
+    at: datetime,
+) -> None:
+    """Judge again what limits of these contracts and customers stopped, longest held first.
+
+    What is more than one transaction takes is left to the schedule, as after a change of facts.
+    """
+    stopped = await standing.limited(tx, contract_ids, customer_ids, limit=RECONSIDERED_MAX)
+    if len(stopped) == RECONSIDERED_MAX:
+        epoch = await fact.raise_epoch(tx)
+        await standing.wake_limited(tx, contract_ids, customer_ids, epoch=epoch)
+    if stopped:
+        await reconsider(tx, stopped, at=at)
 
 
 async def _rate_fresh(tx: AsyncConnection, items: Sequence[SourceItem], *, at: datetime) -> Facts:

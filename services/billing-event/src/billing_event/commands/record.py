@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event.bulk import claim, save
 from billing_event.commands import intercompany, report_changes, report_limits, retainer, usage
-from billing_event.commands.rate import RECONSIDERED_MAX, reconsider, reconsider_due
+from billing_event.commands.rate import RECONSIDERED_MAX, let_go_on, reconsider, reconsider_due
 from billing_event.domain.agreement import Agreement
 from billing_event.domain.claim import (
     Claim,
@@ -131,9 +131,7 @@ async def _let_go_on(tx: AsyncConnection, eased: Sequence[Usage], *, at: datetim
     await report_limits.report_lowered(tx, eased)
     contracts = {each.limit.contract_id for each in eased if each.limit.contract_id is not None}
     customers = {each.limit.customer_id for each in eased if each.limit.customer_id is not None}
-    stopped = await standing.limited(tx, contracts, customers, limit=RECONSIDERED_MAX)
-    if stopped:
-        await reconsider(tx, stopped, at=at)
+    await let_go_on(tx, contracts, customers, at=at)
 
 
 def _refusal_of(error: IntegrityError, first: Claim, *, is_claimed: bool) -> Refusal | None:

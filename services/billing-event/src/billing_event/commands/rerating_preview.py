@@ -1,7 +1,7 @@
 """Previews re-rating runs chunk by chunk: what rated work should be worth, minus what it is."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -56,7 +56,7 @@ class Chunk:
         unissued = frozenset(drafted) - self.claims.quantities.keys()
         if not unissued:
             return list(self.findings)
-        claims = Claims(self.claims.quantities, unissued)
+        claims = replace(self.claims, drafted=unissued)
         found = []
         for finding in self.findings:
             standing = self.standings[finding.item.source_item_id]

@@ -34,7 +34,7 @@ from billing_event.domain.write_off import (
     require_open,
     require_whole,
 )
-from billing_event.repository import standing
+from billing_event.repository import release, standing
 from billing_event.repository import write_off as repository
 from billing_event.wire import published
 from throughline_runtime import outbox
@@ -213,6 +213,7 @@ async def _locked(
     tx: AsyncConnection, billing_event_ids: Sequence[BillingEventId]
 ) -> tuple[list[Standing], list[Row]]:
     standings = await lock_named(tx, billing_event_ids)
+    await release.require_none_under_way(tx, billing_event_ids)
     claimed = await standing.claimed(tx, billing_event_ids)
     rows = rows_of(standings, billing_event_ids)
     for each in standings:

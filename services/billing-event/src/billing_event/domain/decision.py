@@ -7,6 +7,7 @@ at a thing again while the facts are the same decides nothing, so it may be done
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -27,6 +28,7 @@ from billing_event.domain.position import (
     cut,
     live_rows,
     mirror,
+    mirror_apart,
     moved,
     row_id,
 )
@@ -100,7 +102,13 @@ class Judge:
             self.decision.cleared += ids_of(reversal.waits)
             rows = live_rows(original.rows)
             for part, row in enumerate(rows, start=1):
-                self._take_back(row, item, part)
+                given_up = reversal.given_up.get(row.billing_event_id)
+                if given_up is None:
+                    self._take_back(row, item, part)
+                elif given_up == row.quantity:
+                    self._take_back_gone(row, item, part)
+                else:
+                    self._take_back_rest(row, item, (part, len(rows) + part), given_up)
             if not rows:
                 self._explain_unrated(item, original)
 
@@ -136,6 +144,27 @@ class Judge:
         elif row.status is not EventStatus.RELEASED:
             self.decision.cleared += ids_of(row.holds)
             self.decision.changed.append(moved(row, EventStatus.REVERSED))
+
+    def _take_back_gone(self, row: Row, item: SourceItem, part: int) -> None:
+        """Take a released row back that credit notes gave up: nothing is left to bill."""
+        on = self.today(row.rating)
+        whole = mirror(row, item, part=part, at=self.at, on=on, by="")
+        gone = replace(whole, status=EventStatus.WRITTEN_OFF)
+        self.decision.rated.append(gone)
+        self.decision.settled.append(Settlement(gone, ClaimKind.WRITE_OFF, on))
+
+    def _take_back_rest(
+        self, row: Row, item: SourceItem, parts: tuple[int, int], given_up: Decimal
+    ) -> None:
+        """Take a released row back of which credit notes gave a part up.
+
+        That part was credited: its mirror is written off, and only the rest goes to invoicing.
+        """
+        on = self.today(row.rating)
+        rest, gone = mirror_apart(row, item, given_up, parts=parts, at=self.at, on=on, by=BY_POLICY)
+        self.decision.rated += [rest, gone]
+        self.book.give_back(rest, row)
+        self.decision.settled.append(Settlement(gone, ClaimKind.WRITE_OFF, on))
 
     def _explain_unrated(self, item: SourceItem, original: Standing) -> None:
         """Say of two things that cancel each other why neither has a row."""

@@ -77,8 +77,10 @@ def withdraw(judge: Judge, row: Row, hold: OpenHold | None) -> None:
     """Take the release of a row back; it waits for a person again, held by `hold` if there is one.
 
     A row that was taken back meanwhile is released anew, for the two to meet where invoices are
-    made.
+    made; one that is not released any more stays where it is.
     """
+    if row.status is not EventStatus.RELEASED:
+        return
     if row.is_taken_back:
         judge.decision.changed.append(replace(row, version=row.version + 1))
         return

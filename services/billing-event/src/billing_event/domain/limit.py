@@ -228,7 +228,7 @@ class LimitBook:
         cause_id = row.billing_event_id if row.version == 1 else _cause_id(row)
         amount = row.amount.amount
         taken = -amount if kind is EntryKind.WRITE_OFF else amount
-        if taken < 0 and row.kind is not EventKind.ADJUSTMENT:
+        if taken < 0 and (kind is EntryKind.WRITE_OFF or row.kind is not EventKind.ADJUSTMENT):
             self.given_back.add(row.rating.contract_id)
             if any(account.scope is LimitScope.CUSTOMER for account in accounts):
                 self.given_back_by.add(row.rating.bill_to_customer_id)

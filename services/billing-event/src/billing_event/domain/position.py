@@ -278,6 +278,35 @@ def live_rows(rows: Iterable[Row]) -> tuple[Row, ...]:
     return tuple(row for row in rows if row.reverses is None and not row.is_taken_back)
 
 
+def mirror_apart(
+    row: Row,
+    item: SourceItem,
+    given_up: Decimal,
+    *,
+    parts: tuple[int, int],
+    at: datetime,
+    on: date,
+    by: str,
+) -> tuple[Row, Row]:
+    """Return the rows of `item` that take `row` back: what still counts, and what is given up."""
+    whole = mirror(row, item, part=parts[0], at=at, on=on, by=by)
+    off, rest = cut(portion_from(whole), row.rating.unit_rate, -given_up)
+    gone = replace(
+        whole,
+        billing_event_id=row_id(item.source_item_id, parts[1]),
+        part=parts[1],
+        kind=EventKind.ADJUSTMENT,
+        quantity=off.quantity,
+        minutes=off.minutes,
+        amount=off.amount,
+        status=EventStatus.WRITTEN_OFF,
+        released_by="",
+        reverses=None,
+    )
+    counts = replace(whole, quantity=rest.quantity, minutes=rest.minutes, amount=rest.amount)
+    return counts, gone
+
+
 def mirror(row: Row, item: SourceItem, *, part: int, at: datetime, on: date, by: str) -> Row:
     """Return the row of `item` that takes `row` back, at the rate and terms frozen on it.
 

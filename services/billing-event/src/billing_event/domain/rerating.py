@@ -85,6 +85,8 @@ class Claims:
 
     quantities: dict[BillingEventId, Decimal]
     drafted: Collection[BillingEventId] = ()
+    given_up: Collection[BillingEventId] = ()
+    """Rows of which credit notes gave a part up."""
 
     def is_claimed(self, row: Row) -> bool:
         """Whether an issued invoice has a part of the row, or a draft has it."""
@@ -199,6 +201,8 @@ class Comparer:
         """Return why a thing that differs must not be touched, empty if it may be."""
         if any(row.status is EventStatus.WRITTEN_OFF for row in live):
             return "a part of it is written off: undo that first"
+        if any(row.billing_event_id in claims.given_up for row in live):
+            return "a credit note gave a part of it up: adjust it by hand"
         treatments = {row.rating.treatment for row in live}
         treatments |= {share.rating.treatment for share in shares}
         if treatments != {Treatment.INVOICED}:

@@ -1,12 +1,13 @@
 """Where approved things stand, and everything that one decision about them changes."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from decimal import Decimal
 
 from billing_event.domain.claim import ClaimKind
 from billing_event.domain.hold import PERSONAL, HoldId, OpenHold
-from billing_event.domain.position import EventStatus, Row
+from billing_event.domain.position import BillingEventId, EventStatus, Row
 from billing_event.domain.rating import Covered
 from billing_event.domain.source import SourceItem
 
@@ -34,12 +35,13 @@ class Reversal:
     """A thing that takes another back, and where that one stands.
 
     `waits` are the open holds the reversal has had so far. `original` is None while the thing it
-    takes back has not arrived.
+    takes back has not arrived. `given_up` is how much of its rows credit notes gave back for good.
     """
 
     item: SourceItem
     waits: tuple[OpenHold, ...]
     original: Standing | None
+    given_up: Mapping[BillingEventId, Decimal] = field(default_factory=dict)
 
 
 def is_waiting_reversal(standing: Standing) -> bool:

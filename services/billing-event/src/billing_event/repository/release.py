@@ -1,6 +1,6 @@
 """Release runs, and releases that are taken back."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -36,6 +36,12 @@ _ADD_ROWS: Final = text("""
     SELECT :withdrawal_id, billing_event_id, version, true
     FROM unnest(CAST(:billing_event_ids AS uuid[]), CAST(:versions AS bigint[]))
          AS row (billing_event_id, version)
+""")
+
+_UNDER_WAY: Final = text("""
+    SELECT billing_event_id FROM withdrawn_row
+    WHERE is_pending AND billing_event_id = ANY(CAST(:billing_event_ids AS uuid[]))
+    ORDER BY billing_event_id LIMIT 1
 """)
 
 _FINISH: Final = text("""
@@ -174,6 +180,23 @@ def run_from(row: Row[Any]) -> ReleaseRun:
         cursor=row.cursor,
         finished_at=row.finished_at,
     )
+
+
+async def require_none_under_way(
+    tx: AsyncConnection, billing_event_ids: Collection[BillingEventId]
+) -> None:
+    """Check that the release of none of these rows is being taken back.
+
+    Raises:
+        WithdrawalUnderWay: one is, and invoicing has not answered.
+    """
+    pending = await tx.scalar(_UNDER_WAY, {"billing_event_ids": list(billing_event_ids)})
+    if pending is not None:
+        raise WithdrawalUnderWay(
+            f"the release of billing event {pending} is being taken back",
+            field="billing_event_ids",
+            advice="wait for that withdrawal to end",
+        )
 
 
 async def add_withdrawal(tx: AsyncConnection, withdrawal: Withdrawal) -> None:

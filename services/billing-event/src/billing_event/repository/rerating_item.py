@@ -50,7 +50,11 @@ _NEXT: Final = text("""
 """)
 
 _CLAIMS: Final = text("""
-    SELECT billing_event_id, allocated_quantity
+    SELECT billing_event_id, allocated_quantity,
+           EXISTS (SELECT FROM allocation
+                   WHERE allocation.billing_event_id = position.billing_event_id
+                     AND allocation.kind = 'write_off'
+                   HAVING sum(allocation.quantity) <> 0) AS is_given_up
     FROM billing_event JOIN position USING (billing_event_id)
     WHERE source_item_id = ANY(CAST(:source_item_ids AS uuid[]))
       AND position.status = 'released' AND position.allocated_quantity <> 0
@@ -180,11 +184,12 @@ async def load_claims(
     drafted: Collection[BillingEventId] = (),
 ) -> Claims:
     """Return how much of the released rows of things invoices claim, net of what credits gave."""
-    rows = await tx.execute(_CLAIMS, {"source_item_ids": list(source_item_ids)})
+    rows = (await tx.execute(_CLAIMS, {"source_item_ids": list(source_item_ids)})).all()
     quantities: dict[BillingEventId, Decimal] = {
         row.billing_event_id: row.allocated_quantity for row in rows
     }
-    return Claims(quantities, frozenset(drafted) - quantities.keys())
+    given_up = frozenset(row.billing_event_id for row in rows if row.is_given_up)
+    return Claims(quantities, frozenset(drafted) - quantities.keys(), given_up)
 
 
 async def forget_preview(tx: AsyncConnection, run_id: ReratingRunId) -> bool:

@@ -1,6 +1,7 @@
 """Reads what a batch is decided on: the rows, holds and sources of many things at once."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 from sqlalchemy import Row as SqlRow
@@ -103,6 +104,15 @@ _LIMITED: Final = text("""
     GROUP BY source_item_id ORDER BY min(opened_at), source_item_id LIMIT :limit
 """)
 
+_WAKE_LIMITED: Final = text("""
+    UPDATE contract_state SET epoch = :epoch
+    WHERE epoch < :epoch AND contract_id IN (
+        SELECT hold.contract_id FROM hold LEFT JOIN billing_event AS row USING (billing_event_id)
+        WHERE hold.cleared_at IS NULL AND hold.reason = 'limit_exceeded'
+          AND (hold.contract_id = ANY(CAST(:contract_ids AS uuid[]))
+               OR row.bill_to_customer_id = ANY(CAST(:customer_ids AS uuid[]))))
+""")
+
 _WAITING_OF_CUSTOMERS: Final = text("""
     SELECT DISTINCT source_item_id
     FROM contract_payer AS payer JOIN billing_event
@@ -142,6 +152,15 @@ _CLAIMED: Final = text("""
       AND (allocated_quantity <> 0 OR allocated_amount <> 0)
 """)
 
+# Of what still counts: a credit note gave it back, and nobody is to bill it again.
+_GIVEN_UP: Final = text("""
+    SELECT billing_event_id, sum(allocation.quantity) AS quantity
+    FROM allocation JOIN position USING (billing_event_id)
+    WHERE billing_event_id = ANY(CAST(:billing_event_ids AS uuid[]))
+      AND allocation.kind = 'write_off' AND position.status = 'released'
+    GROUP BY billing_event_id HAVING sum(allocation.quantity) <> 0
+""")
+
 _KNOWN_ITEMS: Final = text("""
     SELECT source_item_id,
            EXISTS (SELECT FROM covered_item
@@ -158,12 +177,26 @@ async def lock_standings(
     A thing that has neither a row nor an open hold any more is left out: nothing waits there.
     """
     distinct = list(dict.fromkeys(source_item_ids))
-    ids = {"source_item_ids": distinct}
-    locked = set((await tx.execute(_LOCK_POSITIONS, ids)).scalars())
-    holds = (await tx.execute(_LOCK_HOLDS, ids)).all()
-    locked.update(hold.source_item_id for hold in holds)
-    ids["source_item_ids"] = [each for each in distinct if each in locked]
+    locked, holds = await _lock(tx, distinct)
+    missing = [each for each in distinct if each not in locked]
+    if missing:
+        # What was rated while its hold was waited for has rows that only a new statement sees.
+        found, more = await _lock(tx, missing)
+        locked |= found
+        holds += more
+    ids = {"source_item_ids": [each for each in distinct if each in locked]}
     return await _load_standings(tx, ids, holds)
+
+
+async def _lock(
+    tx: AsyncConnection, source_item_ids: Sequence[SourceItemId]
+) -> tuple[set[SourceItemId], list[SqlRow[Any]]]:
+    """Lock rows and open holds; return which of the things have any, and the holds."""
+    ids = {"source_item_ids": source_item_ids}
+    locked = set((await tx.execute(_LOCK_POSITIONS, ids)).scalars())
+    holds = list((await tx.execute(_LOCK_HOLDS, ids)).all())
+    locked.update(hold.source_item_id for hold in holds)
+    return locked, holds
 
 
 async def load_standings(
@@ -240,6 +273,22 @@ async def limited(
     return list((await tx.execute(_LIMITED, values)).scalars())
 
 
+async def wake_limited(
+    tx: AsyncConnection,
+    contract_ids: Collection[ContractId],
+    customer_ids: Collection[CustomerId],
+    *,
+    epoch: int,
+) -> None:
+    """Have what limits of these stop judged again, by the facts of `epoch`."""
+    values = {
+        "contract_ids": list(contract_ids),
+        "customer_ids": list(customer_ids),
+        "epoch": epoch,
+    }
+    await tx.execute(_WAKE_LIMITED, values)
+
+
 async def waiting_of(
     tx: AsyncConnection, customer_ids: Collection[CustomerId], *, limit: int
 ) -> list[SourceItemId]:
@@ -280,6 +329,7 @@ async def lock_reversals(tx: AsyncConnection, items: Sequence[SourceItem]) -> li
         for row in await tx.execute(_KNOWN_ITEMS, {"source_item_ids": originals})
     }
     unrated = await load_items(tx, [each for each in arrived if each not in standings])
+    given_up = await _given_up(tx, standings.values())
     reversals = []
     for item in items:
         waits = standings.get(item.source_item_id)
@@ -291,8 +341,16 @@ async def lock_reversals(tx: AsyncConnection, items: Sequence[SourceItem]) -> li
             if thing.is_billable and not arrived[thing.source_item_id]:
                 raise StaleVersion(f"{thing.source_item_id} is being rated at this moment")
             original = Standing(thing, ())
-        reversals.append(Reversal(item, waits.item_holds if waits else (), original))
+        reversals.append(Reversal(item, waits.item_holds if waits else (), original, given_up))
     return reversals
+
+
+async def _given_up(
+    tx: AsyncConnection, standings: Iterable[Standing]
+) -> dict[BillingEventId, Decimal]:
+    row_ids = [row.billing_event_id for each in standings for row in each.rows]
+    found = await tx.execute(_GIVEN_UP, {"billing_event_ids": row_ids})
+    return {row.billing_event_id: row.quantity for row in found}
 
 
 def item_from(row: SqlRow[Any]) -> SourceItem:
