@@ -87,6 +87,7 @@ async def propose(
     Raises:
         BillingEventNotFound, EntityForbidden: one is not there, or not for the caller.
         NotOpen: one was invoiced, taken back or written off.
+        WithdrawalUnderWay: the release of one is being taken back.
         BelongsTogether: a limit holds one together with rows that are not named.
         PartOfSeveral, PartTooLarge, InvalidArgument: the part, or the rows together, do not fit.
         AlreadyProposed: another proposal names one of them.
@@ -143,6 +144,7 @@ async def approve(
         WriteOffNotFound, EntityForbidden: no such proposal for the caller.
         IllegalTransition, ApprovedByProposer: see `domain.write_off.decided`.
         NotOpen: a row was invoiced, taken back or written off since.
+        WithdrawalUnderWay: the release of a row is being taken back.
     """
     proposed = await repository.get(tx, write_off_id, lock=True)
     require_entity(proposed.legal_entity_id)

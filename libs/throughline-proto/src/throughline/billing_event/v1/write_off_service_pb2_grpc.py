@@ -77,7 +77,8 @@ class WriteOffServiceServicer:
         """Propose to write off rows, or a part of one row, that no draft or invoice has claimed. Nothing changes until another
         person approves. Safe to retry with the same request_id.
         Refuses: write_off.nothing_named, write_off.too_many_rows, write_off.part_of_several, write_off.part_too_large,
-        write_off.already_proposed, write_off.belongs_together, billing_event.not_found, billing_event.not_open, caller.entity_forbidden.
+        write_off.already_proposed, write_off.belongs_together, billing_event.not_found, billing_event.not_open,
+        release_withdrawal.under_way, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -87,7 +88,7 @@ class WriteOffServiceServicer:
         """Write the rows off, as a second person, all of them or none. Rows on a draft refuse: void it, or withdraw the release.
         Safe to retry with the same request_id.
         Refuses: write_off.not_found, write_off.approved_by_proposer, write_off.belongs_together, billing_event.not_open, billing_event.on_a_draft,
-        request.illegal_transition, caller.entity_forbidden.
+        release_withdrawal.under_way, request.illegal_transition, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

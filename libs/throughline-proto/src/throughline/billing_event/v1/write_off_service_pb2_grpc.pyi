@@ -39,13 +39,14 @@ class WriteOffServiceStub:
     """Propose to write off rows, or a part of one row, that no draft or invoice has claimed. Nothing changes until another
     person approves. Safe to retry with the same request_id.
     Refuses: write_off.nothing_named, write_off.too_many_rows, write_off.part_of_several, write_off.part_too_large,
-    write_off.already_proposed, write_off.belongs_together, billing_event.not_found, billing_event.not_open, caller.entity_forbidden.
+    write_off.already_proposed, write_off.belongs_together, billing_event.not_found, billing_event.not_open,
+    release_withdrawal.under_way, caller.entity_forbidden.
     """
     ApproveWriteOff: _grpc.UnaryUnaryMultiCallable[_write_off_service_pb2.ApproveWriteOffRequest, _write_off_service_pb2.ApproveWriteOffResponse]
     """Write the rows off, as a second person, all of them or none. Rows on a draft refuse: void it, or withdraw the release.
     Safe to retry with the same request_id.
     Refuses: write_off.not_found, write_off.approved_by_proposer, write_off.belongs_together, billing_event.not_open, billing_event.on_a_draft,
-    request.illegal_transition, caller.entity_forbidden.
+    release_withdrawal.under_way, request.illegal_transition, caller.entity_forbidden.
     """
     RejectWriteOff: _grpc.UnaryUnaryMultiCallable[_write_off_service_pb2.RejectWriteOffRequest, _write_off_service_pb2.RejectWriteOffResponse]
     """Turn a proposal down, or take one's own back. Safe to retry with the same request_id.
@@ -74,13 +75,14 @@ class WriteOffServiceAsyncStub(WriteOffServiceStub):
     """Propose to write off rows, or a part of one row, that no draft or invoice has claimed. Nothing changes until another
     person approves. Safe to retry with the same request_id.
     Refuses: write_off.nothing_named, write_off.too_many_rows, write_off.part_of_several, write_off.part_too_large,
-    write_off.already_proposed, write_off.belongs_together, billing_event.not_found, billing_event.not_open, caller.entity_forbidden.
+    write_off.already_proposed, write_off.belongs_together, billing_event.not_found, billing_event.not_open,
+    release_withdrawal.under_way, caller.entity_forbidden.
     """
     ApproveWriteOff: _aio.UnaryUnaryMultiCallable[_write_off_service_pb2.ApproveWriteOffRequest, _write_off_service_pb2.ApproveWriteOffResponse]  # type: ignore[assignment]
     """Write the rows off, as a second person, all of them or none. Rows on a draft refuse: void it, or withdraw the release.
     Safe to retry with the same request_id.
     Refuses: write_off.not_found, write_off.approved_by_proposer, write_off.belongs_together, billing_event.not_open, billing_event.on_a_draft,
-    request.illegal_transition, caller.entity_forbidden.
+    release_withdrawal.under_way, request.illegal_transition, caller.entity_forbidden.
     """
     RejectWriteOff: _aio.UnaryUnaryMultiCallable[_write_off_service_pb2.RejectWriteOffRequest, _write_off_service_pb2.RejectWriteOffResponse]  # type: ignore[assignment]
     """Turn a proposal down, or take one's own back. Safe to retry with the same request_id.
@@ -112,7 +114,8 @@ class WriteOffServiceServicer(metaclass=_abc_1.ABCMeta):
         """Propose to write off rows, or a part of one row, that no draft or invoice has claimed. Nothing changes until another
         person approves. Safe to retry with the same request_id.
         Refuses: write_off.nothing_named, write_off.too_many_rows, write_off.part_of_several, write_off.part_too_large,
-        write_off.already_proposed, write_off.belongs_together, billing_event.not_found, billing_event.not_open, caller.entity_forbidden.
+        write_off.already_proposed, write_off.belongs_together, billing_event.not_found, billing_event.not_open,
+        release_withdrawal.under_way, caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod
@@ -124,7 +127,7 @@ class WriteOffServiceServicer(metaclass=_abc_1.ABCMeta):
         """Write the rows off, as a second person, all of them or none. Rows on a draft refuse: void it, or withdraw the release.
         Safe to retry with the same request_id.
         Refuses: write_off.not_found, write_off.approved_by_proposer, write_off.belongs_together, billing_event.not_open, billing_event.on_a_draft,
-        request.illegal_transition, caller.entity_forbidden.
+        release_withdrawal.under_way, request.illegal_transition, caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod
