@@ -31,7 +31,7 @@ from billing_event.domain.terms import (
     TaxStatus,
 )
 from throughline.customer_contract.events.v1 import customer_contract_events_pb2 as contracts
-from throughline.customer_contract.v1 import contract_pb2, customer_pb2, rate_card_pb2
+from throughline.customer_contract.v1 import contract_pb2, customer_pb2, quote_pb2, rate_card_pb2
 from throughline.invoice_payment.events.v1 import invoice_payment_events_pb2 as invoices
 from throughline.invoice_payment.v1 import invoice_pb2
 from throughline.project_provisioning.events.v1 import (
@@ -308,6 +308,24 @@ def recorded(
     event.customer.credit_hold = credit_hold
     event.customer.tax_status = tax_status
     return event
+
+
+def a_contract_with_a_block() -> contract_pb2.Contract:
+    """Return the story's contract, its support line a block of 20 hours a month.
+
+    What is beyond them is billed, half of what is left is carried on.
+    """
+    contract = a_contract()
+    [line] = [each for each in contract.lines if each.contract_line_id == str(SUPPORT)]
+    line.terms.billing_model = quote_pb2.BILLING_MODEL_RETAINER
+    line.terms.unit_price.amount = "3000.00"
+    block = line.terms.retainer
+    block.period_months, block.hours = 1, "20"
+    block.roll_over = quote_pb2.RETAINER_ROLL_OVER_CARRY
+    block.roll_over_limit_percent = "50"
+    block.overage = quote_pb2.RETAINER_OVERAGE_BILL
+    block.overage_rate.amount, block.overage_rate.currency = "175.00", "EUR"
+    return contract
 
 
 def published(rates: dict[str, str], *, version: int = 1) -> contracts.RateCardPublished:

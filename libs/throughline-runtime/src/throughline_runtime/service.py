@@ -47,8 +47,9 @@ from throughline_runtime.telemetry import logs, tracing
 from throughline_runtime.totals import ControlTotals
 
 LEAVE_SECONDS_IN_PRODUCTION: Final = 5.0
-_GC_YOUNG_OBJECTS: Final = 50_000
 """How long a server in production still answers after it told callers to go elsewhere."""
+
+_GC_YOUNG_OBJECTS: Final = 50_000
 
 _log: Final = structlog.get_logger(__name__)
 

@@ -12,6 +12,7 @@ from billing_event_builders import (
     NOW,
     SUPPORT,
     a_contract,
+    a_contract_with_a_block,
     a_milestone,
     activated,
     an_approved_entry,
@@ -32,7 +33,7 @@ from billing_event.domain.source import ContractLineId, ItemType, SourceItem
 from throughline.billing_event.v1 import billing_event_service_pb2 as pb
 from throughline.billing_event.v1.billing_event_service_pb2_grpc import BillingEventServiceStub
 from throughline.common.v1 import money_pb2
-from throughline.customer_contract.v1 import contract_pb2, quote_pb2
+from throughline.customer_contract.v1 import contract_pb2
 from throughline_runtime import database as runtime_database
 from throughline_testing.database import Database
 from throughline_testing.serving import Running, a_caller
@@ -43,18 +44,9 @@ FINANCE = a_caller("finance", subject="user:fin")
 
 def a_contract_of_all_kinds() -> contract_pb2.Contract:
     """Return the story's contract, rounded to quarters, its support line a retainer of 20 hours."""
-    contract = a_contract()
+    contract = a_contract_with_a_block()
     contract.time_rounding_minutes = 15
     contract.time_rounding_mode = contract_pb2.TIME_ROUNDING_MODE_UP
-    [line] = [each for each in contract.lines if each.contract_line_id == str(SUPPORT)]
-    line.terms.billing_model = quote_pb2.BILLING_MODEL_RETAINER
-    line.terms.unit_price.amount = "3000.00"
-    block = line.terms.retainer
-    block.period_months, block.hours = 1, "20"
-    block.roll_over = quote_pb2.RETAINER_ROLL_OVER_CARRY
-    block.roll_over_limit_percent = "50"
-    block.overage = quote_pb2.RETAINER_OVERAGE_BILL
-    block.overage_rate.amount, block.overage_rate.currency = "175.00", "EUR"
     return contract
 
 

@@ -10,6 +10,7 @@ from billing_event_builders import (
     NOW,
     SUPPORT,
     a_contract,
+    a_contract_with_a_block,
     activated,
     an_approved_entry,
     an_id,
@@ -23,7 +24,7 @@ from google.protobuf.message import Message
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing_event.commands import rate, retainer
-from throughline.customer_contract.v1 import contract_pb2, quote_pb2
+from throughline.customer_contract.v1 import contract_pb2
 from throughline_runtime import database
 from throughline_testing.statements import Statements
 
@@ -51,21 +52,6 @@ def shared() -> contract_pb2.Contract:
 def limited() -> contract_pb2.Contract:
     """Return a contract whose limit leaves room for a part of the work only."""
     return a_contract(not_to_exceed="2000.00")
-
-
-def a_retainer() -> contract_pb2.Contract:
-    """Return a contract with a block of 20 hours; what is beyond them is billed."""
-    contract = a_contract()
-    [line] = [each for each in contract.lines if each.contract_line_id == str(SUPPORT)]
-    line.terms.billing_model = quote_pb2.BILLING_MODEL_RETAINER
-    line.terms.unit_price.amount = "3000.00"
-    block = line.terms.retainer
-    block.period_months, block.hours = 1, "20"
-    block.roll_over = quote_pb2.RETAINER_ROLL_OVER_CARRY
-    block.roll_over_limit_percent = "50"
-    block.overage = quote_pb2.RETAINER_OVERAGE_BILL
-    block.overage_rate.amount, block.overage_rate.currency = "175.00", "EUR"
-    return contract
 
 
 def priced_in_dollars() -> Message:
@@ -103,7 +89,7 @@ def timesheets(count: int, *, first: int, line_id: str, role: str) -> list[Messa
         (a_contract, HOURS, "senior_consultant"),
         (shared, HOURS, "senior_consultant"),
         (limited, HOURS, "senior_consultant"),
-        (a_retainer, SUPPORT, "senior_consultant"),
+        (a_contract_with_a_block, SUPPORT, "senior_consultant"),
         (a_contract, HOURS, "architect"),
     ],
     ids=["plain", "payers", "limit", "retainer", "exchange"],

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from billing_event import tables
 from billing_event.commands import rerating_open
 from billing_event.domain.agreement import Amendment, unsupported
-from billing_event.domain.rerating_run import Cause, Scope
+from billing_event.domain.rerating_run import Cause, ReratingRunId, Scope
 from billing_event.domain.terms import ContractTerms
 from billing_event.repository import rerating_cause
 from throughline_runtime import exceptions
@@ -222,36 +222,41 @@ async def _open_move(tx: AsyncConnection, row: Row[Any], *, at: datetime) -> Non
 
 def _moving(row: Row[Any]) -> exceptions.Halt:
     run_id = rerating_open.run_of_move(row.contract_id, row.version)
-    return exceptions.Halt(
-        kind=RERATING,
-        subject_id=row.contract_id,
+    return _halt(
+        row,
+        run_id,
         reason=f"{row.items} released items of {row.since} and later are billed to who received the"
         f" invoices before version {row.version} of the terms",
-        owner="finance",
         advice=f"withdraw their release, and they follow by themselves; or {_MOVES_ALL}"
         f" {rerating_open.advice_on(run_id)}",
-        legal_entity_id=row.legal_entity_id,
-        detail={
-            "items": row.items,
-            "since": row.since.isoformat(),
-            "rerating_run_id": str(run_id),
-        },
     )
 
 
 def _rerating(row: Row[Any]) -> exceptions.Halt:
     run_id = rerating_open.run_of_terms(row.contract_id, row.version)
+    return _halt(
+        row,
+        run_id,
+        reason=f"re-rating needed: {row.items} rated items of {row.since} and later, {row.invoiced}"
+        f" of them invoiced, fall under prices changed by {row.numbers}",
+        advice=rerating_open.advice_on(run_id),
+        invoiced=row.invoiced,
+    )
+
+
+def _halt(
+    row: Row[Any], run_id: ReratingRunId, *, reason: str, advice: str, **counted: int
+) -> exceptions.Halt:
     return exceptions.Halt(
         kind=RERATING,
         subject_id=row.contract_id,
-        reason=f"re-rating needed: {row.items} rated items of {row.since} and later, {row.invoiced}"
-        f" of them invoiced, fall under prices changed by {row.numbers}",
+        reason=reason,
         owner="finance",
-        advice=rerating_open.advice_on(run_id),
+        advice=advice,
         legal_entity_id=row.legal_entity_id,
         detail={
             "items": row.items,
-            "invoiced": row.invoiced,
+            **counted,
             "since": row.since.isoformat(),
             "rerating_run_id": str(run_id),
         },

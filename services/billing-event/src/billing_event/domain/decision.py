@@ -106,7 +106,7 @@ class Judge:
                 if given_up is None:
                     self._take_back(row, item, part)
                 elif given_up == row.quantity:
-                    self._take_back_gone(row, item, part)
+                    self._take_back(replace(row, status=EventStatus.WRITTEN_OFF), item, part)
                 else:
                     self._take_back_rest(row, item, (part, len(rows) + part), given_up)
             if not rows:
@@ -144,14 +144,6 @@ class Judge:
         elif row.status is not EventStatus.RELEASED:
             self.decision.cleared += ids_of(row.holds)
             self.decision.changed.append(moved(row, EventStatus.REVERSED))
-
-    def _take_back_gone(self, row: Row, item: SourceItem, part: int) -> None:
-        """Take a released row back that credit notes gave up: nothing is left to bill."""
-        on = self.today(row.rating)
-        whole = mirror(row, item, part=part, at=self.at, on=on, by="")
-        gone = replace(whole, status=EventStatus.WRITTEN_OFF)
-        self.decision.rated.append(gone)
-        self.decision.settled.append(Settlement(gone, ClaimKind.WRITE_OFF, on))
 
     def _take_back_rest(
         self, row: Row, item: SourceItem, parts: tuple[int, int], given_up: Decimal

@@ -278,6 +278,23 @@ def live_rows(rows: Iterable[Row]) -> tuple[Row, ...]:
     return tuple(row for row in rows if row.reverses is None and not row.is_taken_back)
 
 
+def apart(row: Row, part: int, portion: Portion, *, at: datetime, on: date) -> Row:
+    """Return a portion of a row as another row of the same thing, where the row is."""
+    return replace(
+        row,
+        billing_event_id=row_id(row.item.source_item_id, part),
+        part=part,
+        kind=EventKind.ADJUSTMENT,
+        quantity=portion.quantity,
+        minutes=portion.minutes,
+        amount=portion.amount,
+        rated_at=at,
+        rated_on=on,
+        version=1,
+        reverses=None,
+    )
+
+
 def mirror_apart(
     row: Row,
     item: SourceItem,
@@ -292,16 +309,7 @@ def mirror_apart(
     whole = mirror(row, item, part=parts[0], at=at, on=on, by=by)
     off, rest = cut(portion_from(whole), row.rating.unit_rate, -given_up)
     gone = replace(
-        whole,
-        billing_event_id=row_id(item.source_item_id, parts[1]),
-        part=parts[1],
-        kind=EventKind.ADJUSTMENT,
-        quantity=off.quantity,
-        minutes=off.minutes,
-        amount=off.amount,
-        status=EventStatus.WRITTEN_OFF,
-        released_by="",
-        reverses=None,
+        apart(whole, parts[1], off, at=at, on=on), status=EventStatus.WRITTEN_OFF, released_by=""
     )
     counts = replace(whole, quantity=rest.quantity, minutes=rest.minutes, amount=rest.amount)
     return counts, gone

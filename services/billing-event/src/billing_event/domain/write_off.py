@@ -12,14 +12,13 @@ from billing_event.domain.hold import HoldReason
 from billing_event.domain.position import (
     QUANTITY_PLACES,
     BillingEventId,
-    EventKind,
     EventStatus,
     Row,
+    apart,
     cut,
     live_rows,
     mirror,
     portion_from,
-    row_id,
 )
 from throughline_core.errors import (
     AlreadyExists,
@@ -267,22 +266,8 @@ def cut_off(
     """
     off, rest = cut(portion_from(row), row.rating.unit_rate, quantity)
     taker = mirror(row, row.item, part=last_part + 1, at=at, on=on, by=row.released_by)
-    stays, gone = (
-        replace(
-            row,
-            billing_event_id=row_id(row.item.source_item_id, part),
-            part=part,
-            kind=EventKind.ADJUSTMENT,
-            quantity=portion.quantity,
-            minutes=portion.minutes,
-            amount=portion.amount,
-            rated_at=at,
-            rated_on=on,
-            version=1,
-            reverses=None,
-        )
-        for part, portion in ((last_part + 2, rest), (last_part + 3, off))
-    )
+    stays = apart(row, last_part + 2, rest, at=at, on=on)
+    gone = apart(row, last_part + 3, off, at=at, on=on)
     return taker, stays, replace(gone, status=EventStatus.WRITTEN_OFF, released_by="", holds=())
 
 

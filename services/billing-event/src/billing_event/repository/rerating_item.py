@@ -16,6 +16,7 @@ from billing_event.domain.position import BillingEventId
 from billing_event.domain.rerating import Action, Claims, Finding, Part, fingerprint, parts_from
 from billing_event.domain.rerating_run import Cursor, Outcome, ReratingRun, ReratingRunId
 from billing_event.domain.source import ContractId, ContractLineId, SourceItemId
+from billing_event.repository import standing
 from billing_event.repository.rerating import contracts_of
 
 _FORGOTTEN_MAX: Final = 20_000
@@ -50,11 +51,7 @@ _NEXT: Final = text("""
 """)
 
 _CLAIMS: Final = text("""
-    SELECT billing_event_id, allocated_quantity,
-           EXISTS (SELECT FROM allocation
-                   WHERE allocation.billing_event_id = position.billing_event_id
-                     AND allocation.kind = 'write_off'
-                   HAVING sum(allocation.quantity) <> 0) AS is_given_up
+    SELECT billing_event_id, allocated_quantity
     FROM billing_event JOIN position USING (billing_event_id)
     WHERE source_item_id = ANY(CAST(:source_item_ids AS uuid[]))
       AND position.status = 'released' AND position.allocated_quantity <> 0
@@ -184,11 +181,11 @@ async def load_claims(
     drafted: Collection[BillingEventId] = (),
 ) -> Claims:
     """Return how much of the released rows of things invoices claim, net of what credits gave."""
-    rows = (await tx.execute(_CLAIMS, {"source_item_ids": list(source_item_ids)})).all()
+    rows = await tx.execute(_CLAIMS, {"source_item_ids": list(source_item_ids)})
     quantities: dict[BillingEventId, Decimal] = {
         row.billing_event_id: row.allocated_quantity for row in rows
     }
-    given_up = frozenset(row.billing_event_id for row in rows if row.is_given_up)
+    given_up = await standing.given_up(tx, source_item_ids)
     return Claims(quantities, frozenset(drafted) - quantities.keys(), given_up)
 
 

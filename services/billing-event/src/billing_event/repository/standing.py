@@ -1,6 +1,6 @@
 """Reads what a batch is decided on: the rows, holds and sources of many things at once."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -155,8 +155,9 @@ _CLAIMED: Final = text("""
 # Of what still counts: a credit note gave it back, and nobody is to bill it again.
 _GIVEN_UP: Final = text("""
     SELECT billing_event_id, sum(allocation.quantity) AS quantity
-    FROM allocation JOIN position USING (billing_event_id)
-    WHERE billing_event_id = ANY(CAST(:billing_event_ids AS uuid[]))
+    FROM billing_event JOIN position USING (billing_event_id)
+    JOIN allocation USING (billing_event_id)
+    WHERE source_item_id = ANY(CAST(:source_item_ids AS uuid[]))
       AND allocation.kind = 'write_off' AND position.status = 'released'
     GROUP BY billing_event_id HAVING sum(allocation.quantity) <> 0
 """)
@@ -329,7 +330,7 @@ async def lock_reversals(tx: AsyncConnection, items: Sequence[SourceItem]) -> li
         for row in await tx.execute(_KNOWN_ITEMS, {"source_item_ids": originals})
     }
     unrated = await load_items(tx, [each for each in arrived if each not in standings])
-    given_up = await _given_up(tx, standings.values())
+    gone = await given_up(tx, originals)
     reversals = []
     for item in items:
         waits = standings.get(item.source_item_id)
@@ -341,15 +342,15 @@ async def lock_reversals(tx: AsyncConnection, items: Sequence[SourceItem]) -> li
             if thing.is_billable and not arrived[thing.source_item_id]:
                 raise StaleVersion(f"{thing.source_item_id} is being rated at this moment")
             original = Standing(thing, ())
-        reversals.append(Reversal(item, waits.item_holds if waits else (), original, given_up))
+        reversals.append(Reversal(item, waits.item_holds if waits else (), original, gone))
     return reversals
 
 
-async def _given_up(
-    tx: AsyncConnection, standings: Iterable[Standing]
+async def given_up(
+    tx: AsyncConnection, source_item_ids: Collection[SourceItemId]
 ) -> dict[BillingEventId, Decimal]:
-    row_ids = [row.billing_event_id for each in standings for row in each.rows]
-    found = await tx.execute(_GIVEN_UP, {"billing_event_ids": row_ids})
+    """Return how much of released rows of these things credit notes gave back for good."""
+    found = await tx.execute(_GIVEN_UP, {"source_item_ids": list(source_item_ids)})
     return {row.billing_event_id: row.quantity for row in found}
 
 
