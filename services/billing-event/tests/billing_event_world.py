@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from billing_event_builders import NOW
 from google.protobuf.message import Message
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from billing_event.commands import rate
 from billing_event.consumers import subscriptions
 from billing_event.queries.totals import control_totals
 from throughline.billing_event.events.v1 import billing_event_events_pb2 as own
@@ -93,6 +95,14 @@ def released_ids(events: Sequence[Message]) -> list[str]:
 async def totals(engine: AsyncEngine) -> dict[str, dict[str, Decimal | int]]:
     async with database.read(engine) as tx:
         return {each.name: dict(each.figures) for each in await control_totals(tx)}
+
+
+async def look_again(engine: AsyncEngine) -> int:
+    """Do what the schedule does about what is held; return how many things were due."""
+    async with database.write(engine) as tx:
+        await rate.wake_limited(tx)
+    async with database.write(engine) as tx:
+        return await rate.reconsider_due(tx, at=NOW)
 
 
 async def assert_sound(engine: AsyncEngine) -> None:

@@ -86,6 +86,8 @@ async def reconsider_held(context: Context) -> None:
     A batch that was rated while its contract's terms were being written saw none, and they did not
     see the batch; and one consumer looks at a few thousand things only.
     """
+    async with database.write(context.engine) as tx:
+        await rate.wake_limited(tx)
     found = rate.RECONSIDERED_MAX
     while found == rate.RECONSIDERED_MAX:
         async with database.write(context.engine) as tx:

@@ -18,7 +18,7 @@ from billing_event_builders import (
     published,
     recorded,
 )
-from billing_event_world import assert_sound, fetch, limit, row_ids, rows, take
+from billing_event_world import assert_sound, fetch, limit, look_again, row_ids, rows, take
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing_event.commands import rate, withdraw_release, write_off
@@ -47,12 +47,6 @@ def a_reversal(of: int, number: int, *, minutes: int = 480) -> work_pb2.TimeEntr
     entry = an_approved_entry(number, minutes=-minutes)
     entry.reverses_time_entry_id = str(an_id(f"15{of:06x}"))
     return entry
-
-
-async def look_again(engine: AsyncEngine) -> int:
-    """Do what the schedule does."""
-    async with database.write(engine) as tx:
-        return await rate.reconsider_due(tx, at=NOW)
 
 
 async def propose(

@@ -21,7 +21,7 @@ from billing_event_builders import (
     line_of,
     recorded,
 )
-from billing_event_world import assert_sound, events_out, fetch, row_ids, rows, take
+from billing_event_world import assert_sound, events_out, fetch, look_again, row_ids, rows, take
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from throughline.billing_event.events.v1 import billing_event_events_pb2 as own
@@ -457,6 +457,7 @@ async def test_what_is_credited_and_given_up_makes_room(
     first, _ = await row_ids(engine)
     await take(engine, billed((first, "1.00", "180.00")))
     await take(engine, credited(first, given_up=True))
+    assert await look_again(engine) == 1
     limit = await the_limit(running)
     assert (limit.reserved.amount, limit.committed.amount) == ("180.00", "0.00")
     assert [status for _, status, _ in await rows(engine)] == ["released", "released"]

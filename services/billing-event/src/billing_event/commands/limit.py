@@ -1,6 +1,6 @@
 """What people say of limits: how they are enforced, and the most a customer is billed."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -18,7 +18,8 @@ from billing_event.domain.customer_limit import (
 from billing_event.domain.limit import LimitAccountId
 from billing_event.domain.limit_usage import Enforcement, Usage
 from billing_event.domain.proposal import DecisionStatus
-from billing_event.repository import customer_limit, fact, limit_setting, limit_terms
+from billing_event.domain.source import ContractId
+from billing_event.repository import customer_limit, fact, limit, limit_setting, limit_terms
 from throughline_core.money import Money
 from throughline_runtime import audit
 from throughline_runtime.identity import require_entity
@@ -43,6 +44,9 @@ async def put_settings(
         RepeatedThreshold: see `domain.limit_usage.reset`.
     """
     epoch = await fact.raise_epoch(tx)
+    contract_id = await limit_setting.contract_of(tx, limit_account_id)
+    contract_ids = None if contract_id is None else [contract_id]
+    await limit.close_gates(tx, contract_ids)
     present = await limit_setting.lock_settings(tx, limit_account_id)
     settings = limit_usage.reset(
         present,
@@ -55,7 +59,7 @@ async def put_settings(
     )
     usage = await limit_setting.save_settings(tx, settings)
     audit.touch(tx, limit_account_id)
-    await _follow(tx, usage, epoch=epoch, at=at)
+    await _follow(tx, usage, contract_ids, epoch=epoch, at=at)
 
 
 async def put_customer_limit(
@@ -77,6 +81,7 @@ async def put_customer_limit(
     require_entity(framework.legal_entity_id)
     domain.require_limit(framework, amount)
     epoch = await fact.raise_epoch(tx)
+    await limit.close_gates(tx)
     present = await customer_limit.lock_agreed(tx, framework)
     audit.touch(tx, framework.limit_account_id, framework.customer_id)
     if not domain.takes_two(present, amount):
@@ -116,6 +121,7 @@ async def approve_customer_limit(
     approved = domain.approve(proposal, by=by, at=at, comment=comment)
     await customer_limit.save(tx, approved)
     epoch = await fact.raise_epoch(tx)
+    await limit.close_gates(tx)
     await _put_into_force(tx, approved.framework, approved.amount, epoch=epoch, at=at)
     audit.touch(tx, proposal_id, approved.framework.limit_account_id)
     return approved
@@ -150,12 +156,22 @@ async def _put_into_force(
         usage = await limit_terms.put_customer_limit(tx, framework.limit(amount), at=at)
     else:
         usage = await limit_terms.lift_limit(tx, framework.limit_account_id)
-    await _follow(tx, usage, epoch=epoch, at=at)
+    await _follow(tx, usage, None, epoch=epoch, at=at)
 
 
-async def _follow(tx: AsyncConnection, usage: Usage, *, epoch: int, at: datetime) -> None:
-    """Tell what a limit is used now, and judge again what it stopped."""
+async def _follow(
+    tx: AsyncConnection,
+    usage: Usage,
+    contract_ids: Collection[ContractId] | None,
+    *,
+    epoch: int,
+    at: datetime,
+) -> None:
+    """Tell what a limit is used now, and judge again what it stopped.
+
+    Under the contracts whose gates are closed, None for all.
+    """
     await report_limits.report_lowered(tx, [usage])
     await report_limits.report_usage(tx, [usage], at=at)
     await limit_setting.wake(tx, usage.limit.limit_account_id, epoch=epoch)
-    await reconsider_due(tx, at=at)
+    await reconsider_due(tx, at=at, contract_ids=contract_ids)

@@ -17,10 +17,19 @@ from billing_event.domain.hold import HoldId
 from billing_event.domain.limit import LimitBook
 from billing_event.domain.limit_terms import accounts_of, caps_of
 from billing_event.domain.release import Policies
-from billing_event.domain.source import ContractId, CustomerId, SourceItem, SourceItemId
+from billing_event.domain.source import ContractId, SourceItem, SourceItemId
 from billing_event.domain.standing import is_waiting_reversal
 from billing_event.domain.step import SourceStep
-from billing_event.repository import exchange, fact, limit, limit_terms, policy, retainer, standing
+from billing_event.repository import (
+    exchange,
+    fact,
+    limit,
+    limit_terms,
+    limit_wake,
+    policy,
+    retainer,
+    standing,
+)
 from billing_event.repository import recurring as calendar
 from throughline_runtime import audit
 
@@ -48,6 +57,7 @@ async def rate(tx: AsyncConnection, items: Iterable[SourceItem], *, at: datetime
         # First, so that the work entered anew finds the room that is given back.
         earlier = [item for item in takers if item.reverses_item_id not in plain_ids]
         if earlier:
+            await lock_ahead(tx, _with_originals(earlier), fresh, at=at)
             await take_back(tx, earlier, at=at)
         facts = await _rate_fresh(tx, plain, at=at) if plain else None
         later = [item for item in takers if item.reverses_item_id in plain_ids]
@@ -83,13 +93,15 @@ async def follow(
     """Keep milestones and what is said of them; rate what is new, and judge the others again."""
     fresh = await source.add_items(tx, [item for item, _ in milestones], at=at)
     await save.add_steps(tx, [step for _, step in milestones], at=at)
+    new = {item.source_item_id for item in fresh}
+    named = dict.fromkeys(item.source_item_id for item, _ in milestones)
+    known = [item_id for item_id in named if item_id not in new]
+    if fresh and known:
+        await lock_ahead(tx, known, fresh, at=at)
     if fresh:
         # By the last word on each, which may have come before the event at hand.
         latest = await standing.load_items(tx, [item.source_item_id for item in fresh])
         await _rate_fresh(tx, [latest[item.source_item_id] for item in fresh], at=at)
-    new = {item.source_item_id for item in fresh}
-    named = dict.fromkeys(item.source_item_id for item, _ in milestones)
-    known = [item_id for item_id in named if item_id not in new]
     if known:
         await reconsider(tx, known, at=at)
 
@@ -105,6 +117,9 @@ async def reconsider(
     standings = await standing.lock_standings(tx, source_item_ids)
     takers = [each.item for each in standings if is_waiting_reversal(each)]
     plain = [each for each in standings if not is_waiting_reversal(each)]
+    if takers:
+        items = [each.item for each in standings]
+        await lock_ahead(tx, _with_originals(takers), items, at=at)
     judge = await make_judge(tx, (each.item for each in plain), at=at)
     judge.decide_again(plain, dropping=dropping)
     judged = [each.item.source_item_id for each in standings]
@@ -114,12 +129,52 @@ async def reconsider(
         await take_back(tx, takers, at=at)
 
 
-async def reconsider_due(tx: AsyncConnection, *, at: datetime) -> int:
-    """Judge again what newer facts may have freed, longest held first; return how many it were."""
-    due = await standing.due(tx, limit=RECONSIDERED_MAX)
-    if due:
-        await reconsider(tx, due, at=at)
-    return len(due)
+async def reconsider_due(
+    tx: AsyncConnection,
+    *,
+    at: datetime,
+    first: Sequence[SourceItemId] = (),
+    contract_ids: Collection[ContractId] | None = None,
+) -> int:
+    """Judge again what newer facts may have freed, longest held first; return how many are due.
+
+    Of these contracts alone if any are named. What somebody else is deciding on at this moment is
+    left to the next call. The things that come `first` are judged whether they are due or not.
+    """
+    await standing.lock(tx, first)
+    due = await standing.due(tx, contract_ids=contract_ids, limit=RECONSIDERED_MAX)
+    free = await standing.lock_free(tx, due)
+    if first or free:
+        await reconsider(tx, list(dict.fromkeys([*first, *free])), at=at)
+    return len(due) if free else 0
+
+
+async def lock_ahead(
+    tx: AsyncConnection,
+    source_item_ids: Sequence[SourceItemId],
+    items: Iterable[SourceItem],
+    *,
+    at: datetime,
+) -> None:
+    """Lock what several steps of a transaction are about to take: these things, and all limits.
+
+    Everybody locks rows first and limits next, each in one order. A step that came back for more
+    rows while the step before it holds limits would meet somebody who waits for those.
+    """
+    standings = await standing.lock_standings(tx, source_item_ids)
+    await load_ground(tx, [*items, *(each.item for each in standings)], at=at)
+
+
+async def wake_limited(tx: AsyncConnection) -> int:
+    """Have what limits with room again stop judged by `reconsider_due`; return how many notes said.
+
+    Whoever gives room back, and has to leave what it is for, leaves such a note.
+    """
+    contract_ids, customer_ids, noted = await limit_wake.take(tx, limit=RECONSIDERED_MAX)
+    if noted:
+        epoch = await fact.raise_epoch(tx)
+        await limit_wake.wake(tx, contract_ids, customer_ids, epoch=epoch)
+    return noted
 
 
 async def charge(
@@ -160,6 +215,8 @@ async def load_ground(
     policies = await policy.load_policies(tx)
     caps = caps_of(items, facts.agreements)
     if caps:
+        # Daily caps come after all other limits, whoever locks them.
+        await limit.lock(tx, contract_ids, accounts_of((), facts.agreements))
         await limit_terms.put_caps(tx, caps, at=at)
     book = await limit.lock(tx, contract_ids, accounts_of(items, facts.agreements))
     own = [item.source_item_id for item in items]
@@ -180,26 +237,23 @@ async def keep(tx: AsyncConnection, judge: Judge, *, at: datetime) -> None:
             await report_limits.report_lowered(tx, usages)
     await keep_retainer.keep(tx, judge.book.retainers, at=at)
     if judge.book.given_back:
-        await let_go_on(tx, judge.book.given_back, judge.book.given_back_by, at=at)
+        await _let_go_on(tx, judge, at=at)
 
 
-async def let_go_on(
-    tx: AsyncConnection,
-    contract_ids: Collection[ContractId],
-    customer_ids: Collection[CustomerId],
-    *,
-    at: datetime,
-) -> None:
-    """Judge again what limits of these contracts and customers stopped, longest held first.
+async def _let_go_on(tx: AsyncConnection, judge: Judge, *, at: datetime) -> None:
+    """Judge again what stopped at limits that were given something back, longest held first.
 
-    What is more than one transaction takes is left to the schedule, as after a change of facts.
+    Only under contracts whose limits are locked, and nothing that somebody else is deciding on: who
+    holds limits does not wait for rows. The rest is left to the schedule.
     """
+    contract_ids, customer_ids = judge.book.given_back, judge.book.given_back_by
     stopped = await standing.limited(tx, contract_ids, customer_ids, limit=RECONSIDERED_MAX)
-    if len(stopped) == RECONSIDERED_MAX:
-        epoch = await fact.raise_epoch(tx)
-        await standing.wake_limited(tx, contract_ids, customer_ids, epoch=epoch)
-    if stopped:
-        await reconsider(tx, stopped, at=at)
+    near = [item_id for item_id, contract_id in stopped.items() if judge.knows(contract_id)]
+    free = await standing.lock_free(tx, near)
+    if len(free) < len(stopped) or len(stopped) == RECONSIDERED_MAX:
+        await limit_wake.note(tx, contract_ids, customer_ids, at=at)
+    if free:
+        await reconsider(tx, free, at=at)
 
 
 async def _rate_fresh(tx: AsyncConnection, items: Sequence[SourceItem], *, at: datetime) -> Facts:
@@ -209,3 +263,12 @@ async def _rate_fresh(tx: AsyncConnection, items: Sequence[SourceItem], *, at: d
     judge.decide_new(items)
     await keep(tx, judge, at=at)
     return facts
+
+
+def _with_originals(takers: Iterable[SourceItem]) -> list[SourceItemId]:
+    """Return the ids of things that take others back, and of those."""
+    found: list[SourceItemId] = []
+    for item in takers:
+        assert item.reverses_item_id is not None, "it takes another thing back"
+        found += [item.source_item_id, item.reverses_item_id]
+    return found

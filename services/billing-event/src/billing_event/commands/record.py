@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event.bulk import claim, save
 from billing_event.commands import intercompany, report_changes, report_limits, retainer, usage
-from billing_event.commands.rate import RECONSIDERED_MAX, let_go_on, reconsider, reconsider_due
+from billing_event.commands.rate import RECONSIDERED_MAX, reconsider, reconsider_due
 from billing_event.domain.agreement import Agreement
 from billing_event.domain.claim import (
     Claim,
@@ -21,9 +21,12 @@ from billing_event.domain.limit_usage import Usage
 from billing_event.domain.position import BillingEventNotFound
 from billing_event.domain.rating import customer_holds
 from billing_event.domain.recurring import corrections, has_end, plan
+from billing_event.domain.source import SourceItemId
+from billing_event.domain.step import SourceStep
 from billing_event.domain.terms import CustomerState
-from billing_event.repository import fact, limit, standing
+from billing_event.repository import fact, limit, limit_wake, standing
 from billing_event.repository import recurring as calendar
+from billing_event.repository import usage as usage_periods
 from billing_event.repository.fact import Told
 from throughline.customer_contract.v1 import rate_card_pb2
 from throughline_core.errors import Refusal
@@ -35,36 +38,38 @@ async def record_terms(tx: AsyncConnection, told: Sequence[Told], *, at: datetim
     news = await fact.add_terms(tx, told, epoch=epoch, at=at)
     if not news:
         return
-    await report_limits.put_limits(tx, [each.newest for each in news], at=at)
-    await calendar.plan_periods(tx, news, [each for one in news for each in plan(one)])
-    await retainer.plan(tx, news, at=at)
-    await _correct_periods(tx, news, epoch=epoch, at=at)
-    await usage.plan(tx, news, at=at)
     contract_ids = [each.newest.contract_id for each in news]
     waiting = await standing.waiting_of_contracts(tx, contract_ids, limit=RECONSIDERED_MAX)
-    if waiting:
-        await reconsider(tx, waiting, at=at)
-    await reconsider_due(tx, at=at)
+    steps = await _corrections_of(tx, news, epoch=epoch)
+    corrected = [step.source_item_id for step in steps]
+    # As everybody does: periods of usage first, then rows, and limits last.
+    metered = [SourceItemId(each) for each in await usage_periods.lock_of(tx, contract_ids)]
+    await standing.lock(tx, [*waiting, *corrected, *metered])
+    await report_limits.put_limits(tx, news, at=at)
+    await calendar.plan_periods(tx, news, [each for one in news for each in plan(one)])
+    await retainer.plan(tx, news, at=at)
+    if steps:
+        await save.add_steps(tx, steps, at=at)
+        await reconsider(tx, corrected, at=at)
+    await usage.plan(tx, news, at=at)
+    await reconsider_due(tx, at=at, first=waiting, contract_ids=contract_ids)
     await intercompany.charge_due(tx, at=at)
     await report_changes.report_terms(tx, [each.newest for each in news])
 
 
-async def _correct_periods(
-    tx: AsyncConnection, news: Sequence[Agreement], *, epoch: int, at: datetime
-) -> None:
-    """Take off what was charged of periods that an end has cut short or made void."""
+async def _corrections_of(
+    tx: AsyncConnection, news: Sequence[Agreement], *, epoch: int
+) -> list[SourceStep]:
+    """Return what takes off what was charged of periods that an end has cut short or made void."""
     ended = [each for each in news if has_end(each)]
     charged = await calendar.load_charged(tx, [each.newest.contract_id for each in ended])
-    steps = [
+    return [
         step
         for agreement in ended
         for step in corrections(
             agreement, charged.get(agreement.newest.contract_id, ()), version=epoch
         )
     ]
-    if steps:
-        await save.add_steps(tx, steps, at=at)
-        await reconsider(tx, [step.source_item_id for step in steps], at=at)
 
 
 async def record_cards(
@@ -88,10 +93,8 @@ async def record_customers(
     epoch = await fact.raise_epoch(tx)
     news = await fact.put_customers(tx, customers, epoch=epoch)
     stopped = [customer.customer_id for customer in news if customer_holds(customer)]
-    if stopped:
-        waiting = await standing.waiting_of(tx, stopped, limit=RECONSIDERED_MAX)
-        await reconsider(tx, waiting, at=at)
-    await reconsider_due(tx, at=at)
+    waiting = await standing.waiting_of(tx, stopped, limit=RECONSIDERED_MAX)
+    await reconsider_due(tx, at=at, first=waiting)
 
 
 async def allocate(tx: AsyncConnection, claims: Sequence[Claim], *, at: datetime) -> None:
@@ -122,16 +125,16 @@ async def allocate(tx: AsyncConnection, claims: Sequence[Claim], *, at: datetime
     fresh = [each for each in claims if each.allocation_id in added]
     eased = await limit.settle(tx, fresh, at=at)
     if eased:
-        await _let_go_on(tx, eased, at=at)
+        await _tell_room(tx, eased, at=at)
 
 
-async def _let_go_on(tx: AsyncConnection, eased: Sequence[Usage], *, at: datetime) -> None:
-    """Tell of limits that got room, and judge again what they stopped."""
+async def _tell_room(tx: AsyncConnection, eased: Sequence[Usage], *, at: datetime) -> None:
+    """Tell of limits that got room, and have what they stopped judged again."""
     await report_limits.report_usage(tx, eased, at=at)
     await report_limits.report_lowered(tx, eased)
     contracts = {each.limit.contract_id for each in eased if each.limit.contract_id is not None}
     customers = {each.limit.customer_id for each in eased if each.limit.customer_id is not None}
-    await let_go_on(tx, contracts, customers, at=at)
+    await limit_wake.note(tx, contracts, customers, at=at)
 
 
 def _refusal_of(error: IntegrityError, first: Claim, *, is_claimed: bool) -> Refusal | None:

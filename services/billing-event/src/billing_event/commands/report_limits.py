@@ -6,10 +6,10 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from billing_event.domain.limit_terms import limits_of
+from billing_event.domain.agreement import Agreement
+from billing_event.domain.limit_terms import accounts_of, limits_of
 from billing_event.domain.limit_usage import Alert, Usage, alert_of
-from billing_event.domain.terms import ContractTerms
-from billing_event.repository import limit_setting, limit_terms
+from billing_event.repository import limit, limit_setting, limit_terms
 from billing_event.wire import limits
 from throughline_runtime import exceptions, outbox
 
@@ -17,9 +17,17 @@ LOWERED: Final = "limit.agreed_below_taken"
 THRESHOLD: Final = "limit.threshold_reached"
 
 
-async def put_limits(tx: AsyncConnection, latest: Sequence[ContractTerms], *, at: datetime) -> None:
-    """Bring the limits of contracts to their newest terms, and tell where more was taken."""
+async def put_limits(tx: AsyncConnection, news: Sequence[Agreement], *, at: datetime) -> None:
+    """Bring the limits of contracts to their newest terms, and tell where more was taken.
+
+    All limits that work under these contracts meets stay locked, daily caps apart.
+    """
+    agreements = {each.newest.contract_id: each for each in news}
+    latest = [each.newest for each in news]
     agreed = [each for terms in latest for each in limits_of(terms)]
+    await limit_terms.close_gates_of_new(tx, latest, agreed)
+    await limit.pass_gates(tx, agreements.keys())
+    await limit.lock(tx, agreements.keys(), accounts_of((), agreements))
     usages = await limit_terms.put_limits(tx, latest, agreed, at=at)
     await report_lowered(tx, usages)
     await report_usage(tx, usages, at=at)

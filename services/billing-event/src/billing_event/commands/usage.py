@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event.bulk import save
 from billing_event.commands.lines import ContractNotFound
-from billing_event.commands.rate import rate, reconsider
+from billing_event.commands.rate import lock_ahead, rate, reconsider
 from billing_event.domain import reading as readings_of
 from billing_event.domain import usage
 from billing_event.domain.agreement import Agreement
@@ -324,14 +324,16 @@ async def _post(
         for kept, charge in charged
         if kept.period.usage_period_id in billed
     ]
-    if steps:
-        await save.add_steps(tx, steps, at=at)
-        await reconsider(tx, [step.source_item_id for step in steps], at=at)
     items = [
         usage.source_item_of(kept.period, charge)
         for kept, charge in charged
         if kept.period.usage_period_id not in billed and not charge.amount.is_zero
     ]
+    if steps:
+        corrected = [step.source_item_id for step in steps]
+        await lock_ahead(tx, corrected, items, at=at)
+        await save.add_steps(tx, steps, at=at)
+        await reconsider(tx, corrected, at=at)
     await rate(tx, items, at=at)
 
 

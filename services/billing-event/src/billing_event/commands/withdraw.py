@@ -13,6 +13,7 @@ from billing_event.commands.rate import reconsider
 from billing_event.domain.position import BillingEventId
 from billing_event.domain.source import ItemType, SourceItemId
 from billing_event.domain.step import AlreadyBilled, NotWithdrawable, SourceStep, StepState
+from billing_event.repository import standing
 from throughline_runtime import audit
 from throughline_runtime.identity import require_entity
 
@@ -68,6 +69,7 @@ async def withdraw(
         NotWithdrawable, AlreadyBilled, EntityForbidden: see `released`.
     """
     ids = {"source_item_id": source_item_id}
+    await standing.lock(tx, [source_item_id])
     before = _checked((await tx.execute(_LIVE, ids)).all())
     accepted = await tx.execute(_ACCEPTED, {**ids, "version": source_version})
     is_ahead = accepted.first() is None

@@ -49,7 +49,7 @@ from billing_event.domain.review import (
     sum_of,
     waits_of,
 )
-from billing_event.domain.source import AGREED, CustomerId, SourceItem, SourceItemId
+from billing_event.domain.source import AGREED, ContractId, CustomerId, SourceItem, SourceItemId
 from billing_event.domain.standing import Decision, HoldOpened, Reversal, Settlement, Standing
 from throughline_core.money import Money
 
@@ -72,6 +72,10 @@ class Judge:
     def epoch(self) -> int:
         """The state of the facts everything is decided by."""
         return self._facts.epoch
+
+    def knows(self, contract_id: ContractId) -> bool:
+        """Whether a contract is among those it decides by, the limits of which are locked."""
+        return contract_id in self._facts.agreements
 
     def decide_new(self, items: Iterable[SourceItem]) -> None:
         """Rate things for the first time; what is not billable stays a cost and gets no row."""

@@ -53,10 +53,14 @@ def enforced_of(agreed: str, taken: str = _TAKEN, *, settings: str = "limit_acco
 _PASS_GATES: Final = text(
     "SELECT pg_advisory_xact_lock_shared(:class, gate) FROM unnest(CAST(:gates AS int[])) AS gate"
 )
-GATE_CLASS: Final = 0x6C69_6D74
-GATES: Final = 64
+_CLOSE_GATES: Final = text(
+    "SELECT pg_advisory_xact_lock(:class, gate) FROM unnest(CAST(:gates AS int[])) AS gate"
+)
+_GATE_CLASS: Final = 0x6C69_6D74
+_GATES: Final = 64
 
-# In one order for all, so that two batches over the same limits wait and do not deadlock.
+# In one order for all, so that two batches over the same limits wait and do not deadlock; daily
+# caps come last, because whoever opens them holds the limits of their contracts by then.
 _ROOM: Final = """
     SELECT *, CASE enforcement WHEN 'hard' THEN enforced - reserved - committed END AS room
     FROM limit_account
@@ -64,13 +68,13 @@ _ROOM: Final = """
 _LOCK: Final = text(f"""{_ROOM}
     WHERE contract_id = ANY(CAST(:contract_ids AS uuid[])) AND scope <> 'category'
        OR limit_account_id = ANY(CAST(:limit_account_ids AS uuid[]))
-    ORDER BY limit_account_id FOR UPDATE
+    ORDER BY scope = 'category', limit_account_id FOR UPDATE
 """)
 _LOCK_OF_ROWS: Final = text("""
     SELECT FROM limit_account
     WHERE limit_account_id IN (SELECT limit_account_id FROM limit_entry
                                WHERE billing_event_id = ANY(CAST(:billing_event_ids AS uuid[])))
-    ORDER BY limit_account_id FOR UPDATE
+    ORDER BY scope = 'category', limit_account_id FOR UPDATE
 """)
 
 # What is given back brings a limit that was lowered below what had been taken nearer to it.
@@ -136,8 +140,22 @@ async def pass_gates(tx: AsyncConnection, contract_ids: Collection[ContractId]) 
 
     Before the facts are read, so that no work is rated by terms older than such a limit's.
     """
-    gates = sorted({contract_id.int % GATES for contract_id in contract_ids})
-    await tx.execute(_PASS_GATES, {"class": GATE_CLASS, "gates": gates})
+    gates = sorted({contract_id.int % _GATES for contract_id in contract_ids})
+    await tx.execute(_PASS_GATES, {"class": _GATE_CLASS, "gates": gates})
+
+
+async def close_gates(
+    tx: AsyncConnection, contract_ids: Collection[ContractId] | None = None
+) -> None:
+    """Keep everybody from the limits of these contracts, or of all, until this transaction ends.
+
+    Whoever changes a limit does so before it locks any, and has counted one more change of facts:
+    two that close gates never wait for each other here.
+    """
+    gates = set(range(_GATES))
+    if contract_ids is not None:
+        gates = {contract_id.int % _GATES for contract_id in contract_ids}
+    await tx.execute(_CLOSE_GATES, {"class": _GATE_CLASS, "gates": sorted(gates)})
 
 
 async def lock(

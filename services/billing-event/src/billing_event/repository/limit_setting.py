@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from billing_event import tables
 from billing_event.domain.limit import LimitAccountId
 from billing_event.domain.limit_usage import Alert, Enforcement, LimitNotFound, Settings, Usage
+from billing_event.domain.source import ContractId
 from billing_event.repository.limit import USAGE, enforced_of, usage_from
 from throughline_runtime.identity import require_entity
 
@@ -24,6 +25,10 @@ _LOCK: Final = text("""
     SELECT account.limit_account_id, account.legal_entity_id, account.settings_version AS version,
            account.enforcement, account.tolerance_percent, account.alert_percents
     FROM limit_account AS account WHERE limit_account_id = :limit_account_id FOR UPDATE
+""")
+
+_CONTRACT: Final = text("""
+    SELECT contract_id FROM limit_account WHERE limit_account_id = :limit_account_id
 """)
 
 _APPLY: Final = text(f"""
@@ -66,6 +71,12 @@ async def save_alerts(tx: AsyncConnection, alerts: Sequence[Alert]) -> None:
             "tolds": [len(each.crossings) for each in alerts],
         },
     )
+
+
+async def contract_of(tx: AsyncConnection, limit_account_id: LimitAccountId) -> ContractId | None:
+    """Return the contract a limit belongs to, None for one that is over a customer's contracts."""
+    found = await tx.execute(_CONTRACT, {"limit_account_id": limit_account_id})
+    return found.scalar_one_or_none()
 
 
 async def lock_settings(tx: AsyncConnection, limit_account_id: LimitAccountId) -> Settings:

@@ -11,7 +11,7 @@ from billing_event.domain.limit import LimitAccountId
 from billing_event.domain.limit_terms import Limit
 from billing_event.domain.limit_usage import Usage
 from billing_event.domain.terms import ContractTerms
-from billing_event.repository.limit import GATE_CLASS, GATES, USAGE, enforced_of, usage_from
+from billing_event.repository.limit import USAGE, close_gates, enforced_of, usage_from
 
 # Which rows a limit of each kind counts; draws on a retainer never, because their block is counted.
 _OF_CONTRACT: Final = """
@@ -139,10 +139,6 @@ _BACKFILL_CAPS: Final = _backfill(_OF_CATEGORY)
 _BACKFILL_OF_CUSTOMER: Final = _backfill(_OF_CUSTOMER)
 
 
-_CLOSE_GATES: Final = text(
-    "SELECT pg_advisory_xact_lock(:class, gate) FROM unnest(CAST(:gates AS int[])) AS gate"
-)
-
 _KNOWN: Final = text("""
     SELECT limit_account_id FROM limit_account
     WHERE limit_account_id = ANY(CAST(:limit_account_ids AS uuid[]))
@@ -152,8 +148,10 @@ _KNOWN: Final = text("""
 async def put_limits(
     tx: AsyncConnection, terms: Sequence[ContractTerms], limits: Sequence[Limit], *, at: datetime
 ) -> list[Usage]:
-    """Bring limit accounts to the latest terms; a limit the terms no longer have stops nothing."""
-    await _close_gates(tx, terms, limits)
+    """Bring limit accounts to the latest terms; a limit the terms no longer have stops nothing.
+
+    The transaction has locked the limits that are there before.
+    """
     usages = await _put_all(tx, _PUT_OF_CONTRACTS, _BACKFILL_OF_CONTRACTS, limits, at=at)
     lifted = await tx.execute(_LIFT_LIMITS, _versions(terms))
     return usages + [usage_from(row) for row in lifted]
@@ -165,9 +163,10 @@ async def put_caps(tx: AsyncConnection, caps: Sequence[Limit], *, at: datetime) 
 
 
 async def put_customer_limit(tx: AsyncConnection, limit: Limit, *, at: datetime) -> Usage:
-    """Set the limit of a customer over all its contracts, over what was rated already as well."""
-    gates = list(range(GATES))
-    await tx.execute(_CLOSE_GATES, {"class": GATE_CLASS, "gates": gates})
+    """Set the limit of a customer over all its contracts, over what was rated already as well.
+
+    The transaction has closed the gates of all contracts before.
+    """
     [usage] = await _put_all(tx, _PUT_OF_CUSTOMER, _BACKFILL_OF_CUSTOMER, [limit], at=at)
     return usage
 
@@ -192,7 +191,7 @@ async def _put_all(
     return [usage_from(row) for row in rows]
 
 
-async def _close_gates(
+async def close_gates_of_new(
     tx: AsyncConnection, terms: Sequence[ContractTerms], limits: Sequence[Limit]
 ) -> None:
     """Wait for new work under contracts that are about to get a limit they did not have.
@@ -204,8 +203,7 @@ async def _close_gates(
     known = set((await tx.execute(_KNOWN, ids)).scalars())
     new = {limit.contract_id for limit in later if limit.limit_account_id not in known}
     new |= {each.contract_id for each in terms if each.contract_version > 1 and _has_caps(each)}
-    gates = sorted({contract_id.int % GATES for contract_id in new if contract_id is not None})
-    await tx.execute(_CLOSE_GATES, {"class": GATE_CLASS, "gates": gates})
+    await close_gates(tx, {contract_id for contract_id in new if contract_id is not None})
 
 
 def _columns(limits: Sequence[Limit]) -> Mapping[str, list[Any]]:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import Row as SqlRow
 from sqlalchemy import text
@@ -34,6 +35,28 @@ _LOCK_HOLDS: Final = text("""
     SELECT hold_id, source_item_id, billing_event_id, reason, detail, opened_by FROM hold
     WHERE source_item_id = ANY(CAST(:source_item_ids AS uuid[])) AND cleared_at IS NULL
     ORDER BY hold_id FOR UPDATE
+""")
+# What somebody else has locked is passed over, the whole thing with it.
+_LOCK_FREE: Final = text("""
+    WITH wanted AS (
+        SELECT source_item_id, billing_event_id FROM billing_event
+        WHERE source_item_id = ANY(CAST(:source_item_ids AS uuid[]))
+    ), locked AS MATERIALIZED (
+        SELECT billing_event_id FROM position
+        WHERE billing_event_id IN (SELECT billing_event_id FROM wanted)
+        FOR UPDATE SKIP LOCKED
+    ), waiting AS (
+        SELECT source_item_id, hold_id FROM hold
+        WHERE source_item_id = ANY(CAST(:source_item_ids AS uuid[])) AND cleared_at IS NULL
+    ), free AS MATERIALIZED (
+        SELECT hold_id FROM hold WHERE hold_id IN (SELECT hold_id FROM waiting)
+        FOR UPDATE SKIP LOCKED
+    )
+    SELECT source_item_id FROM unnest(CAST(:source_item_ids AS uuid[])) AS thing (source_item_id)
+    EXCEPT SELECT source_item_id FROM wanted
+           WHERE billing_event_id NOT IN (SELECT billing_event_id FROM locked)
+    EXCEPT SELECT source_item_id FROM waiting
+           WHERE hold_id NOT IN (SELECT hold_id FROM free)
 """)
 _ITEMS: Final = text("""
     SELECT source_item.*, last_step.state AS step_state, last_step.reason AS step_reason,
@@ -72,6 +95,8 @@ _DUE: Final = text("""
         LEFT JOIN billing_event AS row ON row.billing_event_id = hold.billing_event_id
         LEFT JOIN customer_state AS customer ON customer.customer_id = row.bill_to_customer_id
         WHERE hold.cleared_at IS NULL AND hold.reason NOT IN ('manual', 'source_changed')
+          AND (CAST(:contract_ids AS uuid[]) IS NULL
+               OR hold.contract_id = ANY(CAST(:contract_ids AS uuid[])))
           AND (contract.epoch > hold.epoch
                OR hold.reason IN ('credit_hold', 'tax_invalid') AND customer.epoch > hold.epoch
                OR hold.reason IN ('missing_rate', 'missing_fx_rate')
@@ -85,6 +110,8 @@ _DUE: Final = text("""
         FROM hold JOIN source_item AS item USING (source_item_id)
         JOIN source_item AS original ON original.source_item_id = item.reverses_source_item_id
         WHERE hold.cleared_at IS NULL AND hold.reason = 'source_changed'
+          AND (CAST(:contract_ids AS uuid[]) IS NULL
+               OR hold.contract_id = ANY(CAST(:contract_ids AS uuid[])))
           AND NOT EXISTS (
               SELECT FROM billing_event AS row JOIN billing_event AS taker
                 ON taker.reverses_billing_event_id = row.billing_event_id
@@ -95,22 +122,13 @@ _DUE: Final = text("""
 """)
 
 _LIMITED: Final = text("""
-    SELECT source_item_id FROM hold
+    SELECT source_item_id, min(CAST(contract_id AS text)) AS contract_id FROM hold
     WHERE cleared_at IS NULL AND reason = 'limit_exceeded'
       AND (contract_id = ANY(CAST(:contract_ids AS uuid[]))
            OR EXISTS (SELECT FROM billing_event AS row
                       WHERE row.billing_event_id = hold.billing_event_id
                         AND row.bill_to_customer_id = ANY(CAST(:customer_ids AS uuid[]))))
     GROUP BY source_item_id ORDER BY min(opened_at), source_item_id LIMIT :limit
-""")
-
-_WAKE_LIMITED: Final = text("""
-    UPDATE contract_state SET epoch = :epoch
-    WHERE epoch < :epoch AND contract_id IN (
-        SELECT hold.contract_id FROM hold LEFT JOIN billing_event AS row USING (billing_event_id)
-        WHERE hold.cleared_at IS NULL AND hold.reason = 'limit_exceeded'
-          AND (hold.contract_id = ANY(CAST(:contract_ids AS uuid[]))
-               OR row.bill_to_customer_id = ANY(CAST(:customer_ids AS uuid[]))))
 """)
 
 _WAITING_OF_CUSTOMERS: Final = text("""
@@ -189,6 +207,26 @@ async def lock_standings(
     return await _load_standings(tx, ids, holds)
 
 
+async def lock(tx: AsyncConnection, source_item_ids: Sequence[SourceItemId]) -> None:
+    """Lock things with their rows and open holds, ahead of the limits they meet."""
+    if source_item_ids:
+        await _lock(tx, source_item_ids)
+
+
+async def lock_free(
+    tx: AsyncConnection, source_item_ids: Sequence[SourceItemId]
+) -> list[SourceItemId]:
+    """Lock those of these things that nobody else has locked, and return them in the order given.
+
+    Waits for nobody, so that it may be called while limits are locked.
+    """
+    if not source_item_ids:
+        return []
+    found = await tx.execute(_LOCK_FREE, {"source_item_ids": list(source_item_ids)})
+    free = set(found.scalars())
+    return [each for each in source_item_ids if each in free]
+
+
 async def _lock(
     tx: AsyncConnection, source_item_ids: Sequence[SourceItemId]
 ) -> tuple[set[SourceItemId], list[SqlRow[Any]]]:
@@ -250,44 +288,38 @@ async def load_items(
     return {row.source_item_id: item_from(row) for row in rows}
 
 
-async def due(tx: AsyncConnection, *, limit: int) -> list[SourceItemId]:
-    """Return things whose holds were judged by facts that have changed, longest held first."""
-    return list((await tx.execute(_DUE, {"limit": limit})).scalars())
+async def due(
+    tx: AsyncConnection, *, contract_ids: Collection[ContractId] | None = None, limit: int
+) -> list[SourceItemId]:
+    """Return things whose holds were judged by facts that have changed, longest held first.
+
+    Of these contracts alone if any are named.
+    """
+    values = {
+        "contract_ids": None if contract_ids is None else list(contract_ids),
+        "limit": limit,
+    }
+    return list((await tx.execute(_DUE, values)).scalars())
 
 
 async def limited(
     tx: AsyncConnection,
     contract_ids: Collection[ContractId],
-    customer_ids: Collection[CustomerId] = (),
+    customer_ids: Collection[CustomerId],
     *,
     limit: int,
-) -> list[SourceItemId]:
+) -> dict[SourceItemId, ContractId]:
     """Return things of these contracts, or billed to these customers, that a limit stops.
 
-    Longest held first.
+    Longest held first, each with its contract.
     """
     values = {
         "contract_ids": list(contract_ids),
         "customer_ids": list(customer_ids),
         "limit": limit,
     }
-    return list((await tx.execute(_LIMITED, values)).scalars())
-
-
-async def wake_limited(
-    tx: AsyncConnection,
-    contract_ids: Collection[ContractId],
-    customer_ids: Collection[CustomerId],
-    *,
-    epoch: int,
-) -> None:
-    """Have what limits of these stop judged again, by the facts of `epoch`."""
-    values = {
-        "contract_ids": list(contract_ids),
-        "customer_ids": list(customer_ids),
-        "epoch": epoch,
-    }
-    await tx.execute(_WAKE_LIMITED, values)
+    found = await tx.execute(_LIMITED, values)
+    return {row.source_item_id: ContractId(UUID(row.contract_id)) for row in found}
 
 
 async def waiting_of(

@@ -59,6 +59,13 @@ _LOCK: Final = text("""
 """)
 
 
+_LOCK_OF: Final = text("""
+    SELECT usage_period_id, closed_at FROM usage_period
+    WHERE contract_id = ANY(CAST(:contract_ids AS uuid[]))
+    ORDER BY usage_period_id FOR UPDATE
+""")
+
+
 _LOCK_AT: Final = text("""
     SELECT period.* FROM usage_period AS period
     JOIN unnest(CAST(:line_ids AS uuid[]), CAST(:days AS date[])) AS touched (line_id, day)
@@ -195,6 +202,12 @@ async def lock(
     """Lock periods, and return them as they are kept."""
     rows = await tx.execute(_LOCK, {"usage_period_ids": list(usage_period_ids)})
     return {row.usage_period_id: Kept(row) for row in rows}
+
+
+async def lock_of(tx: AsyncConnection, contract_ids: Collection[ContractId]) -> list[UsagePeriodId]:
+    """Lock the periods of contracts, and return those that were closed."""
+    rows = await tx.execute(_LOCK_OF, {"contract_ids": list(contract_ids)})
+    return [row.usage_period_id for row in rows if row.closed_at is not None]
 
 
 async def lock_at(

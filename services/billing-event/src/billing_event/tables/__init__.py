@@ -27,6 +27,7 @@ from billing_event.tables.limit import (
     limit_account,
     limit_entry,
     limit_setting,
+    limit_wake,
 )
 from billing_event.tables.release import (
     release_policy,
@@ -86,6 +87,7 @@ __all__ = [
     "limit_account",
     "limit_entry",
     "limit_setting",
+    "limit_wake",
     "metadata",
     "position",
     "progress_report",

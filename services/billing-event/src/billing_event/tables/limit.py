@@ -99,3 +99,12 @@ customer_limit_proposal: Final = table(
         postgresql_where=text("status = 'proposed'"),
     ),
 )
+
+limit_wake: Final = table(
+    "limit_wake",
+    uuid("limit_wake_id", key=True),
+    uuid("contract_id", null=True),
+    uuid("customer_id", null=True),
+    instant("noted_at"),
+    comment="a limit has room again; taken by the schedule, which judges what it stopped",
+)
