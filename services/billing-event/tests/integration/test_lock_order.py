@@ -30,6 +30,7 @@ from billing_event.commands import hold, rate, record
 from billing_event.commands import limit as limits
 from billing_event.domain.customer_limit import Framework
 from billing_event.domain.position import BillingEventId
+from billing_event.domain.source import SourceItemId
 from billing_event.repository import customer_limit, standing
 from throughline.project_provisioning.v1 import work_pb2
 from throughline_runtime import database
@@ -173,7 +174,7 @@ async def test_what_nobody_could_wait_for_is_looked_at_by_the_schedule(
 
     async with database.write(engine) as tx:
         # Somebody decides on the second hour, and changes nothing of it in the end.
-        await standing.lock(tx, [an_id("15000002")])
+        await standing.lock(tx, [SourceItemId(an_id("15000002"))])
         await take(engine, approved(an_hour(3, of=1), number=3))
     assert [status for _, status, _ in await rows(engine)] == ["released", "held", "released"]
 
