@@ -10,6 +10,7 @@ from billing_event_builders import (
     an_approved_entry,
     approved,
     billed,
+    credited,
     limit_changed,
     recorded,
 )
@@ -19,14 +20,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from throughline.billing_event.events.v1 import billing_event_events_pb2 as own
 from throughline.billing_event.v1 import billing_event_pb2
+from throughline.billing_event.v1 import billing_event_service_pb2 as events_pb
 from throughline.billing_event.v1 import write_off_service_pb2 as pb
+from throughline.billing_event.v1.billing_event_service_pb2_grpc import BillingEventServiceStub
 from throughline.billing_event.v1.write_off_service_pb2_grpc import WriteOffServiceStub
+from throughline.invoice_payment.v1 import invoice_pb2
 from throughline_core.errors import FailedPrecondition, Refusal
 from throughline_runtime.identity import Caller
 from throughline_testing.serving import Running, a_caller
 
 PMO = a_caller("pmo", subject="paula.pmo")
 FINANCE = a_caller("finance", subject="fiona.finance")
+GIVEN_UP = invoice_pb2.CREDIT_DISPOSITION_WRITE_OFF
 
 
 @pytest.fixture
@@ -303,4 +308,90 @@ async def test_what_a_raised_limit_let_go_in_part_is_given_up_as_a_whole(
     assert refused.value.stable_code == "write_off.belongs_together"
     await approve(running, await propose(running, ids, key="both"))
     assert await open_amount(engine) == "1800.00"
+    await assert_sound(engine)
+
+
+async def given_up_in_part(engine: AsyncEngine) -> str:
+    """Have 3 of 8 invoiced hours credited for good, and 5 to be billed again; return the row."""
+    [row_id] = await released(engine, not_to_exceed="2000.00")
+    await take(engine, billed((row_id, "8.00", "1440.00")))
+    await take(engine, credited((row_id, "3.00", "540.00"), disposition=GIVEN_UP))
+    await take(engine, credited((row_id, "5.00", "900.00"), note="1a9"))
+    return row_id
+
+
+async def test_what_a_credit_note_left_of_a_row_is_written_off(
+    engine: AsyncEngine, running: Running, invoicing: SettingAside
+) -> None:
+    row_id = await given_up_in_part(engine)
+    proposed = await propose(running, [row_id])
+    assert [each.amount for each in proposed.write_off.amounts] == ["900.00"]
+    done = await approve(running, proposed)
+    assert invoicing.asked == [[row_id]]
+    assert await open_amount(engine) == "0.00"
+    assert await limit(engine) == ("2000.00", "0.00", "0.00")
+    assert await written_off(engine) == [(False, True, ["900.00"])]
+    await assert_sound(engine)
+
+    await undo(running, done)
+    assert await open_amount(engine) == "900.00"
+    assert await limit(engine) == ("2000.00", "900.00", "0.00")
+    await assert_sound(engine)
+
+
+async def test_a_part_of_what_a_credit_note_left_is_refused(
+    engine: AsyncEngine, running: Running
+) -> None:
+    row_id = await given_up_in_part(engine)
+    with pytest.raises(Refusal) as refused:
+        await propose(running, [row_id], quantity="2.00")
+    assert refused.value.stable_code == "write_off.part_of_rest"
+
+
+async def test_what_credit_notes_gave_up_is_not_written_off_again(
+    engine: AsyncEngine, running: Running
+) -> None:
+    [row_id] = await released(engine)
+    await take(engine, billed((row_id, "8.00", "1440.00")))
+    await take(engine, credited((row_id, "8.00", "1440.00"), disposition=GIVEN_UP))
+    with pytest.raises(Refusal) as refused:
+        await propose(running, [row_id])
+    assert refused.value.stable_code == "billing_event.not_open"
+    assert "given up by a credit note" in refused.value.message
+
+
+async def test_less_than_was_proposed_is_not_written_off(
+    engine: AsyncEngine, running: Running
+) -> None:
+    [row_id] = await released(engine)
+    proposed = await propose(running, [row_id])
+    await take(engine, billed((row_id, "8.00", "1440.00")))
+    await take(engine, credited((row_id, "3.00", "540.00"), disposition=GIVEN_UP))
+    await take(engine, credited((row_id, "5.00", "900.00"), note="1a9"))
+    with pytest.raises(Refusal) as refused:
+        await approve(running, proposed)
+    assert refused.value.stable_code == "write_off.changed_since"
+    assert await open_amount(engine) == "900.00"
+
+
+@pytest.mark.parametrize("quantity", [None, "2.50"])
+async def test_what_people_held_is_held_again_once_a_write_off_is_undone(
+    engine: AsyncEngine, running: Running, quantity: str | None
+) -> None:
+    entry = approved(an_approved_entry(1, minutes=2400))
+    await take(engine, recorded(), activated(a_contract()), entry)
+    [row_id] = await row_ids(engine)
+    hold = events_pb.PlaceHoldRequest(
+        request_id="hold", billing_event_id=row_id, reason="the customer disputes it"
+    )
+    await running.stub(BillingEventServiceStub, caller=FINANCE).PlaceHold(hold)
+    part: dict[str, Any] = {} if quantity is None else {"quantity": quantity}
+    done = await approve(running, await propose(running, [row_id], **part))
+    await undo(running, done)
+    assert {reasons for _, status, reasons in await rows(engine) if status == "held"} == {"manual"}
+    assert not [status for _, status, _ in await rows(engine) if status in ("eligible", "released")]
+    placed = await fetch(
+        engine, "SELECT detail, opened_by FROM hold WHERE cleared_at IS NULL GROUP BY 1, 2"
+    )
+    assert placed == [("the customer disputes it", "fiona.finance")]
     await assert_sound(engine)

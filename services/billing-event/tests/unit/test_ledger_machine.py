@@ -239,7 +239,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if row is None:
             return
         try:
-            self.ledger.decide(lambda judge: take_up(judge, row))
+            self.ledger.decide(lambda judge: take_up(judge, row, ()))
         except NoRoom:
             room = self.ledger.room
             assert room is not None

@@ -1,9 +1,10 @@
 """Gives rated work up, or excludes it from billing: two persons, and a way back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,7 +13,7 @@ from billing_event import tables
 from billing_event.bulk import checkpoint
 from billing_event.commands.rate import keep, make_judge, reconsider
 from billing_event.commands.release import lock_named, lock_owners, rows_of
-from billing_event.domain.giving_up import give_up, give_up_part, take_up
+from billing_event.domain.giving_up import give_up, give_up_part, give_up_rest, take_up
 from billing_event.domain.hold import HoldReason
 from billing_event.domain.position import BillingEventId, EventStatus, Row
 from billing_event.domain.source import ContractId
@@ -30,9 +31,10 @@ from billing_event.domain.write_off import (
     WriteOffStatus,
     decided,
     one_entity,
-    part_of,
+    require_as_proposed,
     require_open,
     require_whole,
+    worth_of,
 )
 from billing_event.repository import release, standing
 from billing_event.repository import write_off as repository
@@ -40,6 +42,8 @@ from billing_event.wire import published
 from throughline_runtime import outbox
 from throughline_runtime.identity import require_entity
 from throughline_runtime.ids import new_id
+
+_NOTHING: Final = Decimal(0)
 
 
 async def held_rows(
@@ -89,12 +93,13 @@ async def propose(
         NotOpen: one was invoiced, taken back or written off.
         WithdrawalUnderWay: the release of one is being taken back.
         BelongsTogether: a limit holds one together with rows that are not named.
-        PartOfSeveral, PartTooLarge, InvalidArgument: the part, or the rows together, do not fit.
+        PartOfSeveral, PartOfRest, PartTooLarge, InvalidArgument: the part, or the rows together, do
+            not fit.
         AlreadyProposed: another proposal names one of them.
     """
     if quantity is not None and len(billing_event_ids) != 1:
         raise PartOfSeveral("a part can be cut off one row only", field="quantity")
-    _, rows = await _locked(tx, billing_event_ids)
+    _, rows, given_up = await _locked(tx, billing_event_ids)
     write_off = WriteOff(
         write_off_id=WriteOffId(new_id()),
         version=1,
@@ -105,7 +110,7 @@ async def propose(
         rows=tuple(
             ProposedRow(
                 row.billing_event_id,
-                row.amount if quantity is None else part_of(row, quantity),
+                worth_of(row, quantity, given_up=given_up.get(row.billing_event_id, _NOTHING)),
             )
             for row in rows
         ),
@@ -144,19 +149,27 @@ async def approve(
         WriteOffNotFound, EntityForbidden: no such proposal for the caller.
         IllegalTransition, ApprovedByProposer: see `domain.write_off.decided`.
         NotOpen: a row was invoiced, taken back or written off since.
+        ChangedSince: a credit note gave up something of a row since.
         WithdrawalUnderWay: the release of a row is being taken back.
     """
     proposed = await repository.get(tx, write_off_id, lock=True)
     require_entity(proposed.legal_entity_id)
     approved = decided(proposed, WriteOffStatus.APPROVED, by=by, at=at)
-    standings, rows = await _locked(tx, [row.billing_event_id for row in proposed.rows])
+    named = [row.billing_event_id for row in proposed.rows]
+    standings, rows, given_up = await _locked(tx, named)
     judge = await make_judge(tx, (row.item for row in rows), at=at)
-    if approved.quantity is None:
-        gone = [give_up(judge, row) for row in rows]
-    else:
-        [alone], [row] = standings, rows
-        part_of(row, approved.quantity)
-        gone = [give_up_part(judge, alone, row, approved.quantity)]
+    owners = {each.item.source_item_id: each for each in standings}
+    gone = []
+    for row in rows:
+        owner = owners[row.item.source_item_id]
+        before = given_up.get(row.billing_event_id, _NOTHING)
+        require_as_proposed(approved, row, given_up=before)
+        if approved.quantity is not None:
+            gone.append(give_up_part(judge, owner, row, approved.quantity))
+        elif before:
+            gone.append(give_up_rest(judge, owner, row, before))
+        else:
+            gone.append(give_up(judge, row))
     await keep(tx, judge, at=at)
     members = tuple(
         replace(row, written_off_id=each.billing_event_id)
@@ -203,7 +216,8 @@ async def undo(
     # One whose thing was taken back meanwhile went with it: the two are written off together.
     rows = [row for row in rows if not row.is_taken_back]
     judge = await make_judge(tx, (row.item for row in rows), at=at)
-    back = [take_up(judge, row) for row in rows]
+    held = await repository.held_before(tx, write_off_id)
+    back = [take_up(judge, row, held.get(row.billing_event_id, ())) for row in rows]
     await keep(tx, judge, at=at)
     await repository.save(tx, undone)
     await outbox.append(tx, published.written_off(back, undone, at=at, new_id=new_id))
@@ -213,16 +227,22 @@ async def undo(
 
 async def _locked(
     tx: AsyncConnection, billing_event_ids: Sequence[BillingEventId]
-) -> tuple[list[Standing], list[Row]]:
+) -> tuple[list[Standing], list[Row], Mapping[BillingEventId, Decimal]]:
+    """Lock rows that can be written off; return what credit notes gave up of them besides."""
     standings = await lock_named(tx, billing_event_ids)
     await release.require_none_under_way(tx, billing_event_ids)
-    claimed = await standing.claimed(tx, billing_event_ids)
+    billed = await standing.billed(tx, billing_event_ids)
+    given_up = await standing.given_up(tx, [each.item.source_item_id for each in standings])
     rows = rows_of(standings, billing_event_ids)
     for each in standings:
         require_whole(each.rows, billing_event_ids)
     for row in rows:
-        require_open(row, is_claimed=row.billing_event_id in claimed)
-    return standings, rows
+        require_open(
+            row,
+            is_billed=row.billing_event_id in billed,
+            given_up=given_up.get(row.billing_event_id, _NOTHING),
+        )
+    return standings, rows, given_up
 
 
 def _in_order(write_off: WriteOff, rows: Sequence[Row]) -> list[ProposedRow]:

@@ -1,5 +1,6 @@
 """What a judge does about rows that people give up, take up again, or want back from invoicing."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -8,7 +9,7 @@ from billing_event.domain.decision import Judge
 from billing_event.domain.hold import HoldReason, OpenHold
 from billing_event.domain.position import EventStatus, Row, moved
 from billing_event.domain.standing import HoldOpened, Settlement, Standing
-from billing_event.domain.write_off import NoRoom, cut_off
+from billing_event.domain.write_off import NoRoom, cut_off, rest_off
 
 
 def give_up(judge: Judge, row: Row) -> Row:
@@ -40,8 +41,21 @@ def give_up_part(judge: Judge, standing: Standing, row: Row, quantity: Decimal) 
     return gone
 
 
-def take_up(judge: Judge, row: Row) -> Row:
-    """Let a row that was written off count again.
+def give_up_rest(judge: Judge, standing: Standing, row: Row, given_up: Decimal) -> Row:
+    """Write off what credit notes left of a released row, of which they gave up the other part."""
+    written = (each for each in judge.decision.rated if each.item == row.item)
+    last_part = max(each.part for each in (*standing.rows, *written))
+    on = judge.today(row.rating)
+    rows = rest_off(row, given_up, last_part=last_part, at=judge.at, on=on)
+    taker, *off = rows
+    judge.decision.rated += rows
+    judge.decision.settled += [Settlement(each, ClaimKind.WRITE_OFF, on) for each in off]
+    judge.book.give_back(taker, row)
+    return rows[-1]
+
+
+def take_up(judge: Judge, row: Row, holds: Sequence[OpenHold]) -> Row:
+    """Let a row that was written off count again, held as people had held it before.
 
     One that had been released is so again; any other waits for the checkpoint, or for a limit that
     has no room for it any more.
@@ -58,12 +72,13 @@ def take_up(judge: Judge, row: Row) -> Row:
                 advice="agree a higher limit first",
             )
         back = moved(row, EventStatus.RELEASED)
-    elif fits:
-        back = moved(row, EventStatus.ELIGIBLE)
     else:
-        over = OpenHold(HoldReason.LIMIT_EXCEEDED, f"a limit has room for {room} of it")
-        back = moved(row, EventStatus.HELD, (over,))
-        judge.decision.opened.append(HoldOpened(row.item, back, over))
+        again = list(holds)
+        if not fits:
+            words = f"a limit has room for {room} of it"
+            again.append(OpenHold(HoldReason.LIMIT_EXCEEDED, words))
+        back = moved(row, EventStatus.HELD if again else EventStatus.ELIGIBLE, tuple(again))
+        judge.decision.opened += [HoldOpened(row.item, back, hold) for hold in again]
     if fits:
         judge.book.take(back)
     judge.decision.changed.append(back)

@@ -18,6 +18,7 @@ from billing_event.domain.position import (
     cut,
     live_rows,
     mirror,
+    mirror_apart,
     portion_from,
 )
 from throughline_core.errors import (
@@ -129,6 +130,18 @@ class PartOfSeveral(InvalidArgument):
     code = "write_off.part_of_several"
 
 
+class PartOfRest(InvalidArgument):
+    """A credit note gave a part of the row up; the rest of it goes as a whole."""
+
+    code = "write_off.part_of_rest"
+
+
+class ChangedSince(FailedPrecondition):
+    """A row is worth something else than when it was proposed."""
+
+    code = "write_off.changed_since"
+
+
 class PartTooLarge(InvalidArgument):
     """The row has no more than that."""
 
@@ -171,22 +184,28 @@ class NoRoom(FailedPrecondition):
     code = "write_off.no_room"
 
 
-def require_open(row: Row, *, is_claimed: bool) -> None:
-    """Check that a row can be written off.
+def require_open(row: Row, *, is_billed: bool, given_up: Decimal) -> None:
+    """Check that a row, of which credit notes gave up some quantity, can be written off.
 
     Raises:
-        NotOpen: it was invoiced, taken back or written off.
+        NotOpen: it is invoiced, or was taken back, written off or given up by credit notes.
     """
     is_counting = row.reverses is None and not row.is_taken_back
-    if row.status in OPEN and is_counting and not is_claimed:
+    if given_up and given_up == row.quantity:
+        raise NotOpen(
+            f"billing event {row.billing_event_id} was given up by a credit note",
+            field="billing_event_ids",
+            advice="leave it out",
+        )
+    if row.status in OPEN and is_counting and not is_billed:
         return
-    why = "is invoiced" if is_claimed else f"is {row.status}"
+    why = "is invoiced" if is_billed else f"is {row.status}"
     if not is_counting:
         why = "was taken back"
     raise NotOpen(
         f"billing event {row.billing_event_id} {why}",
         field="billing_event_ids",
-        advice="credit the invoice instead" if is_claimed else "leave it out",
+        advice="credit the invoice instead" if is_billed else "leave it out",
     )
 
 
@@ -208,6 +227,42 @@ def require_whole(rows: Sequence[Row], named: Collection[BillingEventId]) -> Non
                 field="billing_event_ids",
                 advice="name all rows of the thing that the limit holds, or its contract",
             )
+
+
+def worth_of(row: Row, quantity: Decimal | None, *, given_up: Decimal) -> Money:
+    """Return what a part of a row is worth, or without one all that credit notes left of it.
+
+    Raises:
+        PartTooLarge, InvalidArgument: see `part_of`.
+        PartOfRest: credit notes gave some of the row up.
+    """
+    if quantity is None:
+        return row.amount - cut(portion_from(row), row.rating.unit_rate, given_up)[0].amount
+    if given_up:
+        raise PartOfRest(
+            f"a credit note gave up {given_up} {row.rating.unit} of {row.billing_event_id}",
+            field="quantity",
+            advice="leave the quantity out, for all that is left of it",
+        )
+    return part_of(row, quantity)
+
+
+def require_as_proposed(write_off: WriteOff, row: Row, *, given_up: Decimal) -> None:
+    """Check that a row of a proposal is worth what was proposed.
+
+    Raises:
+        ChangedSince, PartOfRest: credit notes gave some of it up since.
+    """
+    [proposed] = (
+        each.amount for each in write_off.rows if each.billing_event_id == row.billing_event_id
+    )
+    worth = worth_of(row, write_off.quantity, given_up=given_up)
+    if worth != proposed:
+        raise ChangedSince(
+            f"{worth} of billing event {row.billing_event_id} is left, {proposed} was proposed",
+            field="write_off_id",
+            advice="reject it, and propose what is left",
+        )
 
 
 def part_of(row: Row, quantity: Decimal) -> Money:
@@ -269,6 +324,29 @@ def cut_off(
     stays = apart(row, last_part + 2, rest, at=at, on=on)
     gone = apart(row, last_part + 3, off, at=at, on=on)
     return taker, stays, replace(gone, status=EventStatus.WRITTEN_OFF, released_by="", holds=())
+
+
+def rest_off(
+    row: Row, given_up: Decimal, *, last_part: int, at: datetime, on: date
+) -> tuple[Row, Row, Row, Row]:
+    """Return the rows that write off what credit notes left of a released row.
+
+    The first takes that rest back, where invoices are made; the next two move what was given up to
+    a row of its own, and cancel each other; the last is the rest, written off.
+    """
+    parts = (last_part + 1, last_part + 2)
+    taker, cancelled = mirror_apart(
+        row, row.item, given_up, parts=parts, at=at, on=on, by=row.released_by
+    )
+    off, rest = cut(portion_from(row), row.rating.unit_rate, given_up)
+    kept = apart(row, last_part + 3, off, at=at, on=on)
+    gone = apart(row, last_part + 4, rest, at=at, on=on)
+    return (
+        taker,
+        cancelled,
+        replace(kept, status=EventStatus.WRITTEN_OFF, released_by=""),
+        replace(gone, status=EventStatus.WRITTEN_OFF),
+    )
 
 
 @dataclass(frozen=True, slots=True)

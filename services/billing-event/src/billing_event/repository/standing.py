@@ -170,6 +170,14 @@ _CLAIMED: Final = text("""
       AND (allocated_quantity <> 0 OR allocated_amount <> 0)
 """)
 
+_BILLED: Final = text("""
+    SELECT billing_event_id FROM position
+    WHERE billing_event_id = ANY(CAST(:billing_event_ids AS uuid[]))
+      AND (allocated_quantity, allocated_amount) <> (
+          SELECT coalesce(sum(quantity), 0), coalesce(sum(amount), 0) FROM allocation
+          WHERE allocation.billing_event_id = position.billing_event_id AND kind = 'write_off')
+""")
+
 # Of what still counts: a credit note gave it back, and nobody is to bill it again.
 _GIVEN_UP: Final = text("""
     SELECT billing_event_id, sum(allocation.quantity) AS quantity
@@ -278,6 +286,14 @@ async def claimed(
     """Return those of these rows of which something is claimed."""
     values = {"billing_event_ids": list(billing_event_ids)}
     return set((await tx.execute(_CLAIMED, values)).scalars())
+
+
+async def billed(
+    tx: AsyncConnection, billing_event_ids: Collection[BillingEventId]
+) -> set[BillingEventId]:
+    """Return those of these rows of which something is claimed that is not given up."""
+    values = {"billing_event_ids": list(billing_event_ids)}
+    return set((await tx.execute(_BILLED, values)).scalars())
 
 
 async def load_items(

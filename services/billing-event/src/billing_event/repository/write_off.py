@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event import tables
+from billing_event.domain.hold import HoldReason, OpenHold
 from billing_event.domain.position import BillingEventId
 from billing_event.domain.write_off import (
     AlreadyProposed,
@@ -35,6 +36,16 @@ _SAVE_ROWS: Final = text("""
          AS gone (billing_event_id, written_off_id)
     WHERE write_off_row.write_off_id = :write_off_id
       AND write_off_row.billing_event_id = gone.billing_event_id
+""")
+
+
+_HELD_BEFORE: Final = text("""
+    SELECT named.written_off_billing_event_id AS billing_event_id, hold.detail, hold.opened_by
+    FROM write_off JOIN write_off_row AS named USING (write_off_id)
+    JOIN hold ON hold.billing_event_id = named.billing_event_id
+             AND hold.cleared_at = write_off.decided_at
+    WHERE write_off_id = :write_off_id AND hold.reason = 'manual'
+    ORDER BY hold.hold_id
 """)
 
 
@@ -143,6 +154,17 @@ async def save(tx: AsyncConnection, write_off: WriteOff) -> None:
         },
     )
     audit.touch(tx, write_off.write_off_id, *_names(write_off))
+
+
+async def held_before(
+    tx: AsyncConnection, write_off_id: WriteOffId
+) -> dict[BillingEventId, list[OpenHold]]:
+    """Return the holds of people that a write-off in force ended, by the rows it wrote off."""
+    holds: dict[BillingEventId, list[OpenHold]] = {}
+    for row in await tx.execute(_HELD_BEFORE, {"write_off_id": write_off_id}):
+        held = OpenHold(HoldReason.MANUAL, row.detail, placed_by=row.opened_by or "")
+        holds.setdefault(row.billing_event_id, []).append(held)
+    return holds
 
 
 def _names(write_off: WriteOff) -> set[BillingEventId]:

@@ -74,10 +74,10 @@ class WriteOffServiceServicer:
     """
 
     def ProposeWriteOff(self, request, context):
-        """Propose to write off rows, or a part of one row, that no draft or invoice has claimed. Nothing changes until another
-        person approves. Safe to retry with the same request_id.
+        """Propose to write off rows, or a part of one row, that no draft or invoice has claimed; of a row that credit notes gave up
+        in part, what they left. Nothing changes until another person approves. Safe to retry with the same request_id.
         Refuses: write_off.nothing_named, write_off.too_many_rows, write_off.part_of_several, write_off.part_too_large,
-        write_off.already_proposed, write_off.belongs_together, billing_event.not_found, billing_event.not_open,
+        write_off.part_of_rest, write_off.already_proposed, write_off.belongs_together, billing_event.not_found, billing_event.not_open,
         release_withdrawal.under_way, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -87,8 +87,8 @@ class WriteOffServiceServicer:
     def ApproveWriteOff(self, request, context):
         """Write the rows off, as a second person, all of them or none. Rows on a draft refuse: void it, or withdraw the release.
         Safe to retry with the same request_id.
-        Refuses: write_off.not_found, write_off.approved_by_proposer, write_off.belongs_together, billing_event.not_open, billing_event.on_a_draft,
-        release_withdrawal.under_way, request.illegal_transition, caller.entity_forbidden.
+        Refuses: write_off.not_found, write_off.approved_by_proposer, write_off.changed_since, write_off.part_of_rest,
+        write_off.belongs_together, billing_event.not_open, billing_event.on_a_draft, release_withdrawal.under_way, request.illegal_transition, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -104,8 +104,8 @@ class WriteOffServiceServicer:
 
     def UndoWriteOff(self, request, context):
         """Let the rows count again: each gets a counter-entry, and is judged by the facts as they are now; what had been released
-        is released again. Safe to retry with the same request_id.
-        Refuses: write_off.not_found, request.illegal_transition, caller.entity_forbidden.
+        is released again, and what people had held is held by them again. Safe to retry with the same request_id.
+        Refuses: write_off.not_found, write_off.no_room, request.illegal_transition, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

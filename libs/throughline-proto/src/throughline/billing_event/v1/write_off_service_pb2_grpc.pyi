@@ -36,17 +36,17 @@ class WriteOffServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> WriteOffServiceAsyncStub: ...
     ProposeWriteOff: _grpc.UnaryUnaryMultiCallable[_write_off_service_pb2.ProposeWriteOffRequest, _write_off_service_pb2.ProposeWriteOffResponse]
-    """Propose to write off rows, or a part of one row, that no draft or invoice has claimed. Nothing changes until another
-    person approves. Safe to retry with the same request_id.
+    """Propose to write off rows, or a part of one row, that no draft or invoice has claimed; of a row that credit notes gave up
+    in part, what they left. Nothing changes until another person approves. Safe to retry with the same request_id.
     Refuses: write_off.nothing_named, write_off.too_many_rows, write_off.part_of_several, write_off.part_too_large,
-    write_off.already_proposed, write_off.belongs_together, billing_event.not_found, billing_event.not_open,
+    write_off.part_of_rest, write_off.already_proposed, write_off.belongs_together, billing_event.not_found, billing_event.not_open,
     release_withdrawal.under_way, caller.entity_forbidden.
     """
     ApproveWriteOff: _grpc.UnaryUnaryMultiCallable[_write_off_service_pb2.ApproveWriteOffRequest, _write_off_service_pb2.ApproveWriteOffResponse]
     """Write the rows off, as a second person, all of them or none. Rows on a draft refuse: void it, or withdraw the release.
     Safe to retry with the same request_id.
-    Refuses: write_off.not_found, write_off.approved_by_proposer, write_off.belongs_together, billing_event.not_open, billing_event.on_a_draft,
-    release_withdrawal.under_way, request.illegal_transition, caller.entity_forbidden.
+    Refuses: write_off.not_found, write_off.approved_by_proposer, write_off.changed_since, write_off.part_of_rest,
+    write_off.belongs_together, billing_event.not_open, billing_event.on_a_draft, release_withdrawal.under_way, request.illegal_transition, caller.entity_forbidden.
     """
     RejectWriteOff: _grpc.UnaryUnaryMultiCallable[_write_off_service_pb2.RejectWriteOffRequest, _write_off_service_pb2.RejectWriteOffResponse]
     """Turn a proposal down, or take one's own back. Safe to retry with the same request_id.
@@ -54,8 +54,8 @@ class WriteOffServiceStub:
     """
     UndoWriteOff: _grpc.UnaryUnaryMultiCallable[_write_off_service_pb2.UndoWriteOffRequest, _write_off_service_pb2.UndoWriteOffResponse]
     """Let the rows count again: each gets a counter-entry, and is judged by the facts as they are now; what had been released
-    is released again. Safe to retry with the same request_id.
-    Refuses: write_off.not_found, request.illegal_transition, caller.entity_forbidden.
+    is released again, and what people had held is held by them again. Safe to retry with the same request_id.
+    Refuses: write_off.not_found, write_off.no_room, request.illegal_transition, caller.entity_forbidden.
     """
     GetWriteOff: _grpc.UnaryUnaryMultiCallable[_write_off_service_pb2.GetWriteOffRequest, _write_off_service_pb2.GetWriteOffResponse]
     """Return a write-off with its effect on realisation.
@@ -72,17 +72,17 @@ class WriteOffServiceAsyncStub(WriteOffServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ProposeWriteOff: _aio.UnaryUnaryMultiCallable[_write_off_service_pb2.ProposeWriteOffRequest, _write_off_service_pb2.ProposeWriteOffResponse]  # type: ignore[assignment]
-    """Propose to write off rows, or a part of one row, that no draft or invoice has claimed. Nothing changes until another
-    person approves. Safe to retry with the same request_id.
+    """Propose to write off rows, or a part of one row, that no draft or invoice has claimed; of a row that credit notes gave up
+    in part, what they left. Nothing changes until another person approves. Safe to retry with the same request_id.
     Refuses: write_off.nothing_named, write_off.too_many_rows, write_off.part_of_several, write_off.part_too_large,
-    write_off.already_proposed, write_off.belongs_together, billing_event.not_found, billing_event.not_open,
+    write_off.part_of_rest, write_off.already_proposed, write_off.belongs_together, billing_event.not_found, billing_event.not_open,
     release_withdrawal.under_way, caller.entity_forbidden.
     """
     ApproveWriteOff: _aio.UnaryUnaryMultiCallable[_write_off_service_pb2.ApproveWriteOffRequest, _write_off_service_pb2.ApproveWriteOffResponse]  # type: ignore[assignment]
     """Write the rows off, as a second person, all of them or none. Rows on a draft refuse: void it, or withdraw the release.
     Safe to retry with the same request_id.
-    Refuses: write_off.not_found, write_off.approved_by_proposer, write_off.belongs_together, billing_event.not_open, billing_event.on_a_draft,
-    release_withdrawal.under_way, request.illegal_transition, caller.entity_forbidden.
+    Refuses: write_off.not_found, write_off.approved_by_proposer, write_off.changed_since, write_off.part_of_rest,
+    write_off.belongs_together, billing_event.not_open, billing_event.on_a_draft, release_withdrawal.under_way, request.illegal_transition, caller.entity_forbidden.
     """
     RejectWriteOff: _aio.UnaryUnaryMultiCallable[_write_off_service_pb2.RejectWriteOffRequest, _write_off_service_pb2.RejectWriteOffResponse]  # type: ignore[assignment]
     """Turn a proposal down, or take one's own back. Safe to retry with the same request_id.
@@ -90,8 +90,8 @@ class WriteOffServiceAsyncStub(WriteOffServiceStub):
     """
     UndoWriteOff: _aio.UnaryUnaryMultiCallable[_write_off_service_pb2.UndoWriteOffRequest, _write_off_service_pb2.UndoWriteOffResponse]  # type: ignore[assignment]
     """Let the rows count again: each gets a counter-entry, and is judged by the facts as they are now; what had been released
-    is released again. Safe to retry with the same request_id.
-    Refuses: write_off.not_found, request.illegal_transition, caller.entity_forbidden.
+    is released again, and what people had held is held by them again. Safe to retry with the same request_id.
+    Refuses: write_off.not_found, write_off.no_room, request.illegal_transition, caller.entity_forbidden.
     """
     GetWriteOff: _aio.UnaryUnaryMultiCallable[_write_off_service_pb2.GetWriteOffRequest, _write_off_service_pb2.GetWriteOffResponse]  # type: ignore[assignment]
     """Return a write-off with its effect on realisation.
@@ -111,10 +111,10 @@ class WriteOffServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _write_off_service_pb2.ProposeWriteOffRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_write_off_service_pb2.ProposeWriteOffResponse, _abc.Awaitable[_write_off_service_pb2.ProposeWriteOffResponse]]:
-        """Propose to write off rows, or a part of one row, that no draft or invoice has claimed. Nothing changes until another
-        person approves. Safe to retry with the same request_id.
+        """Propose to write off rows, or a part of one row, that no draft or invoice has claimed; of a row that credit notes gave up
+        in part, what they left. Nothing changes until another person approves. Safe to retry with the same request_id.
         Refuses: write_off.nothing_named, write_off.too_many_rows, write_off.part_of_several, write_off.part_too_large,
-        write_off.already_proposed, write_off.belongs_together, billing_event.not_found, billing_event.not_open,
+        write_off.part_of_rest, write_off.already_proposed, write_off.belongs_together, billing_event.not_found, billing_event.not_open,
         release_withdrawal.under_way, caller.entity_forbidden.
         """
 
@@ -126,8 +126,8 @@ class WriteOffServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_write_off_service_pb2.ApproveWriteOffResponse, _abc.Awaitable[_write_off_service_pb2.ApproveWriteOffResponse]]:
         """Write the rows off, as a second person, all of them or none. Rows on a draft refuse: void it, or withdraw the release.
         Safe to retry with the same request_id.
-        Refuses: write_off.not_found, write_off.approved_by_proposer, write_off.belongs_together, billing_event.not_open, billing_event.on_a_draft,
-        release_withdrawal.under_way, request.illegal_transition, caller.entity_forbidden.
+        Refuses: write_off.not_found, write_off.approved_by_proposer, write_off.changed_since, write_off.part_of_rest,
+        write_off.belongs_together, billing_event.not_open, billing_event.on_a_draft, release_withdrawal.under_way, request.illegal_transition, caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod
@@ -147,8 +147,8 @@ class WriteOffServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_write_off_service_pb2.UndoWriteOffResponse, _abc.Awaitable[_write_off_service_pb2.UndoWriteOffResponse]]:
         """Let the rows count again: each gets a counter-entry, and is judged by the facts as they are now; what had been released
-        is released again. Safe to retry with the same request_id.
-        Refuses: write_off.not_found, request.illegal_transition, caller.entity_forbidden.
+        is released again, and what people had held is held by them again. Safe to retry with the same request_id.
+        Refuses: write_off.not_found, write_off.no_room, request.illegal_transition, caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod
