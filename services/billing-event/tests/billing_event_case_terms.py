@@ -166,7 +166,8 @@ def _hours_end(contract: contract_pb2.Contract, day: Any) -> None:
 
 
 def _support_ends(contract: contract_pb2.Contract, day: Any) -> None:
-    line_of(contract, "support").ended_on = str(day)
+    if day != "never":
+        line_of(contract, "support").ended_on = str(day)
 
 
 def _support_runs(contract: contract_pb2.Contract, words: str) -> None:

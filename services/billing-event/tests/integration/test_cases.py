@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import billing_event_case_changes as changes
+import billing_event_case_retainers as blocks
 import billing_event_case_sources as sources
 import pytest
 import yaml
@@ -36,7 +37,7 @@ TABLES: Final[Mapping[str, Callable[[Scene, Case], Awaitable[None]]]] = {
     "exchange": sources.exchange,
     "recurring": sources.recurring,
     "limits": changes.limits,
-    "retainers": changes.retainers,
+    "retainers": blocks.retainers,
     "rerating": changes.rerating,
 }
 """Files whose cases are rows of one kind, with words of their own."""

@@ -188,12 +188,12 @@ class Judge:
         else:
             self.decision.covered.append((item, outcome))
 
-    def _draw(self, item: SourceItem, drawing: Drawing, *, after: int) -> None:
-        """Add the rows a retainer pays for, and after them those of what is beyond it."""
+    def _draw(self, item: SourceItem, drawing: Drawing, *, after: int) -> int:
+        """Add the rows a retainer pays for, then those of what is beyond it; return the last."""
         parts, beyond = self._drawn(item, drawing)
         if isinstance(beyond, Unratable):
             self.decision.opened.append(HoldOpened(item, None, beyond.hold))
-            return
+            return after
         last = after
         for part in parts:
             last += 1
@@ -201,6 +201,7 @@ class Judge:
             self._add(item, rating, last, EventKind.ORIGINAL, portion, (), drawn=part.drawn)
         for share in beyond.shares:
             last += self._append(item, share, after=last)
+        return last
 
     def _drawn(
         self, item: SourceItem, drawing: Drawing
@@ -213,22 +214,28 @@ class Judge:
     def _draw_again(
         self, standing: Standing, live: Sequence[Row], dropping: Collection[HoldId]
     ) -> bool:
-        """Rate anew what a retainer had nothing left for, if it has now; say whether it did."""
+        """Rate anew what a retainer had nothing left for, if it has now; say whether it did.
+
+        At the price it waited with: a draw is worth what its block was paid, and what goes on
+        waiting is not priced anew by terms that changed meanwhile.
+        """
         waiting = [row for row in live if is_undrawn(row)]
         if not waiting or any(is_personal(row, dropping) for row in waiting):
             return False
         outcome = self._rater.rate(standing.item)
         if not isinstance(outcome, Drawing):
             return False
-        drawing = replace(outcome, whole=sum_of(waiting))
-        parts, beyond = self._drawn(standing.item, drawing)
-        if isinstance(beyond, Unratable) or (not parts and drawing.is_held_beyond):
-            return False
-        last = max(row.part for row in standing.rows)
-        for part, row in enumerate(waiting, start=last + 1):
-            self._take_back(row, standing.item, part)
-        self._draw(standing.item, drawing, after=last + len(waiting))
-        return True
+        last = first = max(row.part for row in standing.rows)
+        for rows in by_payer(waiting):
+            drawing = replace(outcome, rating=rows[0].rating, whole=sum_of(rows))
+            parts, beyond = self._drawn(standing.item, drawing)
+            if isinstance(beyond, Unratable) or (not parts and drawing.is_held_beyond):
+                continue
+            for row in rows:
+                last += 1
+                self._take_back(row, standing.item, last)
+            last = self._draw(standing.item, drawing, after=last)
+        return last > first
 
     def _append(self, item: SourceItem, share: Share, *, after: int) -> int:
         """Add the rows of a share, what is over a limit as one of its own; return how many."""
