@@ -26,7 +26,7 @@ from billing_event_case_events import (
     work,
 )
 from billing_event_case_scene import Scene
-from billing_event_case_terms import Words, matched
+from billing_event_case_terms import matched
 from billing_event_rerating import Desk
 from billing_event_sources import METERED, a_reading, key, readings
 from billing_event_world import fetch
@@ -125,10 +125,11 @@ async def write_off_undone(scene: Scene, letter: str) -> None:
     await scene.running.stub(WriteOffServiceStub, caller=FINANCE).UndoWriteOff(request)
 
 
-async def rerated(scene: Scene, scope: Words) -> None:
-    """Preview, approve as a second person and apply a run over the contract."""
+async def rerated(scene: Scene, words: str) -> None:
+    """Preview, approve as a second person and apply a run over the contract: `moving payers`."""
+    assert words in ("", "moving payers"), words
     desk = Desk(scene.running, scene.context, scene.engine)
-    await desk.applied(**(scope or {}))
+    await desk.applied(move_payers=bool(words))
 
 
 async def usage_read(scene: Scene, readings_of: Any) -> None:

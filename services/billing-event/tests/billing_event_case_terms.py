@@ -161,6 +161,13 @@ def _correction(contract: contract_pb2.Contract, words: str) -> None:
     }[words]
 
 
+def _hours_are(contract: contract_pb2.Contract, model: str) -> None:
+    line_of(contract, "hours").terms.billing_model = {
+        "by the hour": quote_pb2.BILLING_MODEL_TIME_AND_MATERIALS,
+        "a fixed fee": quote_pb2.BILLING_MODEL_FIXED_FEE,
+    }[model]
+
+
 def _hours_end(contract: contract_pb2.Contract, day: Any) -> None:
     line_of(contract, "hours").ended_on = str(day)
 
@@ -270,6 +277,7 @@ _TERMS: Final[Mapping[str, Callable[[contract_pb2.Contract, Any], None]]] = {
     "orders": _orders,
     "time_rounded": _rounding,
     "correction": _correction,
+    "hours_are": _hours_are,
     "hours_end_on": _hours_end,
     "support_ends_on": _support_ends,
     "support_runs": _support_runs,

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from billing_event_builders import CONTRACT, ENTITY, a_contract, an_approved_entry, approved
+from billing_event_sources import key
 from billing_event_world import fetch
 from google.protobuf.message import Message
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -105,11 +106,6 @@ class Desk:
         self.approver = running.stub(ReratingServiceStub, caller=APPROVER)
         self._context = context
         self._engine = engine
-        self._count = 0
-
-    def key(self) -> str:
-        self._count += 1
-        return f"request-{self._count}"
 
     async def drive(self) -> None:
         await rerating_drive.drive(self._context)
@@ -123,7 +119,7 @@ class Desk:
         moves = scope.pop("move_payers", False)
         reply = await self.proposer.CreateReratingRun(
             pb.CreateReratingRunRequest(
-                request_id=self.key(),
+                request_id=key(),
                 scope=pb.ReratingScope(
                     legal_entity_id=str(ENTITY), contract_ids=[str(CONTRACT)], **scope
                 ),
@@ -142,7 +138,7 @@ class Desk:
 
     async def approve(self, run_id: str) -> None:
         await self.approver.ApproveReratingRun(
-            pb.ApproveReratingRunRequest(request_id=self.key(), rerating_run_id=run_id)
+            pb.ApproveReratingRunRequest(request_id=key(), rerating_run_id=run_id)
         )
 
     async def applied(self, **scope: Any) -> pb.ReratingRun:

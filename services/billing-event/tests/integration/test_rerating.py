@@ -15,6 +15,7 @@ from billing_event_rerating import (
     ledger,
     work,
 )
+from billing_event_sources import key
 from billing_event_world import assert_sound, events_out, fetch, row_ids, take, totals
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -233,13 +234,13 @@ async def test_a_run_is_stopped_between_chunks_and_goes_on_where_it_stopped(
 
     async def stop_and_resume(waits: "pb.ReratingRunStatus.ValueType") -> None:
         stopped = await desk.proposer.StopReratingRun(
-            pb.StopReratingRunRequest(request_id=desk.key(), rerating_run_id=run_id)
+            pb.StopReratingRunRequest(request_id=key(), rerating_run_id=run_id)
         )
         assert stopped.run.status == waits
         await desk.drive()
         assert (await desk.run(run_id)).progress == stopped.run.progress
         await desk.proposer.ResumeReratingRun(
-            pb.ResumeReratingRunRequest(request_id=desk.key(), rerating_run_id=run_id)
+            pb.ResumeReratingRunRequest(request_id=key(), rerating_run_id=run_id)
         )
 
     await step()
@@ -343,7 +344,7 @@ async def test_a_run_that_an_error_stops_says_so_and_can_be_resumed(
     [halted] = await fetch(engine, told)
     assert halted.reason.endswith("while previewing: ValueError: the disk is full")
     await desk.proposer.ResumeReratingRun(
-        pb.ResumeReratingRunRequest(request_id=desk.key(), rerating_run_id=run_id)
+        pb.ResumeReratingRunRequest(request_id=key(), rerating_run_id=run_id)
     )
     await desk.drive()
     assert (await desk.run(run_id)).progress.items_different == 2

@@ -15,7 +15,9 @@ from billing_event_builders import (
     recorded,
 )
 from billing_event_rerating import Desk, Invoicing, a_version, amended, ledger, work
+from billing_event_sources import key
 from billing_event_world import assert_sound, fetch, row_ids, take, totals
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing_event import schedules
@@ -25,6 +27,7 @@ from throughline.project_provisioning.events.v1 import (
     project_provisioning_events_pb2 as projects,
 )
 from throughline_runtime.context import Context
+from throughline_runtime.database import write
 from throughline_testing.samples import sample
 from throughline_testing.serving import Running
 
@@ -63,7 +66,7 @@ async def begin(engine: AsyncEngine) -> None:
 
 async def take_up(desk: Desk, run_id: str) -> None:
     await desk.proposer.PreviewReratingRun(
-        pb.PreviewReratingRunRequest(request_id=desk.key(), rerating_run_id=run_id)
+        pb.PreviewReratingRunRequest(request_id=key(), rerating_run_id=run_id)
     )
     await desk.drive()
 
@@ -263,6 +266,31 @@ async def test_time_moved_after_a_run_has_corrected_its_invoice_is_taken_back_in
     await take(engine, approved(back, number=2))
     assert (await totals(engine))["positions"]["rated.EUR"] == 0
     await assert_sound(engine)
+
+
+async def test_work_that_is_worth_nothing_is_a_gap_unless_a_fee_covers_it_since(
+    engine: AsyncEngine,
+) -> None:
+    await take(engine, recorded(), activated(a_version(1, "2026-08-24", "180.00")), work(1))
+
+    async def gaps(statement: str) -> int:
+        async with write(engine) as tx:
+            await tx.execute(text(statement))
+        return int((await totals(engine))["quantity_mismatch"]["count"])
+
+    covered = """
+        INSERT INTO covered_item
+        SELECT source_item_id, 'the fixed fee covers it', rated_at {} interval '1 hour'
+        FROM billing_event WHERE part = 1"""
+    taken_back = """
+        INSERT INTO billing_event SELECT (jsonb_populate_record(row, jsonb_build_object(
+            'billing_event_id', gen_random_uuid(), 'part', 2, 'kind', 'reversal',
+            'reverses_billing_event_id', billing_event_id,
+            'minutes', -minutes, 'quantity', -quantity, 'amount', -amount))).*
+        FROM billing_event AS row"""
+    assert await gaps(covered.format("-")) == 0
+    assert await gaps(taken_back) == 1
+    assert await gaps(covered.format("+")) == 0
 
 
 def moved_bill_to() -> contracts.ContractAmended:

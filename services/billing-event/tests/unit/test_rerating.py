@@ -34,12 +34,9 @@ from billing_event.domain.rerating import (
     Comparer,
     Finding,
     Place,
-    fingerprint,
-    is_as_approved,
-    parts_from,
-    parts_of,
 )
 from billing_event.domain.rerating_judge import ReratingJudge
+from billing_event.domain.rerating_part import fingerprint, is_as_approved, parts_from, parts_of
 from billing_event.domain.rerating_run import ReratingRunId
 from billing_event.domain.source import CustomerId, SourceItem
 from billing_event.domain.standing import Standing
@@ -50,6 +47,7 @@ from billing_event.domain.terms import (
     ReratingPolicy,
     TaxStatus,
 )
+from throughline_core.money import Money
 from throughline_core.quantity import RoundingMode, TimeRounding
 
 RUN = ReratingRunId(an_id("9001"))
@@ -293,6 +291,14 @@ def test_what_has_no_price_by_now_is_left_as_it_is_and_says_why() -> None:
     assert finding.action is Action.CANNOT
     assert finding.reason.startswith("missing_rate: no rate for consultant")
     assert not finding.is_different
+
+
+def test_what_is_billed_in_another_currency_is_left_as_it_is_and_says_so() -> None:
+    standing = rated(an_item(), at_rate("100.00"))
+    line = a_line(rates={"consultant": Money(Decimal("100.00"), "USD")})
+    finding = find(standing, some_terms(line, currency="USD"))
+    assert (finding.action, finding.currency) == (Action.CANNOT, "EUR")
+    assert finding.reason == "billed in EUR, and agreed in USD by now: adjust it by hand"
 
 
 def test_what_is_written_off_is_left_as_it_is() -> None:

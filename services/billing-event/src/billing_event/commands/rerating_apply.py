@@ -16,13 +16,12 @@ from billing_event.domain.rerating import (
     Action,
     Claims,
     Finding,
-    Part,
     Place,
-    is_as_approved,
     released_rows,
     repricing,
 )
 from billing_event.domain.rerating_judge import ReratingJudge
+from billing_event.domain.rerating_part import Part, is_as_approved
 from billing_event.domain.rerating_run import Drafted, Outcome, ReratingRun
 from billing_event.domain.source import SourceItemId
 from billing_event.domain.standing import Standing
@@ -142,7 +141,7 @@ def _post(
     for each in standings:
         item_id = each.item.source_item_id
         finding = comparer.compare(each, claims)
-        outcome, reason = _verdict(run, finding, approved[item_id])
+        outcome, reason = _verdict(run, each, finding, approved[item_id])
         action = Action.NOTHING if finding is None else finding.action
         posting.items.append(Posted(item_id, outcome, action, reason))
         if finding is None or outcome is not Outcome.APPLIED:
@@ -155,14 +154,14 @@ def _post(
 
 
 def _verdict(
-    run: ReratingRun, finding: Finding | None, approved: Sequence[Part]
+    run: ReratingRun, standing: Standing, finding: Finding | None, approved: Sequence[Part]
 ) -> tuple[Outcome, str]:
     """Return what becomes of a thing now, and why where it is not posted."""
-    if finding is None:
+    if standing.is_reversed:
         return Outcome.OUTDATED, "it was taken back since the preview"
-    if finding.action is Action.CANNOT:
+    if finding is not None and finding.action is Action.CANNOT:
         return Outcome.SKIPPED, finding.reason
-    if not is_as_approved(approved, finding.parts, finding.shares):
+    if finding is None or not is_as_approved(approved, finding.parts, finding.shares):
         return Outcome.OUTDATED, "its rows or its price changed since the preview"
     if finding.place is Place.DRAFTED:
         outcome = Outcome.WAITING if run.drafted is Drafted.WAIT else Outcome.SKIPPED

@@ -6,7 +6,7 @@ from billing_event.domain.agreement import Agreement
 from billing_event.domain.payer import has_moved
 from billing_event.domain.position import EventStatus, Row, Treatment
 from billing_event.domain.rating import Priced, Rater
-from billing_event.domain.rerating import has_same_price, parts_of
+from billing_event.domain.rerating_part import has_same_price, parts_of
 from billing_event.domain.source import SourceItem
 
 _OPEN = (EventStatus.HELD, EventStatus.ELIGIBLE)

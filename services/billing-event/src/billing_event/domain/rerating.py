@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID
 
 from billing_event.domain.agreement import Agreement, Facts
@@ -12,6 +12,7 @@ from billing_event.domain.drawing import Drawing
 from billing_event.domain.position import (
     BillingEventId,
     EventStatus,
+    Rating,
     Row,
     Treatment,
     Unit,
@@ -19,17 +20,11 @@ from billing_event.domain.position import (
 )
 from billing_event.domain.rating import Outcome, Priced, Rater, Share, Unratable
 from billing_event.domain.recurring import RecurringPeriod, plan
-from billing_event.domain.source import (
-    AGREED,
-    ContractId,
-    CustomerId,
-    ItemType,
-    SourceItem,
-)
+from billing_event.domain.rerating_part import Part, has_same_price, parts_of
+from billing_event.domain.source import AGREED, ContractId, ItemType, SourceItem
 from billing_event.domain.standing import Standing
 from billing_event.domain.step import SourceStep, StepState
 from billing_event.domain.terms import ReratingPolicy
-from throughline_core.rounding import exact_product
 
 _NOTHING: Final = Decimal(0)
 _BY_RETAINER: Final = "a retainer pays for it: correct that by a top-up or an adjustment"
@@ -47,36 +42,14 @@ class Action(StrEnum):
 
 
 class Place(StrEnum):
-    """Where a thing is; the furthest of its rows counts."""
+    """Where a thing is; the furthest of its rows counts. Covered, nothing of it is billed."""
 
     HELD = "held"
     ELIGIBLE = "eligible"
     RELEASED = "released"
     DRAFTED = "drafted"
     INVOICED = "invoiced"
-
-
-class PartKey(NamedTuple):
-    """What rows of one thing have in common that may stand on one line of an invoice."""
-
-    payer: CustomerId
-    unit: Unit
-    rate: Decimal
-    treatment: Treatment
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One payer's part of a thing at one rate: what is billed, and what should be."""
-
-    key: PartKey
-    old: Decimal
-    new: Decimal
-
-    @property
-    def difference(self) -> Decimal:
-        """What is to be posted: a quantity that is exact times the rate."""
-        return exact_product(self.key.rate, self.new - self.old)
+    COVERED = "covered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,23 +114,30 @@ class Comparer:
         self._periods: dict[ContractId, dict[UUID, RecurringPeriod]] = {}
 
     def compare(self, standing: Standing, claims: Claims) -> Finding | None:
-        """Return what a thing should be worth and what is to be done; None if nothing is billed."""
+        """Return what a thing should be worth and what is to be done.
+
+        None if nothing of it is billed, nor should be. What a fee covered in between may have a
+        price again; what another thing took back never has.
+        """
         live = live_rows(standing.rows)
-        if not live:
+        if not live and standing.is_reversed:
             return None
         item = self._as_agreed_now(standing.item)
         outcome = self._outcome(item)
         shares = outcome.shares if isinstance(outcome, Priced) else ()
-        obstacle = _no_price(outcome)
+        obstacle = _no_price(outcome) or _other_currency(live, shares)
+        if not (live or shares or obstacle):
+            return None
         # What cannot be priced stays as it is.
         parts = parts_of(live, None if obstacle else shares)
+        billed = _rating_of(live, shares) or standing.rows[-1].rating
         finding = Finding(
             item=item,
             place=_place(live, claims),
             action=Action.NOTHING,
             reason="",
-            unit=live[0].rating.unit,
-            currency=live[0].amount.currency,
+            unit=billed.unit,
+            currency=billed.unit_rate.currency,
             old_quantity=_sum(part.old for part in parts),
             new_quantity=_sum(part.new for part in parts),
             old=_sum(row.amount.amount for row in live),
@@ -243,91 +223,6 @@ def repricing(before: SourceItem, now: SourceItem, *, version: int) -> SourceSte
     )
 
 
-def is_as_approved(approved: Sequence[Part], now: Sequence[Part], shares: Sequence[Share]) -> bool:
-    """Whether what a run would post now is what was approved.
-
-    Payers by amount pay as long as it lasts, so which of them bears a thing may have changed; its
-    price has not.
-    """
-    if tuple(approved) == tuple(now):
-        return True
-    is_by_amount = any(share.rating.share_percent == 0 for share in shares)
-    return is_by_amount and _by_price(approved) == _by_price(now)
-
-
-def parts_of(live: Sequence[Row], shares: Sequence[Share] | None) -> tuple[Part, ...]:
-    """Return the parts of a thing, old by its rows and new by its shares; None = as they are."""
-    if len(live) == 1 and shares is not None and len(shares) == 1:
-        return _parts_of_pair(live[0], shares[0])
-    old: dict[PartKey, Decimal] = {}
-    for row in live:
-        key = key_of_row(row)
-        old[key] = old.get(key, _NOTHING) + row.quantity
-    new: dict[PartKey, Decimal] = {}
-    for share in shares or ():
-        key = key_of_share(share)
-        new[key] = new.get(key, _NOTHING) + share.portion.quantity
-    if shares is None:
-        new = old
-    return tuple(
-        Part(key, old.get(key, _NOTHING), new.get(key, _NOTHING))
-        for key in sorted({**old, **new})
-        if old.get(key) or new.get(key)
-    )
-
-
-def _parts_of_pair(row: Row, share: Share) -> tuple[Part, ...]:
-    """Return the parts of what has one row and one share: nearly everything."""
-    old, new = key_of_row(row), key_of_share(share)
-    if old == new:
-        return (Part(old, row.quantity, share.portion.quantity),)
-    parts = Part(old, row.quantity, _NOTHING), Part(new, _NOTHING, share.portion.quantity)
-    return parts if old < new else parts[::-1]
-
-
-def key_of_row(row: Row) -> PartKey:
-    """Return the part of its thing that a row belongs to."""
-    rating = row.rating
-    return PartKey(
-        rating.bill_to_customer_id, rating.unit, rating.unit_rate.amount, rating.treatment
-    )
-
-
-def key_of_share(share: Share) -> PartKey:
-    """Return the part of its thing that a share is."""
-    rating = share.rating
-    return PartKey(
-        rating.bill_to_customer_id, rating.unit, rating.unit_rate.amount, rating.treatment
-    )
-
-
-def fingerprint(parts: Iterable[Part]) -> list[list[str]]:
-    """Return the parts as they are kept, equal for equal parts."""
-    return [
-        [
-            str(part.key.payer),
-            part.key.unit,
-            _plain(part.key.rate),
-            part.key.treatment,
-            _plain(part.old),
-            _plain(part.new),
-        ]
-        for part in parts
-    ]
-
-
-def parts_from(kept: Iterable[Sequence[str]]) -> tuple[Part, ...]:
-    """Return the parts of a fingerprint."""
-    return tuple(
-        Part(
-            PartKey(CustomerId(UUID(payer)), Unit(unit), Decimal(rate), Treatment(treatment)),
-            Decimal(old),
-            Decimal(new),
-        )
-        for payer, unit, rate, treatment, old, new in kept
-    )
-
-
 def released_rows(standings: Iterable[Standing]) -> list[BillingEventId]:
     """Return the rows of things that invoicing may have on documents."""
     return [
@@ -345,28 +240,6 @@ def _is_same(parts: Sequence[Part], *, moves_payers: bool) -> bool:
     return has_same_price(parts)
 
 
-def has_same_price(parts: Iterable[Part]) -> bool:
-    """Whether nothing of the money changes, whoever pays."""
-    by_price: dict[tuple[Unit, Treatment, Decimal | None], Decimal] = {}
-    for part in parts:
-        key = part.key
-        # A payer's part of an amount is a rate of its own: only their sums can be compared.
-        rate = key.rate if key.unit is Unit.HOUR else None
-        moved = part.new - part.old if key.unit is Unit.HOUR else part.difference
-        price = key.unit, key.treatment, rate
-        by_price[price] = by_price.get(price, _NOTHING) + moved
-    return not any(by_price.values())
-
-
-def _by_price(parts: Iterable[Part]) -> dict[tuple[Unit, Decimal], list[Decimal]]:
-    sums: dict[tuple[Unit, Decimal], list[Decimal]] = {}
-    for part in parts:
-        old_new = sums.setdefault((part.key.unit, part.key.rate), [_NOTHING, _NOTHING])
-        old_new[0] += part.old
-        old_new[1] += part.new
-    return sums
-
-
 def _no_price(outcome: Outcome) -> str:
     """Return why a thing has no price that its rows could be compared with, empty if it has."""
     if isinstance(outcome, Unratable):
@@ -375,7 +248,26 @@ def _no_price(outcome: Outcome) -> str:
     return _BY_RETAINER if isinstance(outcome, Drawing) else ""
 
 
+def _other_currency(live: Sequence[Row], shares: Sequence[Share]) -> str:
+    """Return why what is billed has no difference to its price, empty if it has one."""
+    if not live or not shares:
+        return ""
+    billed, agreed = live[0].amount.currency, shares[0].portion.amount.currency
+    if billed == agreed:
+        return ""
+    return f"billed in {billed}, and agreed in {agreed} by now: adjust it by hand"
+
+
+def _rating_of(live: Sequence[Row], shares: Sequence[Share]) -> Rating | None:
+    """Return terms a thing is billed by, or else should be; None where it is neither."""
+    if live:
+        return live[0].rating
+    return shares[0].rating if shares else None
+
+
 def _place(live: Sequence[Row], claims: Claims) -> Place:
+    if not live:
+        return Place.COVERED
     if any(claims.quantities.get(row.billing_event_id) for row in live):
         return Place.INVOICED
     if any(map(claims.is_drafted, live)):
@@ -388,7 +280,3 @@ def _place(live: Sequence[Row], claims: Claims) -> Place:
 
 def _sum(amounts: Iterable[Decimal]) -> Decimal:
     return sum(amounts, _NOTHING)
-
-
-def _plain(value: Decimal) -> str:
-    return f"{value.normalize():f}"

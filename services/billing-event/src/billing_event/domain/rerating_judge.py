@@ -12,15 +12,10 @@ from billing_event.domain.position import (
     live_rows,
     portion_of,
 )
-from billing_event.domain.rerating import (
-    Action,
-    Claims,
-    Comparer,
-    Finding,
-    PartKey,
-    key_of_row,
-)
+from billing_event.domain.rerating import Action, Claims, Comparer, Finding
+from billing_event.domain.rerating_part import PartKey, key_of_row
 from billing_event.domain.rerating_run import ReratingRunId
+from billing_event.domain.review import ids_of
 from billing_event.domain.source import CustomerId, SourceItem
 from billing_event.domain.standing import Standing
 
@@ -45,10 +40,11 @@ class ReratingJudge(Judge):
 
         By difference, what is invoiced stays and rows of the opposite sign take it off, payer by
         payer and rate by rate; by credit and rebill it is taken back like the rest. The new rows
-        bill all of the thing, so that a line of an invoice says at which rate. A person released
-        some of it before: then all passes with the approval of the run by `by`.
+        bill all of the thing, so that a line of an invoice says at which rate. What was released
+        before, if only until a fee covered it, passes with the approval of the run by `by`.
         """
         live, rated = live_rows(standing.rows), self.decision.rated
+        self.decision.cleared += ids_of(standing.item_holds)
         is_difference = finding.action in (Action.DEBIT, Action.CREDIT)
         kept = [row for row in live if is_difference and claims.is_claimed(row)]
         kept_ids = {row.billing_event_id for row in kept}
@@ -61,7 +57,7 @@ class ReratingJudge(Judge):
         self._rate(finding.item, after=last + first_new - start)
         self.decision.carry_over(taken, first_new)
         adjusted = _first_of_payers(kept)
-        was_released = any(row.status is EventStatus.RELEASED for row in live)
+        was_released = any(row.status is EventStatus.RELEASED for row in live or standing.rows)
         for index in range(start, len(rated)):
             row = rated[index]
             corrects = adjusted.get(row.rating.bill_to_customer_id)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 
 from billing_event.domain.hold import PERSONAL, TOLD, HoldId, HoldReason, OpenHold
-from billing_event.domain.position import EventStatus, Portion, Row, live_rows
+from billing_event.domain.position import EventStatus, Portion, Row
 from billing_event.domain.source import AGREED, SourceItem, SourceItemId
 from billing_event.domain.standing import Reversal, Standing
 from throughline_core.money import Money
@@ -48,17 +48,20 @@ def is_restated(item: SourceItem, live: Sequence[Row]) -> bool:
 
 def is_due(standing: Standing) -> bool:
     """Whether an agreed amount that was nothing is something again, and no other thing took it."""
-    item, rows = standing.item, standing.rows
-    own = {row.reverses for row in rows}
-    is_taken = any(row.is_taken_back and row.billing_event_id not in own for row in rows)
+    item = standing.item
     is_payable = item.type in AGREED and item.price is not None and not item.price.is_zero
+    is_taken = _is_taken_by_another(standing.rows)
     return is_payable and not is_taken and item.reverses_item_id is None
 
 
 def is_taken_back(original: Standing, taken: Collection[SourceItemId]) -> bool:
-    if original.item.source_item_id in taken:
-        return True
-    return bool(original.rows) and not live_rows(original.rows)
+    return original.item.source_item_id in taken or _is_taken_by_another(original.rows)
+
+
+def _is_taken_by_another(rows: Sequence[Row]) -> bool:
+    """Whether another thing took these rows back, not one of them the other to be rated anew."""
+    own = {row.reverses for row in rows}
+    return any(row.is_taken_back and row.billing_event_id not in own for row in rows)
 
 
 def waits_of(reversal: Reversal) -> OpenHold:

@@ -14,11 +14,16 @@ from billing_event.domain.source import SourceItem
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the ledger says of one thing: its rows and, while it has none, its own open holds."""
+    """What the ledger says of one thing: its rows and, while it has none, its own open holds.
+
+    `is_reversed` of one whose rows all were taken back: whether another thing takes it back, so
+    that it is never billed again.
+    """
 
     item: SourceItem
     rows: tuple[Row, ...]
     item_holds: tuple[OpenHold, ...] = ()
+    is_reversed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event import tables
 from billing_event.domain.position import EventType
-from billing_event.domain.rerating import Action, Part, Place, parts_from
+from billing_event.domain.rerating import Action, Place
+from billing_event.domain.rerating_part import Part, parts_from
 from billing_event.domain.rerating_run import (
     Cause,
     Drafted,

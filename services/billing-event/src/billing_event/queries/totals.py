@@ -108,9 +108,14 @@ _FAULTS: Final = text("""
     UNION ALL
     SELECT 'quantity_mismatch', 'count', count(*)
     FROM source_item AS item
-    JOIN (SELECT source_item_id, sum(minutes) AS minutes FROM billing_event
-          GROUP BY source_item_id) AS net USING (source_item_id)
+    JOIN (SELECT source_item_id, sum(minutes) AS minutes, max(rated_at) AS rated_at
+          FROM billing_event GROUP BY source_item_id) AS net USING (source_item_id)
     WHERE item.type = 'time' AND item.minutes <> net.minutes
+      -- What a fee has covered since it was rated is worth nothing.
+      AND NOT (net.minutes = 0
+               AND EXISTS (SELECT FROM covered_item
+                           WHERE covered_item.source_item_id = item.source_item_id
+                             AND covered_item.recorded_at >= net.rated_at))
     UNION ALL
     SELECT 'limits', 'over_committed', count(*)
     FROM limit_account AS account

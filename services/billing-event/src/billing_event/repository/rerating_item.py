@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event import tables
 from billing_event.domain.position import BillingEventId
-from billing_event.domain.rerating import Action, Claims, Finding, Part, fingerprint, parts_from
+from billing_event.domain.rerating import Action, Claims, Finding
+from billing_event.domain.rerating_part import Part, fingerprint, parts_from
 from billing_event.domain.rerating_run import Cursor, Outcome, ReratingRun, ReratingRunId
 from billing_event.domain.source import ContractId, ContractLineId, SourceItemId
 from billing_event.repository import standing

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event.domain.hold import HoldReason, OpenHold
-from billing_event.domain.position import BillingEventId, Row
+from billing_event.domain.position import BillingEventId, Row, live_rows
 from billing_event.domain.source import (
     ContractId,
     CustomerId,
@@ -115,7 +115,8 @@ _DUE: Final = text("""
           AND NOT EXISTS (
               SELECT FROM billing_event AS row JOIN billing_event AS taker
                 ON taker.reverses_billing_event_id = row.billing_event_id
-              WHERE row.source_item_id = original.source_item_id)
+              WHERE row.source_item_id = original.source_item_id
+                AND taker.source_item_id <> original.source_item_id)
     )
     SELECT source_item_id FROM due
     GROUP BY source_item_id ORDER BY min(opened_at), source_item_id LIMIT :limit
@@ -162,6 +163,11 @@ _WAITING_REVERSALS: Final = text("""
     WHERE item.reverses_source_item_id = ANY(CAST(:source_item_ids AS uuid[]))
       AND hold.cleared_at IS NULL
     ORDER BY item.source_item_id
+""")
+
+_REVERSED: Final = text("""
+    SELECT reverses_source_item_id FROM source_item
+    WHERE reverses_source_item_id = ANY(CAST(:source_item_ids AS uuid[]))
 """)
 
 _CLAIMED: Final = text("""
@@ -270,11 +276,17 @@ async def _load_standings(
         item_id = row.source_item_id
         own = open_holds.get((item_id, row.billing_event_id), [])
         rows.setdefault(item_id, []).append(row_from(row, items[item_id], own))
+    worthless = [item_id for item_id, own in rows.items() if not live_rows(own)]
+    taken: set[SourceItemId] = set()
+    if worthless:
+        found = await tx.execute(_REVERSED, {"source_item_ids": worthless})
+        taken.update(found.scalars())
     return [
         Standing(
             items[item_id],
             tuple(rows.get(item_id, ())),
             tuple(open_holds.get((item_id, None), ())),
+            is_reversed=item_id in taken,
         )
         for item_id in ids["source_item_ids"]
     ]

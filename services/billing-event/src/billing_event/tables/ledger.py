@@ -7,6 +7,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Date,
+    DateTime,
     ForeignKey,
     Index,
     Integer,
@@ -159,8 +160,8 @@ covered_item: Final = table(
     "covered_item",
     Column("source_item_id", Uuid, ForeignKey("source_item.source_item_id"), primary_key=True),
     words("explanation"),
-    instant("recorded_at"),
-    comment="append-only: says why an approved thing has no row",
+    Column("recorded_at", DateTime(timezone=True), primary_key=True),
+    comment="append-only: says since when, and why, nothing is billed for an approved thing",
 )
 
 billing_event: Final = table(

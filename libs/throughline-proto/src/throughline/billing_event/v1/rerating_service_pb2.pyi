@@ -156,6 +156,8 @@ class _ReratingPlaceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reratin
     RERATING_PLACE_RELEASED: _ReratingPlace.ValueType  # 3
     RERATING_PLACE_DRAFTED: _ReratingPlace.ValueType  # 4
     RERATING_PLACE_INVOICED: _ReratingPlace.ValueType  # 5
+    RERATING_PLACE_COVERED: _ReratingPlace.ValueType  # 6
+    """Nothing of it was billed any more: the fee of its line covered it after it had been rated."""
 
 class ReratingPlace(_ReratingPlace, metaclass=_ReratingPlaceEnumTypeWrapper):
     """Where a thing was when it was previewed; the furthest of its rows counts."""
@@ -166,6 +168,8 @@ RERATING_PLACE_ELIGIBLE: ReratingPlace.ValueType  # 2
 RERATING_PLACE_RELEASED: ReratingPlace.ValueType  # 3
 RERATING_PLACE_DRAFTED: ReratingPlace.ValueType  # 4
 RERATING_PLACE_INVOICED: ReratingPlace.ValueType  # 5
+RERATING_PLACE_COVERED: ReratingPlace.ValueType  # 6
+"""Nothing of it was billed any more: the fee of its line covered it after it had been rated."""
 Global___ReratingPlace: _TypeAlias = ReratingPlace  # noqa: Y015
 
 class _ReratingOutcome:
