@@ -2,9 +2,12 @@
 
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 from billing_event_builders import (
+    CONTRACT,
+    CUSTOMER,
     a_contract,
     activated,
     an_approved_entry,
@@ -163,6 +166,64 @@ async def test_a_card_version_that_reaches_back_opens_a_draft_for_the_days_it_ch
     await desk.drive()
     assert await problems(engine, context) == []
     assert (await totals(engine))["positions"]["rated.EUR"] == 1200 + 1280
+
+
+def by_any_card() -> contracts.ContractActivated:
+    """Return the story's contract, which names no card of its own."""
+    event = by_card()
+    event.contract.ClearField("rate_card_id")
+    return event
+
+
+def of_the_firm(rate: str) -> contracts.RateCardPublished:
+    """Return the first version of a card for everybody."""
+    event = published({"senior_consultant": rate})
+    event.rate_card.ClearField("customer_id")
+    event.rate_card.ClearField("legal_entity_id")
+    return event
+
+
+def of_customer(customer_id: UUID, rate: str) -> contracts.RateCardPublished:
+    """Return the first version of a card of one customer."""
+    event = published({"senior_consultant": rate})
+    event.rate_card.rate_card_id = str(an_id("d7"))
+    event.rate_card.customer_id = str(customer_id)
+    event.rate_card.code = "ACME-2026"
+    event.rate_card.entries[0].valid_from = "2026-10-01"
+    return event
+
+
+async def test_a_first_card_of_the_customer_opens_a_draft_for_what_others_priced(
+    engine: AsyncEngine, desk: Desk, context: Context
+) -> None:
+    await take(engine, recorded(), of_the_firm("150.00"), by_any_card())
+    await take(engine, work(1, "2026-09-07"), work(2, "2026-10-05"))
+    assert await problems(engine, context) == []
+
+    await take(engine, of_customer(CUSTOMER, "140.00"))
+    for _ in range(2):
+        [(kind, advice)] = await problems(engine, context)
+    [run] = await runs(desk, cause=pb.RERATING_CAUSE_CARD_VERSION)
+    assert (kind, run.rerating_run_id in advice) == ("rate_card.rerating_needed", True)
+    assert list(run.scope.contract_ids) == [str(CONTRACT)]
+    assert (run.scope.service_from, run.scope.rate_card_id) == ("2026-10-01", "")
+
+    await take_up(desk, run.rerating_run_id)
+    [item] = await desk.items(run.rerating_run_id)
+    assert item.difference.amount == "-80.00"
+    await desk.approve(run.rerating_run_id)
+    await desk.drive()
+    assert await problems(engine, context) == []
+
+
+async def test_a_first_card_of_another_customer_opens_nothing(
+    engine: AsyncEngine, desk: Desk, context: Context
+) -> None:
+    await take(engine, recorded(), of_the_firm("150.00"), by_any_card())
+    await take(engine, work(1, "2026-10-05"))
+    await take(engine, of_customer(an_id("c9"), "140.00"))
+    assert await problems(engine, context) == []
+    assert await runs(desk) == []
 
 
 async def test_a_card_version_for_days_to_come_opens_nothing(

@@ -1,5 +1,6 @@
 """Opens re-rating runs by itself where a change reaches back: drafts, for people to take up."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -22,6 +23,9 @@ from billing_event.repository import rerating_cause
 from throughline_core.ids import derived_id
 from throughline_core.period import Period
 from throughline_runtime import exceptions
+
+CONTRACTS_MAX: Final = 500
+"""Contracts a run may name; one over more goes through all of its legal entity."""
 
 CARD_NEWS: Final = "rate_card.rerating_needed"
 
@@ -75,43 +79,60 @@ async def open_run(
 
 
 async def open_for_cards(tx: AsyncConnection, *, at: datetime) -> None:
-    """Compare new card versions with those before, and open a draft where rated days changed."""
+    """Compare new card versions with those before, and open a draft where rated days changed.
+
+    One for what the card had priced itself, another for what it now prices in place of others.
+    """
     halts = []
     for old, new in await rerating_cause.unseen_cards(tx):
         days = changed_days(old, new)
         if days is None:
             continue
         for entity_id, items in await rerating_cause.priced_by(tx, new, days):
-            run_id = ReratingRunId(
-                derived_id("rerating_run", new.rate_card_id, new.version, entity_id)
-            )
-            reason = f"{new.code} version {new.version}"
-            scope = _scope(entity_id, new, days)
-            await open_run(tx, run_id, scope, cause=Cause.CARD_VERSION, reason=reason, at=at)
-            halts.append(_halt(run_id, new, days, entity_id, items))
+            scope = replace(_scope(entity_id, days), rate_card_id=new.rate_card_id)
+            run_id = await _open_for_card(tx, new, scope, at=at)
+            reason = f"were priced by {new.code} before version {new.version} changed its rates"
+            halts.append(_halt(run_id, scope, items, reason))
+        for entity_id, contracts in (await rerating_cause.outranked_by(tx, new, days)).items():
+            named = tuple(sorted(contracts)) if len(contracts) <= CONTRACTS_MAX else ()
+            scope = replace(_scope(entity_id, days), contract_ids=named)
+            run_id = await _open_for_card(tx, new, scope, at=at)
+            reason = f"were priced by other cards before {new.code} version {new.version}"
+            halts.append(_halt(run_id, scope, sum(contracts.values()), reason))
     await exceptions.open_all(tx, halts)
     await exceptions.close(tx, CARD_NEWS, await rerating_cause.over(tx, CARD_NEWS))
 
 
-def _scope(entity_id: LegalEntityId, card: RateCard, days: Period) -> Scope:
+async def _open_for_card(
+    tx: AsyncConnection, card: RateCard, scope: Scope, *, at: datetime
+) -> ReratingRunId:
+    parts = [card.rate_card_id, card.version, scope.legal_entity_id]
+    if scope.rate_card_id is None:
+        parts.append("outranked")
+    run_id = ReratingRunId(derived_id("rerating_run", *parts))
+    reason = f"{card.code} version {card.version}"
+    # Drafts for the same contracts because of other cards stand beside it: they have other days.
+    await open_run(
+        tx, run_id, scope, cause=Cause.CARD_VERSION, reason=reason, at=at, takes_over=False
+    )
+    return run_id
+
+
+def _scope(entity_id: LegalEntityId, days: Period) -> Scope:
     return Scope(
-        legal_entity_id=entity_id,
-        rate_card_id=card.rate_card_id,
-        service_from=days.start,
-        service_through=days.end - _DAY,
+        legal_entity_id=entity_id, service_from=days.start, service_through=days.end - _DAY
     )
 
 
-def _halt(
-    run_id: ReratingRunId, card: RateCard, days: Period, entity_id: LegalEntityId, items: int
-) -> exceptions.Halt:
+def _halt(run_id: ReratingRunId, scope: Scope, items: int, reason: str) -> exceptions.Halt:
+    since = scope.service_from
+    assert since is not None, "a card changes days"
     return exceptions.Halt(
         kind=CARD_NEWS,
         subject_id=run_id,
-        reason=f"re-rating needed: {items} rated items of {days.start} and later were priced by"
-        f" {card.code} before version {card.version} changed its rates",
+        reason=f"re-rating needed: {items} rated items of {since} and later {reason}",
         owner="finance",
         advice=advice_on(run_id),
-        legal_entity_id=entity_id,
-        detail={"items": items, "since": days.start.isoformat(), "rerating_run_id": str(run_id)},
+        legal_entity_id=scope.legal_entity_id,
+        detail={"items": items, "since": since.isoformat(), "rerating_run_id": str(run_id)},
     )

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import date
 from itertools import pairwise
 from uuid import UUID
@@ -13,12 +14,13 @@ from throughline_core.period import Period
 _ENTRY = tuple[str, str | None, str | None, UUID | None]
 
 
-def changed_days(old: RateCard, new: RateCard) -> Period | None:
+def changed_days(old: RateCard | None, new: RateCard) -> Period | None:
     """Return the days from the first to the last with another price in the new version.
 
     An entry that was cut in two at the same price changes nothing. A multiplier has no days:
-    another one changes all that the card is valid for.
+    another one changes all that the card is valid for, as the first version of a card does.
     """
+    old = old or replace(new, entries={})
     entries = [each for card in (old, new) for every in card.entries.values() for each in every]
     if old.multipliers != new.multipliers:
         days = [(each.valid_from, each.valid_to or date.max) for each in entries]

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from billing_event import tables
 from billing_event.domain.rerating_run import ReratingRun
 from billing_event.domain.source import ContractId, LegalEntityId
-from billing_event.domain.terms import RateCard
+from billing_event.domain.terms import RateCard, cards_of
 from billing_event.repository import fact
 from billing_event.wire.facts import read_card
 from throughline.customer_contract.v1 import rate_card_pb2
@@ -41,6 +41,17 @@ _PRICED_BY: Final = text("""
     WHERE rate_card_id = :rate_card_id AND rate_card_version < :version
       AND service_from >= :first_day AND service_from < :end_day
     GROUP BY legal_entity_id
+""")
+
+_PRICED_ELSEWHERE: Final = text("""
+    SELECT event.legal_entity_id, event.contract_id, event.rate_card_id,
+           count(DISTINCT source_item_id) AS items
+    FROM billing_event AS event JOIN source_item AS item USING (source_item_id)
+    WHERE event.rate_card_id <> :rate_card_id AND item.role = ANY(CAST(:roles AS text[]))
+      AND event.service_from >= :first_day AND event.service_from < :end_day
+      AND (CAST(:legal_entity_id AS uuid) IS NULL
+           OR event.legal_entity_id = CAST(:legal_entity_id AS uuid))
+    GROUP BY event.legal_entity_id, event.contract_id, event.rate_card_id
 """)
 
 _GIVE_UP: Final = text("""
@@ -74,10 +85,11 @@ async def moving_payers(
     }
 
 
-async def unseen_cards(tx: AsyncConnection) -> list[tuple[RateCard, RateCard]]:
+async def unseen_cards(tx: AsyncConnection) -> list[tuple[RateCard | None, RateCard]]:
     """Return card versions nobody has compared yet, each after the one before, and note them.
 
-    The first version of a card, and one that a later version has overtaken, are noted only.
+    Nothing is before the first version of a card. One that a later version has overtaken is noted
+    only.
     """
     rows = (await tx.execute(_UNSEEN)).all()
     await tx.execute(
@@ -88,9 +100,9 @@ async def unseen_cards(tx: AsyncConnection) -> list[tuple[RateCard, RateCard]]:
         },
     )
     return [
-        (_card_from(row.card_before), _card_from(row.card))
+        (row.card_before and _card_from(row.card_before), _card_from(row.card))
         for row in rows
-        if row.is_newest and row.card_before is not None
+        if row.is_newest
     ]
 
 
@@ -108,6 +120,41 @@ async def priced_by(
         },
     )
     return [(LegalEntityId(row.legal_entity_id), row.items) for row in rows]
+
+
+async def outranked_by(
+    tx: AsyncConnection, card: RateCard, days: Period
+) -> dict[LegalEntityId, dict[ContractId, int]]:
+    """Return how many things of these days another card priced although this one comes first.
+
+    By entity and contract. For the first version of a card, or one that lists more roles.
+    """
+    rows = (
+        await tx.execute(
+            _PRICED_ELSEWHERE,
+            {
+                "rate_card_id": card.rate_card_id,
+                "roles": list(card.entries),
+                "legal_entity_id": card.legal_entity_id,
+                "first_day": days.start,
+                "end_day": days.end,
+            },
+        )
+    ).all()
+    if not rows:
+        return {}
+    facts = await fact.load_facts(tx, {row.contract_id for row in rows})
+    found: dict[LegalEntityId, dict[ContractId, int]] = {}
+    for row in rows:
+        terms = facts.agreements[row.contract_id].newest
+        order = [each.rate_card_id for _, each in cards_of(terms, facts.cards)]
+        if card.rate_card_id not in order:
+            continue
+        if row.rate_card_id in order[order.index(card.rate_card_id) :]:
+            of_entity = found.setdefault(LegalEntityId(row.legal_entity_id), {})
+            contract_id = ContractId(row.contract_id)
+            of_entity[contract_id] = of_entity.get(contract_id, 0) + row.items
+    return found
 
 
 async def give_up_older_drafts(tx: AsyncConnection, run: ReratingRun, *, at: datetime) -> None:
