@@ -282,8 +282,8 @@ async def test_a_process_killed_in_a_chunk_leaves_nothing_of_it(
 
     real_add, real_move = rerating_item.add_items, rerating_item.move_items
 
-    async def add(*args: Any) -> None:
-        await real_add(*args)
+    async def add(*args: Any, after: int) -> None:
+        await real_add(*args, after=after)
         await killed()
 
     async def move(*args: Any) -> None:
@@ -335,7 +335,7 @@ async def test_a_run_that_an_error_stops_says_so_and_can_be_resumed(
     await take(engine, raised())
     with monkeypatch.context() as broken:
 
-        async def add(*_: Any) -> None:
+        async def add(*_: Any, **__: Any) -> None:
             raise ValueError("the disk is full")
 
         broken.setattr(rerating_item, "add_items", add)

@@ -45,9 +45,12 @@ async def next_open(
     tx: AsyncConnection, run: ReratingRun, outcome: Outcome, *, after: SourceItemId | None = None
 ) -> tuple[list[SourceItemId], list[BillingEventId]]:
     """Return things that are still to be posted, and those of their rows that drafts may have."""
-    ids = await rerating_item.open_items(
-        tx, run.rerating_run_id, outcome, after=after, limit=APPLIED_MAX
-    )
+    if outcome is Outcome.PENDING:
+        ids = await rerating_item.pending_items(tx, run.rerating_run_id, limit=APPLIED_MAX)
+    else:
+        ids = await rerating_item.waiting_items(
+            tx, run.rerating_run_id, after=after, limit=APPLIED_MAX
+        )
     return ids, released_rows(await standing.load_standings(tx, ids))
 
 
@@ -161,7 +164,8 @@ def _verdict(
         return Outcome.OUTDATED, "it was taken back since the preview"
     if finding is not None and finding.action is Action.CANNOT:
         return Outcome.SKIPPED, finding.reason
-    if finding is None or not is_as_approved(approved, finding.parts, finding.shares):
+    is_due = finding is not None and finding.is_different
+    if finding is None or not (is_due and is_as_approved(approved, finding.parts, finding.shares)):
         return Outcome.OUTDATED, "its rows or its price changed since the preview"
     if finding.place is Place.DRAFTED:
         outcome = Outcome.WAITING if run.drafted is Drafted.WAIT else Outcome.SKIPPED

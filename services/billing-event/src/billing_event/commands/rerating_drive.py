@@ -6,8 +6,9 @@ first chunk that did not commit.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import Final
 
 import structlog
@@ -15,6 +16,7 @@ from sqlalchemy import text
 
 from billing_event.commands import rerating, rerating_apply, rerating_preview
 from billing_event.commands.rerating_preview import Chunk, Whereabouts
+from billing_event.domain.limit import LimitAccountId
 from billing_event.domain.position import BillingEventId
 from billing_event.domain.rerating_run import Outcome, ReratingRun, ReratingRunId, RunStatus
 from billing_event.domain.source import SourceItemId
@@ -113,10 +115,14 @@ async def _preview(context: Context, run: ReratingRun) -> None:
             await repository.lock_unmoved(tx, run)
             if await rerating_item.forget_preview(tx, run.rerating_run_id):
                 return
-    chunk = await _read(context, run)
+    async with read(context.engine) as tx:
+        taken = await rerating_preview.taken_before(tx, run)
+    chunk = await _read(context, run, taken)
     while chunk.cursor is not None:
         following = replace(run, cursor=chunk.cursor)
-        _, chunk = await asyncio.gather(_keep(context, run, chunk), _read(context, following))
+        _, chunk = await asyncio.gather(
+            _keep(context, run, chunk), _read(context, following, chunk.taken)
+        )
         run = following
         if time.monotonic() > until:
             return
@@ -124,10 +130,12 @@ async def _preview(context: Context, run: ReratingRun) -> None:
         await rerating_preview.finish(tx, run, at=context.clock.now())
 
 
-async def _read(context: Context, run: ReratingRun) -> Chunk:
+async def _read(
+    context: Context, run: ReratingRun, taken: Mapping[LimitAccountId, Decimal]
+) -> Chunk:
     async with read(context.engine) as tx:
         await tx.execute(_PATIENCE)
-        return await rerating_preview.read_chunk(tx, run)
+        return await rerating_preview.read_chunk(tx, run, taken=taken, at=context.clock.now())
 
 
 async def _keep(context: Context, run: ReratingRun, chunk: Chunk) -> None:

@@ -9,8 +9,9 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event.domain import rerating_run as domain
+from billing_event.domain.limit import LimitAccountId, payer_account_id
+from billing_event.domain.limit_terms import accounts_of
 from billing_event.domain.position import BillingEventId, live_rows
-from billing_event.domain.rating import Rater
 from billing_event.domain.rerating import (
     Action,
     Claims,
@@ -19,10 +20,11 @@ from billing_event.domain.rerating import (
     Place,
     released_rows,
 )
+from billing_event.domain.rerating_judge import ReratingJudge
 from billing_event.domain.rerating_run import Cursor, Drafted, Outcome, ReratingRun
 from billing_event.domain.source import SourceItemId
 from billing_event.domain.standing import Standing
-from billing_event.repository import exchange, fact, rerating_item, standing
+from billing_event.repository import exchange, fact, limit, rerating_item, standing
 from billing_event.repository import rerating as repository
 from billing_event.repository.rerating_item import Found, SumKey
 from throughline_core.rounding import exact_product
@@ -30,18 +32,22 @@ from throughline_core.rounding import exact_product
 PREVIEWED_MAX: Final = 2_000
 """Things one transaction of a preview looks at."""
 
+_NOTHING: Final = Decimal(0)
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """Things as they stand, and the cursor past them; none are left where that is None.
 
-    `findings` are of these things, as long as none is on a draft.
+    `findings` are of these things, as long as none is on a draft. `taken` is how much more of each
+    limit is reserved once all that was found so far is posted.
     """
 
     standings: Mapping[SourceItemId, Standing]
     claims: Claims
     comparer: Comparer
     findings: Sequence[Finding]
+    taken: Mapping[LimitAccountId, Decimal]
     cursor: Cursor | None
 
     @property
@@ -61,8 +67,9 @@ class Chunk:
         for finding in self.findings:
             standing = self.standings[finding.item.source_item_id]
             is_drafted = any(map(claims.is_drafted, standing.rows))
-            anew = self.comparer.compare(standing, claims) if is_drafted else None
-            found.append(anew or finding)
+            found.append(
+                self.comparer.on_drafts(finding, standing, claims) if is_drafted else finding
+            )
         return found
 
 
@@ -74,20 +81,44 @@ class Whereabouts:
     drafted: Collection[BillingEventId]
 
 
-async def read_chunk(tx: AsyncConnection, run: ReratingRun) -> Chunk:
-    """Return the next things of a preview: a constant number of statements, however many."""
+async def read_chunk(
+    tx: AsyncConnection,
+    run: ReratingRun,
+    *,
+    taken: Mapping[LimitAccountId, Decimal],
+    at: datetime,
+) -> Chunk:
+    """Return the next things of a preview: a constant number of statements, however many.
+
+    `taken` is what posting those before them reserves.
+    """
     ids, cursor = await rerating_item.next_items(tx, run, limit=PREVIEWED_MAX)
     standings = await standing.load_standings(tx, ids)
     items = [each.item for each in standings]
     contract_ids = {item.contract_id for item in items if item.contract_id is not None}
     facts = await fact.load_facts(tx, contract_ids)
     facts = await exchange.with_exchange(tx, facts, items)
-    comparer = Comparer(facts, Rater(facts), moves_payers=run.moves_payers)
+    accounts = accounts_of(items, facts.agreements)
+    book = await limit.read(tx, contract_ids, accounts, taken=taken)
     claims = await rerating_item.load_claims(tx, ids)
-    found = (comparer.compare(each, claims) for each in standings)
-    findings = [finding for finding in found if finding is not None]
+    judge = ReratingJudge(facts, book, {}, at=at)
+    comparer = judge.comparer(moves_payers=run.moves_payers)
+    findings = judge.trial(standings, claims, comparer, run_id=run.rerating_run_id)
     by_id = {each.item.source_item_id: each for each in standings}
-    return Chunk(by_id, claims, comparer, findings, cursor)
+    more = book.changes
+    taken = {
+        each: taken.get(each, _NOTHING) + more.get(each, _NOTHING) for each in {**taken, **more}
+    }
+    return Chunk(by_id, claims, comparer, findings, taken, cursor)
+
+
+async def taken_before(tx: AsyncConnection, run: ReratingRun) -> dict[LimitAccountId, Decimal]:
+    """Return how much more payers pay of the contract at hand by what was found before a pause."""
+    if run.cursor is None:
+        return {}
+    contract_id = run.cursor.contract_id
+    moved = await rerating_item.moved_of_payers(tx, run.rerating_run_id, contract_id)
+    return {payer_account_id(contract_id, payer): amount for payer, amount in moved.items()}
 
 
 async def keep_chunk(
@@ -98,12 +129,14 @@ async def keep_chunk(
     Raises:
         RunMovedOn: the run was stopped, or another process has written this chunk.
     """
-    await repository.lock_unmoved(tx, run)
+    current = await repository.lock_unmoved(tx, run)
     found = [
         _found(each, _documents_of(chunk, each, where), run.drafted)
         for each in chunk.findings_on(where.drafted)
     ]
-    await rerating_item.add_items(tx, run.rerating_run_id, found)
+    await rerating_item.add_items(
+        tx, run.rerating_run_id, found, after=current.progress.items_previewed
+    )
     await rerating_item.add_sums(tx, run.rerating_run_id, _sums_of(found))
     done = {
         "items_previewed": len(found),
@@ -138,7 +171,7 @@ def _documents_of(chunk: Chunk, finding: Finding, where: Whereabouts) -> tuple[s
 
 def _found(finding: Finding, documents: Sequence[str], drafted: Drafted) -> Found:
     outcome, reason = Outcome.NONE, finding.reason
-    if finding.is_different and finding.action is not Action.CANNOT:
+    if finding.is_postable:
         outcome = Outcome.PENDING
         if finding.place is Place.DRAFTED:
             outcome = Outcome.WAITING if drafted is Drafted.WAIT else Outcome.SKIPPED

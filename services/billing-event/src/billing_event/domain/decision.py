@@ -37,6 +37,7 @@ from billing_event.domain.release import BY_POLICY, Policies, passes
 from billing_event.domain.retainer_book import Drawn
 from billing_event.domain.review import (
     by_payer,
+    has_taken,
     holds_now,
     ids_of,
     is_due,
@@ -132,7 +133,7 @@ class Judge:
         """Append the row of `item` that takes `row` back, and let that go no further."""
         mirrored = mirror(row, item, part=part, at=self.at, on=self.today(row.rating), by=BY_POLICY)
         self.decision.rated.append(mirrored)
-        if not (is_limited(row) or row.status is EventStatus.WRITTEN_OFF):
+        if has_taken(row):
             self.book.give_back(mirrored, row)
         if row.status is EventStatus.WRITTEN_OFF:
             self.decision.settled.append(

@@ -1,6 +1,7 @@
 """Limits: what a batch may still take of them, row by row, and where a row splits."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_DOWN, Decimal
@@ -69,7 +70,8 @@ _WAYS_OUT: Final[Mapping[LimitScope, WayOut]] = {
 class Account:
     """What is left of a limit while its row is locked; `room` None means it stops nothing.
 
-    `name` says in words which limit it is, `agreed` what was agreed.
+    `name` says in words which limit it is, `agreed` what was agreed. A limit lowered below what had
+    been taken leaves that where it was: `excess` is how much of the room is beyond what is agreed.
     """
 
     limit_account_id: LimitAccountId
@@ -77,6 +79,7 @@ class Account:
     room: Decimal | None
     name: str = ""
     agreed: Money | None = None
+    excess: Decimal = _NOTHING
 
 
 class EntryKind(StrEnum):
@@ -179,15 +182,29 @@ class LimitBook:
         self._by_id = {account.limit_account_id: account for account in accounts}
         self._accounts: dict[tuple[object, ...], tuple[Account, ...]] = {}
 
+    @property
+    def changes(self) -> dict[LimitAccountId, Decimal]:
+        """How much more is reserved of each limit by what the batch took."""
+        found: dict[LimitAccountId, Decimal] = {}
+        for each in self.reservations:
+            account_id = each.limit_account_id
+            found[account_id] = found.get(account_id, _NOTHING) + each.change
+        return found
+
     def room(self, rating: Rating, item: SourceItem | None = None) -> Decimal | None:
         """Return what may still be taken at the rating's terms; None means any amount."""
         tightest = _tightest(self._of(rating, item))
         return None if tightest is None else tightest.room
 
-    def room_of(self, limit_account_id: LimitAccountId) -> Decimal | None:
-        """Return what is left of one limit; None means any amount, or that there is none."""
+    def agreed_room(self, limit_account_id: LimitAccountId) -> Decimal | None:
+        """Return what is left of what is agreed, below nought where more was taken before.
+
+        None means any amount, or that there is no such limit.
+        """
         account = self._by_id.get(limit_account_id)
-        return None if account is None else account.room
+        if account is None or account.room is None:
+            return None
+        return account.room - account.excess
 
     def fit(
         self, item: SourceItem, rating: Rating, whole: Portion
@@ -201,6 +218,25 @@ class LimitBook:
             return fits, None
         taken = portion_of(rating.unit_rate, fits, minutes=0).amount.amount
         return fits, _over(tightest, taken)
+
+    def has_payers(self) -> bool:
+        """Whether what a payer pays is limited by itself: then prices depend on what is left."""
+        return any(account.scope is LimitScope.PAYER for account in self._by_id.values())
+
+    @contextmanager
+    def without(self, rows: Iterable[Row]) -> Iterator[None]:
+        """Give back for a while what these rows took, to see what there would be without them."""
+        taken = [
+            (account, row.amount.amount)
+            for row in rows
+            for account in self._of(row.rating, row.item)
+            if account.room is not None
+        ]
+        _move(taken, 1)
+        try:
+            yield
+        finally:
+            _move(taken, -1)
 
     def take(self, row: Row) -> None:
         """Reserve the amount of a row, which fits or gives back."""
@@ -285,6 +321,12 @@ def fitting_quantity(rating: Rating, portion: Portion, room: Decimal | None) -> 
         return _NOTHING
     unit = Decimal(1).scaleb(-QUANTITY_PLACES[rating.unit])
     return (room / rating.unit_rate.amount).quantize(unit, rounding=ROUND_DOWN)
+
+
+def _move(taken: Iterable[tuple[Account, Decimal]], sign: int) -> None:
+    for account, amount in taken:
+        assert account.room is not None, "only what stops something is moved"
+        account.room += sign * amount
 
 
 def _cause_id(row: Row) -> UUID:

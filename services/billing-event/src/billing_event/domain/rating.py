@@ -1,6 +1,6 @@
 """Prices approved things: resolves the rate as of the work date, or says what stands in the way."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
@@ -19,6 +19,7 @@ from billing_event.domain.position import (
     Portion,
     RateRule,
     Rating,
+    Row,
     Treatment,
     Unit,
     portion_of,
@@ -114,6 +115,11 @@ class Rater:
         if item.type is ItemType.TIME:
             return self._rate_time(item, found)
         return self._rate_agreed(item, found)
+
+    def rate_again(self, item: SourceItem, taken: Iterable[Row]) -> Outcome:
+        """Return the price of a thing that took these rows' amounts: they are left to it again."""
+        with self._book.without(taken):
+            return self.rate(item)
 
     def holds(self, item: SourceItem, payer: CustomerId) -> tuple[OpenHold, ...]:
         """Return the reasons that hold what a payer bears of a thing, as the facts are now."""
@@ -332,7 +338,7 @@ class Rater:
 
     def _room(self, rating: Rating) -> Decimal | None:
         account_id = payer_account_id(rating.contract_id, rating.bill_to_customer_id)
-        return self._book.room_of(account_id)
+        return self._book.agreed_room(account_id)
 
     def _holds(self, item: SourceItem, found: FoundLine, payer: CustomerId) -> tuple[OpenHold, ...]:
         holds = self._of_payer(found.agreement.newest, payer)

@@ -21,6 +21,7 @@ from billing_event.domain.position import (
 from billing_event.domain.rating import Outcome, Priced, Rater, Share, Unratable
 from billing_event.domain.recurring import RecurringPeriod, plan
 from billing_event.domain.rerating_part import Part, has_same_price, parts_of
+from billing_event.domain.review import has_taken
 from billing_event.domain.source import AGREED, ContractId, ItemType, SourceItem
 from billing_event.domain.standing import Standing
 from billing_event.domain.step import SourceStep, StepState
@@ -97,6 +98,11 @@ class Finding:
     shares: tuple[Share, ...]
 
     @property
+    def is_postable(self) -> bool:
+        """Whether a run may post what is different."""
+        return self.is_different and self.action is not Action.CANNOT
+
+    @property
     def is_different(self) -> bool:
         """Whether something is billed to another payer, at another rate or in another quantity."""
         return self.action is not Action.NOTHING and any(
@@ -123,7 +129,7 @@ class Comparer:
         if not live and standing.is_reversed:
             return None
         item = self._as_agreed_now(standing.item)
-        outcome = self._outcome(item)
+        outcome = self._outcome(item, live)
         shares = outcome.shares if isinstance(outcome, Priced) else ()
         obstacle = _no_price(outcome) or _other_currency(live, shares)
         if not (live or shares or obstacle):
@@ -147,17 +153,25 @@ class Comparer:
         )
         if obstacle:
             return replace(finding, action=Action.CANNOT, reason=obstacle, new=finding.old)
-        if _is_same(parts, moves_payers=self._moves_payers):
+        return self._decided(finding, live, claims)
+
+    def on_drafts(self, finding: Finding, standing: Standing, claims: Claims) -> Finding:
+        """Return a finding that has a difference, by where rows of the thing are on drafts."""
+        live = live_rows(standing.rows)
+        return self._decided(replace(finding, place=_place(live, claims)), live, claims)
+
+    def _decided(self, finding: Finding, live: Sequence[Row], claims: Claims) -> Finding:
+        if _is_same(finding.parts, moves_payers=self._moves_payers):
             return finding
-        obstacle = self._obstacle(live, shares, claims)
+        obstacle = self._obstacle(live, finding.shares, claims)
         if obstacle:
             return replace(finding, action=Action.CANNOT, reason=obstacle)
-        return replace(finding, action=self._action(finding, live, claims))
+        return replace(finding, action=self._action(finding, live, claims), reason="")
 
-    def _outcome(self, item: SourceItem) -> Outcome:
+    def _outcome(self, item: SourceItem, live: Sequence[Row]) -> Outcome:
         if item.type in AGREED and item.price is not None and item.price.is_zero:
             return Priced(())
-        return self._rater.rate(item)
+        return self._rater.rate_again(item, filter(has_taken, live))
 
     def _as_agreed_now(self, item: SourceItem) -> SourceItem:
         """Return a recurring period at the price that its line has by today's terms."""

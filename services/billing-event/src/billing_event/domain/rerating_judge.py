@@ -1,6 +1,6 @@
 """Posts what a re-rating run was approved to post of a thing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from billing_event.domain.decision import Judge
@@ -26,6 +26,29 @@ class ReratingJudge(Judge):
     def comparer(self, *, moves_payers: bool) -> Comparer:
         """Return what compares things by the facts and limits of this judge."""
         return Comparer(self._facts, self._rater, moves_payers=moves_payers)
+
+    def trial(
+        self,
+        standings: Iterable[Standing],
+        claims: Claims,
+        comparer: Comparer,
+        *,
+        run_id: ReratingRunId,
+    ) -> list[Finding]:
+        """Return what a run finds of things in their order; what the judge decides is not kept.
+
+        Where payers pay up to an amount, what one thing takes is gone for the next: then each is
+        posted before the next is compared, as it will be when the run is applied.
+        """
+        findings, takes_turns = [], self.book.has_payers()
+        for standing in standings:
+            finding = comparer.compare(standing, claims)
+            if finding is None:
+                continue
+            findings.append(finding)
+            if takes_turns and finding.is_postable:
+                self.rerate(standing, claims, finding, run_id=run_id, by="")
+        return findings
 
     def rerate(
         self,

@@ -84,6 +84,11 @@ def is_limited(row: Row) -> bool:
     return any(hold.reason is HoldReason.LIMIT_EXCEEDED for hold in row.holds)
 
 
+def has_taken(row: Row) -> bool:
+    """Whether a row that counts takes from limits: none stopped it, and it is not given up."""
+    return not is_limited(row) and row.status is not EventStatus.WRITTEN_OFF
+
+
 def is_personal(row: Row, dropping: Collection[HoldId]) -> bool:
     return any(hold.reason in PERSONAL and hold.hold_id not in dropping for hold in row.holds)
 

@@ -1,6 +1,6 @@
 """Limit accounts: locked while a batch takes of them, and settled."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -61,15 +61,15 @@ _GATES: Final = 64
 
 # In one order for all, so that two batches over the same limits wait and do not deadlock; daily
 # caps come last, because whoever opens them holds the limits of their contracts by then.
-_ROOM: Final = """
-    SELECT *, CASE enforcement WHEN 'hard' THEN enforced - reserved - committed END AS room
+_READ: Final = """
+    SELECT *, CASE enforcement WHEN 'hard' THEN enforced - reserved - committed END AS room,
+           coalesce(enforced - trunc(agreed * (1 + tolerance_percent / 100), 6), 0) AS excess
     FROM limit_account
-"""
-_LOCK: Final = text(f"""{_ROOM}
     WHERE contract_id = ANY(CAST(:contract_ids AS uuid[])) AND scope <> 'category'
        OR limit_account_id = ANY(CAST(:limit_account_ids AS uuid[]))
-    ORDER BY scope = 'category', limit_account_id FOR UPDATE
-""")
+    ORDER BY scope = 'category', limit_account_id
+"""
+_LOCK: Final = text(f"{_READ} FOR UPDATE")
 _LOCK_OF_ROWS: Final = text("""
     SELECT FROM limit_account
     WHERE limit_account_id IN (SELECT limit_account_id FROM limit_entry
@@ -171,6 +171,25 @@ async def lock(
     return LimitBook(map(_account_from, await tx.execute(_LOCK, values)))
 
 
+async def read(
+    tx: AsyncConnection,
+    contract_ids: Collection[ContractId],
+    limit_account_ids: Collection[LimitAccountId],
+    *,
+    taken: Mapping[LimitAccountId, Decimal],
+) -> LimitBook:
+    """Return what the limits of these contracts and those named leave, once `taken` is gone too.
+
+    Nothing is locked: what is taken of such a book is not to be kept.
+    """
+    values = {"contract_ids": list(contract_ids), "limit_account_ids": list(limit_account_ids)}
+    accounts = [_account_from(row) for row in await tx.execute(text(_READ), values)]
+    for account in accounts:
+        if account.room is not None:
+            account.room -= taken.get(account.limit_account_id, Decimal(0))
+    return LimitBook(accounts)
+
+
 async def lock_of_rows(tx: AsyncConnection, billing_event_ids: Collection[BillingEventId]) -> None:
     """Lock the limits that rows took from."""
     await tx.execute(_LOCK_OF_ROWS, {"billing_event_ids": list(billing_event_ids)})
@@ -243,7 +262,8 @@ def usage_from(row: Row[Any]) -> Usage:
 def _account_from(row: Row[Any]) -> Account:
     limit = _limit_from(row)
     agreed = None if row.agreed is None else limit.agreed
-    return Account(limit.limit_account_id, limit.scope, row.room, name_of(limit), agreed)
+    name = name_of(limit)
+    return Account(limit.limit_account_id, limit.scope, row.room, name, agreed, row.excess)
 
 
 def _limit_from(row: Row[Any]) -> Limit:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Final, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import delete, text
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event import tables
@@ -16,7 +16,7 @@ from billing_event.domain.position import BillingEventId
 from billing_event.domain.rerating import Action, Claims, Finding
 from billing_event.domain.rerating_part import Part, fingerprint, parts_from
 from billing_event.domain.rerating_run import Cursor, Outcome, ReratingRun, ReratingRunId
-from billing_event.domain.source import ContractId, ContractLineId, SourceItemId
+from billing_event.domain.source import ContractId, ContractLineId, CustomerId, SourceItemId
 from billing_event.repository import standing
 from billing_event.repository.rerating import contracts_of
 
@@ -68,11 +68,12 @@ _ADD_ITEMS: Final = text("""
     INSERT INTO rerating_item (
         rerating_run_id, source_item_id, contract_id, contract_line_id, service_from, payer_ids,
         place, invoices, action, reason, unit, currency, old_quantity, new_quantity, old_amount,
-        new_amount, parts, is_different, outcome)
+        new_amount, parts, is_different, outcome, number)
     SELECT :rerating_run_id, source_item_id, contract_id, contract_line_id, service_from,
            CAST(string_to_array(payer_ids, ' ') AS uuid[]), place,
            string_to_array(invoices, ' '), action, reason, unit, currency, old_quantity,
-           new_quantity, old_amount, new_amount, CAST(parts AS jsonb), is_different, outcome
+           new_quantity, old_amount, new_amount, CAST(parts AS jsonb), is_different, outcome,
+           number
     FROM unnest(
         CAST(:source_item_id AS uuid[]), CAST(:contract_id AS uuid[]),
         CAST(:contract_line_id AS uuid[]), CAST(:service_from AS date[]),
@@ -81,10 +82,10 @@ _ADD_ITEMS: Final = text("""
         CAST(:currency AS text[]), CAST(:old_quantity AS numeric[]),
         CAST(:new_quantity AS numeric[]), CAST(:old_amount AS numeric[]),
         CAST(:new_amount AS numeric[]), CAST(:parts AS text[]), CAST(:is_different AS boolean[]),
-        CAST(:outcome AS text[])
+        CAST(:outcome AS text[]), CAST(:number AS bigint[])
     ) AS found (source_item_id, contract_id, contract_line_id, service_from, payer_ids, place,
                 invoices, action, reason, unit, currency, old_quantity, new_quantity, old_amount,
-                new_amount, parts, is_different, outcome)
+                new_amount, parts, is_different, outcome, number)
 """)
 
 _ADD_SUMS: Final = tables.insert_of(
@@ -96,9 +97,16 @@ _ADD_SUMS: Final = tables.insert_of(
         new_amount = rerating_sum.new_amount + EXCLUDED.new_amount""",
 )
 
-_OPEN_ITEMS: Final = text("""
+# In the order of the preview, so that payers by amount bear what it showed.
+_PENDING_ITEMS: Final = text("""
     SELECT source_item_id FROM rerating_item
-    WHERE rerating_run_id = :rerating_run_id AND outcome = :outcome
+    WHERE rerating_run_id = :rerating_run_id AND outcome = 'pending'
+    ORDER BY number, source_item_id LIMIT :limit
+""")
+
+_WAITING_ITEMS: Final = text("""
+    SELECT source_item_id FROM rerating_item
+    WHERE rerating_run_id = :rerating_run_id AND outcome = 'waiting'
       AND (CAST(:after AS uuid) IS NULL OR source_item_id > CAST(:after AS uuid))
     ORDER BY source_item_id LIMIT :limit
 """)
@@ -117,7 +125,7 @@ _OPEN_AMONG: Final = text("""
     SELECT source_item_id, parts FROM rerating_item
     WHERE rerating_run_id = :rerating_run_id AND outcome = :outcome
       AND source_item_id = ANY(CAST(:source_item_ids AS uuid[]))
-    ORDER BY source_item_id
+    ORDER BY number, source_item_id
 """)
 
 
@@ -199,8 +207,10 @@ async def forget_preview(tx: AsyncConnection, run_id: ReratingRunId) -> bool:
     return bool(forgotten.rowcount)
 
 
-async def add_items(tx: AsyncConnection, run_id: ReratingRunId, found: Sequence[Found]) -> None:
-    """Keep what a preview found of things."""
+async def add_items(
+    tx: AsyncConnection, run_id: ReratingRunId, found: Sequence[Found], *, after: int
+) -> None:
+    """Keep what a preview found of things, numbered on from `after`."""
     findings = [each.finding for each in found]
     items = [each.item for each in findings]
     await tx.execute(
@@ -225,6 +235,7 @@ async def add_items(tx: AsyncConnection, run_id: ReratingRunId, found: Sequence[
             "parts": [_written(each.parts) for each in findings],
             "is_different": [each.is_different for each in findings],
             "outcome": [each.outcome for each in found],
+            "number": list(range(after + 1, after + 1 + len(found))),
         },
     )
 
@@ -262,17 +273,34 @@ async def add_sums(
     )
 
 
-async def open_items(
-    tx: AsyncConnection,
-    run_id: ReratingRunId,
-    outcome: Outcome,
-    *,
-    after: SourceItemId | None = None,
-    limit: int,
+async def pending_items(
+    tx: AsyncConnection, run_id: ReratingRunId, *, limit: int
 ) -> list[SourceItemId]:
-    """Return things of a run that are still to be posted, in order."""
-    values = {"rerating_run_id": run_id, "outcome": outcome, "after": after, "limit": limit}
-    return list((await tx.execute(_OPEN_ITEMS, values)).scalars())
+    """Return the things of a run that are to be posted next, in the order they were previewed."""
+    values = {"rerating_run_id": run_id, "limit": limit}
+    return list((await tx.execute(_PENDING_ITEMS, values)).scalars())
+
+
+async def waiting_items(
+    tx: AsyncConnection, run_id: ReratingRunId, *, after: SourceItemId | None, limit: int
+) -> list[SourceItemId]:
+    """Return things of a run that wait for drafts, by id."""
+    values = {"rerating_run_id": run_id, "after": after, "limit": limit}
+    return list((await tx.execute(_WAITING_ITEMS, values)).scalars())
+
+
+async def moved_of_payers(
+    tx: AsyncConnection, run_id: ReratingRunId, contract_id: ContractId
+) -> dict[CustomerId, Decimal]:
+    """Return how much more payers of a contract pay by what a preview has found so far."""
+    sums = tables.rerating_sum.c
+    rows = await tx.execute(
+        select(sums.payer_id, func.sum(sums.new_amount - sums.old_amount).label("amount"))
+        .where(sums.rerating_run_id == run_id, sums.contract_id == contract_id)
+        .where(sums.action != Action.CANNOT)
+        .group_by(sums.payer_id)
+    )
+    return {CustomerId(row.payer_id): row.amount for row in rows}
 
 
 async def open_among(

@@ -31,11 +31,12 @@ _LOCK_POSITIONS: Final = text("""
     WHERE source_item_id = ANY(CAST(:source_item_ids AS uuid[]))
     ORDER BY billing_event_id FOR UPDATE OF position
 """)
-_LOCK_HOLDS: Final = text("""
+_HOLDS: Final = """
     SELECT hold_id, source_item_id, billing_event_id, reason, detail, opened_by FROM hold
     WHERE source_item_id = ANY(CAST(:source_item_ids AS uuid[])) AND cleared_at IS NULL
-    ORDER BY hold_id FOR UPDATE
-""")
+    ORDER BY hold_id
+"""
+_LOCK_HOLDS: Final = text(f"{_HOLDS} FOR UPDATE")
 # What somebody else has locked is passed over, the whole thing with it.
 _LOCK_FREE: Final = text("""
     WITH wanted AS (
@@ -255,8 +256,10 @@ async def _lock(
 async def load_standings(
     tx: AsyncConnection, source_item_ids: Sequence[SourceItemId]
 ) -> list[Standing]:
-    """Return where things stand that have rows, in the order given, unlocked and without holds."""
-    return await _load_standings(tx, {"source_item_ids": source_item_ids}, ())
+    """Return where things stand that have rows, in the order given, unlocked."""
+    ids = {"source_item_ids": source_item_ids}
+    holds = (await tx.execute(text(_HOLDS), ids)).all()
+    return await _load_standings(tx, ids, holds)
 
 
 async def _load_standings(

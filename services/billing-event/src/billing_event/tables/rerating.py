@@ -76,11 +76,19 @@ rerating_item: Final = table(
     Column("parts", JSONB, nullable=False),
     Column("is_different", Boolean, nullable=False),
     words("outcome"),
+    _counter("number"),
     Index(
         "rerating_item_open",
         "rerating_run_id",
         "source_item_id",
         postgresql_where=text("outcome IN ('pending', 'waiting')"),
+    ),
+    Index(
+        "rerating_item_pending",
+        "rerating_run_id",
+        "number",
+        "source_item_id",
+        postgresql_where=text("outcome = 'pending'"),
     ),
 )
 
