@@ -4,15 +4,19 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from billing_event_builders import SUPPORT
+from billing_event_builders import SUPPORT, an_id
 from billing_event_case_scene import Scene
 from billing_event_case_steps import FINANCE, STEPS
 from billing_event_sources import key
-from billing_event_world import fetch
+from billing_event_world import fetch, unrated
 
 from throughline.billing_event.v1 import retainer_service_pb2 as pb
 from throughline.billing_event.v1.retainer_service_pb2_grpc import RetainerServiceStub
 from throughline.common.v1 import money_pb2
+from throughline.project_provisioning.events.v1 import (
+    project_provisioning_events_pb2 as projects,
+)
+from throughline_testing.samples import sample
 from throughline_testing.serving import a_caller
 
 Case = Mapping[str, Any]
@@ -55,6 +59,8 @@ async def retainers(scene: Scene, case: Case) -> None:
             await _check_period(scene, row["period"])
         elif "charged" in row:
             assert await _charged(scene, row["from"]) == Decimal(row["charged"])
+        elif "waits" in row:
+            assert await unrated(scene.engine) == [row["waits"]]
     told = [row["overdrawn"] for row in case["then"] if "overdrawn" in row]
     assert await _overdrawn(scene) == told
 
@@ -83,15 +89,18 @@ async def _play(
         await STEPS["work"](scene, words)
     elif verb == "take_back":
         await STEPS["taken back"](scene, f"{what} by W{number}")
+    elif verb == "expense":
+        await _spend(scene, what, number=number)
     elif verb == "propose_top_up":
         await _propose(scene, what)
     elif verb == "top_up":
         await _top_up(scene, what)
     elif verb == "agree":
-        terms = dict(what)
-        terms["retainer"] = _block({**block, **terms})
-        changes = {each: terms[each] for each in ("from", "retainer")}
-        await STEPS["change order"](scene, changes)
+        agreed = {**block, **what}
+        if "rate" in what:
+            agreed.pop("hours", None)
+        changes = {name: what[name] for name in ("from", "version") if name in what}
+        await STEPS["change order"](scene, {**changes, "retainer": _block(agreed)})
     elif verb == "end":
         changes = {"from": what["from"], "support_ends_on": what["on"]}
         await STEPS["change order"](scene, changes)
@@ -111,6 +120,20 @@ def _drawn(row: Any) -> dict[str, object]:
 def _exact(row: Mapping[str, str]) -> dict[str, object]:
     words = ("status", "because")
     return {name: value if name in words else Decimal(value) for name, value in row.items()}
+
+
+async def _spend(scene: Scene, what: Mapping[str, str], *, number: int) -> None:
+    """Have an expense on the line of the retainer approved."""
+    report: projects.ExpenseReportApproved = sample(projects.ExpenseReportApproved)
+    report.expense_report_id = str(an_id(f"18{number:06x}"))
+    del report.lines[1:]
+    [line] = report.lines
+    line.expense_line_id = str(scene.named(f"E{number}", "17"))
+    line.contract_line_id, line.incurred_on = str(SUPPORT), what["day"]
+    line.ClearField("receipt_net_amount")
+    line.ClearField("tax_amount")
+    line.net_amount.amount, line.net_amount.currency = what["amount"], "EUR"
+    await scene.take(report)
 
 
 async def _propose(scene: Scene, what: Mapping[str, str]) -> str:

@@ -68,6 +68,7 @@ def test_a_closed_period_of_a_retainer_is_published_as_agreed() -> None:
         carry_expires_on=None,
         version=4,
         closed_at=datetime(2026, 10, 1, 4, tzinfo=UTC),
+        overdrawn=Decimal(0),
     )
     event = retainers.period_changed(cast(Any, row), lapsed=Decimal(250))
     assert (event.aggregate_id, event.aggregate_version) == (row.retainer_period_id, 4)

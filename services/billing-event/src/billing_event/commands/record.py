@@ -1,6 +1,6 @@
 """Takes in what other services announce: terms, cards, customers, and what was invoiced."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -20,11 +20,11 @@ from billing_event.domain.claim import (
 from billing_event.domain.limit_usage import Usage
 from billing_event.domain.position import BillingEventNotFound
 from billing_event.domain.rating import customer_holds
-from billing_event.domain.recurring import corrections, has_end, plan
-from billing_event.domain.source import SourceItemId
+from billing_event.domain.recurring import ChargedPeriod, corrections, plan
+from billing_event.domain.source import ContractId, SourceItemId
 from billing_event.domain.step import SourceStep
 from billing_event.domain.terms import CustomerState
-from billing_event.repository import fact, limit, limit_wake, standing
+from billing_event.repository import fact, limit, limit_wake, retainer_top_up, standing
 from billing_event.repository import recurring as calendar
 from billing_event.repository import usage as usage_periods
 from billing_event.repository.fact import Told
@@ -40,14 +40,17 @@ async def record_terms(tx: AsyncConnection, told: Sequence[Told], *, at: datetim
         return
     contract_ids = [each.newest.contract_id for each in news]
     waiting = await standing.waiting_of_contracts(tx, contract_ids, limit=RECONSIDERED_MAX)
-    steps = await _corrections_of(tx, news, epoch=epoch)
+    charged = await calendar.load_charged(tx, contract_ids)
+    steps = _corrections_of(news, charged, version=epoch)
     corrected = [step.source_item_id for step in steps]
+    topped_up = await retainer_top_up.approved_of(tx, contract_ids)
     # As everybody does: periods of usage first, then rows, and limits last.
-    metered = [SourceItemId(each) for each in await usage_periods.lock_of(tx, contract_ids)]
-    await standing.lock(tx, [*waiting, *corrected, *metered])
+    metered = await usage_periods.lock_of(tx, contract_ids)
+    added = [*metered, *(each.retainer_top_up_id for each in topped_up)]
+    await standing.lock(tx, [*waiting, *corrected, *map(SourceItemId, added)])
     await report_limits.put_limits(tx, news, at=at)
     await calendar.plan_periods(tx, news, [each for one in news for each in plan(one)])
-    await retainer.plan(tx, news, at=at)
+    await retainer.plan(tx, news, charged, epoch=epoch, at=at)
     if steps:
         await save.add_steps(tx, steps, at=at)
         await reconsider(tx, corrected, at=at)
@@ -57,17 +60,18 @@ async def record_terms(tx: AsyncConnection, told: Sequence[Told], *, at: datetim
     await report_changes.report_terms(tx, [each.newest for each in news])
 
 
-async def _corrections_of(
-    tx: AsyncConnection, news: Sequence[Agreement], *, epoch: int
+def _corrections_of(
+    news: Sequence[Agreement],
+    charged: Mapping[ContractId, Sequence[ChargedPeriod]],
+    *,
+    version: int,
 ) -> list[SourceStep]:
-    """Return what takes off what was charged of periods that an end has cut short or made void."""
-    ended = [each for each in news if has_end(each)]
-    charged = await calendar.load_charged(tx, [each.newest.contract_id for each in ended])
+    """Return what charges periods that an end has cut short or given back as they are now."""
     return [
         step
-        for agreement in ended
+        for agreement in news
         for step in corrections(
-            agreement, charged.get(agreement.newest.contract_id, ()), version=epoch
+            agreement, charged.get(agreement.newest.contract_id, ()), version=version
         )
     ]
 

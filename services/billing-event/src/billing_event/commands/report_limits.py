@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event.domain.agreement import Agreement
-from billing_event.domain.limit_terms import accounts_of, limits_of
+from billing_event.domain.limit_terms import limits_of
 from billing_event.domain.limit_usage import Alert, Usage, alert_of
 from billing_event.repository import limit, limit_setting, limit_terms
 from billing_event.wire import limits
@@ -26,8 +26,7 @@ async def put_limits(tx: AsyncConnection, news: Sequence[Agreement], *, at: date
     latest = [each.newest for each in news]
     agreed = [each for terms in latest for each in limits_of(terms)]
     await limit_terms.close_gates_of_new(tx, latest, agreed)
-    await limit.pass_gates(tx, agreements.keys())
-    await limit.lock(tx, agreements.keys(), accounts_of((), agreements))
+    await limit.lock_of_contracts(tx, agreements)
     usages = await limit_terms.put_limits(tx, latest, agreed, at=at)
     await report_lowered(tx, usages)
     await report_usage(tx, usages, at=at)

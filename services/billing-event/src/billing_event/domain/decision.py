@@ -34,7 +34,7 @@ from billing_event.domain.position import (
 )
 from billing_event.domain.rating import Covered, Priced, Rater, Share, Unratable
 from billing_event.domain.release import BY_POLICY, Policies, passes
-from billing_event.domain.retainer_book import Drawn
+from billing_event.domain.retainer_movement import Drawn
 from billing_event.domain.review import (
     by_payer,
     has_taken,

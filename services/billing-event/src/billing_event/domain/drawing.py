@@ -9,7 +9,8 @@ from billing_event.domain.hold import HoldReason, OpenHold, WayOut
 from billing_event.domain.limit import fitting_quantity
 from billing_event.domain.position import Portion, Rating, Row, Treatment, cut
 from billing_event.domain.retainer import HOURS, Bucket, RetainerPeriod
-from billing_event.domain.retainer_book import Drawn, RetainerBook
+from billing_event.domain.retainer_book import RetainerBook
+from billing_event.domain.retainer_movement import Drawn
 from billing_event.domain.source import SourceItem
 from billing_event.domain.terms import Overage, RetainerTerms
 from throughline_core.money import RATE_PLACES, Money

@@ -70,11 +70,14 @@ def require_near(through: date, *, today: date) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ChargedPeriod:
-    """A period that was charged, at the price that is agreed of it now."""
+    """A period that was charged: the days and the price that are charged of it now.
+
+    `service` is None where an end left no day of it.
+    """
 
     source_item_id: SourceItemId
     contract_line_id: ContractLineId
-    service: Period
+    service: Period | None
     price: Money
 
 
@@ -115,26 +118,19 @@ def chain(
         day = whole.end
 
 
-def has_end(agreement: Agreement) -> bool:
-    """Whether the contract, or one of its lines, ends before its term does."""
-    lines = agreement.newest.lines.values()
-    return agreement.ending is not None or any(line.ended_on is not None for line in lines)
-
-
 def corrections(
     agreement: Agreement, charged: Iterable[ChargedPeriod], *, version: int
 ) -> list[SourceStep]:
-    """Return what is agreed now of charged periods that an end has cut short or made void.
+    """Return what is agreed now of charged periods of which an end leaves other days than before.
 
     A new price alone corrects nothing that was charged: that is for a re-rating to decide.
     """
     planned = {each.recurring_period_id: each for each in plan(agreement)}
     steps = []
     for period in charged:
-        line = agreement.newest.lines.get(period.contract_line_id)
-        if line is None or not _is_cut(agreement, line, period.service):
-            continue
         left = planned.get(RecurringPeriodId(period.source_item_id))
+        if not is_moved(agreement, period, left):
+            continue
         price = Money.zero(period.price.currency) if left is None else left.amount
         if price != period.price:
             steps.append(
@@ -148,6 +144,23 @@ def corrections(
                 )
             )
     return steps
+
+
+def is_moved(agreement: Agreement, charged: ChargedPeriod, left: RecurringPeriod | None) -> bool:
+    """Whether a charged period is to follow what is `left` of it in the plan, None for nothing.
+
+    It is where an end lies in it, and where one that did lies elsewhere now or was given up.
+    """
+    line = agreement.newest.lines.get(charged.contract_line_id)
+    if line is None:
+        return False
+    if charged.service is not None and _is_cut(agreement, line, charged.service):
+        return True
+    if left is None or charged.service is None:
+        # A line that is charged otherwise by now leaves what was charged as it is.
+        is_periodic = line.billing_model in _PERIODIC
+        return is_periodic and (left is None) is not (charged.service is None)
+    return left.service.end != charged.service.end
 
 
 def _rhythm(agreement: Agreement, newest: LineTerms) -> Callable[[date], tuple[int, int]]:

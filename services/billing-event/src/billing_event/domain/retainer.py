@@ -31,6 +31,8 @@ class PeriodStatus(StrEnum):
     PLANNED = "planned"
     OPEN = "open"
     CLOSED = "closed"
+    VOID = "void"
+    """No day of it is left: it grants nothing, and nothing is carried on into it."""
 
 
 class MovementKind(StrEnum):
@@ -97,12 +99,13 @@ class Bucket:
 class RetainerPeriod:
     """A period with its balance while its row is locked.
 
-    granted + carried_in = drawn + carried_out + lapsed + balance, in hours or in money. `terms` say
-    what becomes of its rest.
+    granted + carried_in = drawn + carried_out + lapsed + balance, in hours or in money. `overdrawn`
+    is what was drawn, and paid `overdrawn_value`, before an end took it off: granted = block +
+    top-ups + overdrawn. `terms` say what becomes of its rest, None while they are not known.
     """
 
     block: Block
-    terms: RetainerTerms
+    terms: RetainerTerms | None
     status: PeriodStatus = PeriodStatus.PLANNED
     version: int = 1
     granted: Decimal = _NOTHING
@@ -110,6 +113,8 @@ class RetainerPeriod:
     drawn: Decimal = _NOTHING
     carried_out: Decimal = _NOTHING
     lapsed: Decimal = _NOTHING
+    overdrawn: Decimal = _NOTHING
+    overdrawn_value: Decimal = _NOTHING
     carry_expires_on: date | None = None
     buckets: dict[RetainerPeriodId, Bucket] = field(default_factory=dict)
 
@@ -123,13 +128,18 @@ class RetainerPeriod:
         return sum((bucket.quantity for bucket in self.buckets.values()), _NOTHING)
 
     @property
+    def is_overdrawn(self) -> bool:
+        """Whether more is drawn of its block than it grants."""
+        return bool(self.overdrawn or self.overdrawn_value)
+
+    @property
     def last_day(self) -> date:
         return self.block.service.end - _DAY
 
     @property
     def carry_max(self) -> Decimal:
         """How much of what is left may be carried on."""
-        if self.terms.roll_over is RollOver.NONE:
+        if self.terms is None or self.terms.roll_over is RollOver.NONE:
             return _NOTHING
         places = _HOUR_PLACES if self.block.unit == HOURS else exponent(self.block.price.currency)
         share = self.block.quantity * self.terms.roll_over_limit_percent / _HUNDRED
@@ -166,6 +176,13 @@ def blocks_of(agreement: Agreement, planned: list[RecurringPeriod]) -> list[Bloc
             )
         )
     return blocks
+
+
+def has_retainer(agreement: Agreement) -> bool:
+    """Whether a line of the contract is a retainer, or was."""
+    return any(
+        line.retainer is not None for terms in agreement.versions for line in terms.lines.values()
+    )
 
 
 def terms_for(agreements: Mapping[ContractId, Agreement], block: Block) -> RetainerTerms | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Final
@@ -17,6 +17,7 @@ from billing_event.domain.retainer import (
     RetainerPeriod,
     RetainerPeriodId,
 )
+from billing_event.domain.retainer_movement import Drawn, Lapsed, Movement
 from billing_event.domain.source import ContractLineId
 from billing_event.domain.terms import RollOver
 from throughline_core.money import Money
@@ -24,48 +25,28 @@ from throughline_core.money import Money
 _NOTHING: Final = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
-class Movement:
-    """One entry of a period's statement: how much of which period's block, and what it was paid.
-
-    Quantity and value are of the sign in which they move the balance.
-    """
-
-    retainer_period_id: RetainerPeriodId
-    origin_period_id: RetainerPeriodId
-    kind: MovementKind
-    quantity: Decimal
-    value: Decimal
-    billing_event_id: BillingEventId | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """A part of some work that a bucket of a period pays for: so much of it, paid so much."""
-
-    period: RetainerPeriod
-    bucket: Bucket
-    quantity: Decimal
-    value: Decimal
-
-
 class RetainerBook:
     """The periods a batch meets, all locked, by line and in order of time.
 
-    `origins` tell of rows drawn earlier which period's block paid for them. `movements` is what has
-    to be written, `told` the periods whose change is told of, and `lapsed` what of them was lost.
+    `origins` tell of rows drawn earlier which period's block paid for them, `lapses` what lapsed
+    earlier, by period and block. `movements` is what has to be written, `told` the periods whose
+    change is told of, `lapsed` what of them was lost, below zero what is there again, and
+    `overdrawn` the periods of which more or less is drawn than they grant.
     """
 
     def __init__(
         self,
         periods: Iterable[RetainerPeriod] = (),
         origins: Mapping[BillingEventId, RetainerPeriodId] | None = None,
+        lapses: Mapping[tuple[RetainerPeriodId, RetainerPeriodId], Lapsed] | None = None,
     ) -> None:
         self.movements: list[Movement] = []
         self.changed: dict[RetainerPeriodId, RetainerPeriod] = {}
         self.told: dict[RetainerPeriodId, RetainerPeriod] = {}
         self.lapsed: dict[RetainerPeriodId, Decimal] = {}
+        self.overdrawn: dict[RetainerPeriodId, RetainerPeriod] = {}
         self._origins = dict(origins or {})
+        self._lapses = dict(lapses or {})
         self._by_line: dict[ContractLineId, list[RetainerPeriod]] = {}
         self._by_id: dict[RetainerPeriodId, RetainerPeriod] = {}
         for period in sorted(periods, key=lambda each: each.block.service.start):
@@ -83,8 +64,13 @@ class RetainerBook:
         return self._by_line.get(line_id, ())
 
     def turn(self, line_id: ContractLineId, today: date) -> None:
-        """Open the periods of a line that have begun, and close those that are over."""
+        """Open the periods of a line that have begun, and close those that are over.
+
+        One whose terms are not known waits, for they say what becomes of its rest.
+        """
         for period in self.periods_of(line_id):
+            if period.terms is None:
+                continue
             if period.status is PeriodStatus.PLANNED and period.block.service.start <= today:
                 self._open(period)
             if period.status is PeriodStatus.OPEN and period.block.service.end <= today:
@@ -133,35 +119,78 @@ class RetainerBook:
         bucket.value += value
         period.drawn -= quantity
         self._move(period, origin, MovementKind.GIVE_BACK, quantity, value, mirrored)
-        if period.status is PeriodStatus.CLOSED:
-            self._close(period)
+        self._make_good(period, bucket)
+        self._end_again(period)
 
     def top_up(self, period: RetainerPeriod, quantity: Decimal, price: Money) -> None:
         """Add to the block of a period; its hours are worth the average from then on."""
-        bucket = self._bucket(period, period.retainer_period_id)
-        bucket.quantity += quantity
-        bucket.value += price.amount
-        period.granted += quantity
-        self._move(period, bucket.origin_period_id, MovementKind.TOP_UP, quantity, price.amount)
+        self._add(period, MovementKind.TOP_UP, quantity, price.amount)
         self._tell(period)
 
-    def shorten(self, period: RetainerPeriod, block: Block) -> Decimal:
-        """Take off what a period that ends early does not grant after all.
-
-        Returns how much of that was drawn before, in the period's unit.
-        """
-        own = self._bucket(period, period.retainer_period_id)
-        over = period.block.quantity - block.quantity
-        quantity = min(over, own.quantity)
-        value = min((period.block.price - block.price).amount, own.value)
-        own.quantity -= quantity
-        own.value -= value
-        period.granted -= quantity
+    def follow(self, period: RetainerPeriod, block: Block) -> None:
+        """Bring an open period to the block that is agreed of it now."""
+        quantity = block.quantity - period.block.quantity
+        value = (block.price - period.block.price).amount
         period.block = block
-        own.expires_on = period.last_day
-        self._move(period, own.origin_period_id, MovementKind.GRANT, -quantity, -value)
+        self._add(period, MovementKind.GRANT, quantity, value)
         self._tell(period)
-        return over - quantity
+
+    def void(self, period: RetainerPeriod, added: Iterable[tuple[Decimal, Money]]) -> None:
+        """Take back the block and what was `added` to it of a period that no day is left of."""
+        block = period.block
+        if period.status is not PeriodStatus.PLANNED:
+            self._add(period, MovementKind.GRANT, -block.quantity, -block.price.amount)
+        for quantity, price in added:
+            self._add(period, MovementKind.TOP_UP, -quantity, -price.amount)
+        nothing = Money.zero(block.price.currency)
+        period.block = replace(block, quantity=_NOTHING, price=nothing)
+        period.status = PeriodStatus.VOID
+        self._close(period)
+
+    def plan_again(
+        self, period: RetainerPeriod, block: Block, added: Iterable[tuple[Decimal, Money]]
+    ) -> None:
+        """Plan a void period again, with what was `added` to its block before."""
+        period.status, period.block = PeriodStatus.PLANNED, block
+        for quantity, price in added:
+            self._add(period, MovementKind.TOP_UP, quantity, price.amount)
+        self._tell(period)
+
+    def reopen(self, period: RetainerPeriod) -> None:
+        """Undo the end of a period, as far as what it carried on was not drawn since.
+
+        The one after it has been reopened before.
+        """
+        period.status = PeriodStatus.OPEN
+        period.carry_expires_on = None
+        own_id = period.retainer_period_id
+        for key in [each for each in self._lapses if each[0] == own_id]:
+            lost = self._lapses.pop(key)
+            bucket = self._bucket(period, key[1])
+            bucket.quantity += lost.quantity
+            bucket.value += lost.value
+            period.lapsed -= lost.quantity
+            self.lapsed[own_id] = self.lapsed.get(own_id, _NOTHING) - lost.value
+            self._move(period, key[1], MovementKind.LAPSE, lost.quantity, lost.value)
+        for later in self.periods_of(period.block.contract_line_id):
+            if self._source_of(later) is period:
+                for bucket in later.buckets.values():
+                    if bucket.origin_period_id != later.retainer_period_id:
+                        self._recall(later, period, bucket, bucket.quantity, bucket.value)
+        self._add(period, MovementKind.GRANT)
+        self._tell(period)
+
+    def renew_expiries(self, line_id: ContractLineId) -> None:
+        """Bring the last days of all that is left of a line's blocks to its periods as they are."""
+        for period in self.periods_of(line_id):
+            for bucket in period.buckets.values():
+                origin = self._by_id[bucket.origin_period_id]
+                expires_on = self._last_day_in(period, origin)
+                if bucket.expires_on != expires_on and origin.terms is not None:
+                    bucket.expires_on = expires_on
+                    self.changed[period.retainer_period_id] = period
+            if period.carry_expires_on is not None and period.terms is not None:
+                period.carry_expires_on = self._expiry(period)
 
     def preview(self, period: RetainerPeriod) -> tuple[Decimal, Decimal, Decimal]:
         """Return what would be carried on and what would lapse if a period ended now.
@@ -180,18 +209,92 @@ class RetainerBook:
     def _open(self, period: RetainerPeriod) -> None:
         block = period.block
         period.status = PeriodStatus.OPEN
-        period.granted += block.quantity
-        own = self._bucket(period, period.retainer_period_id)
-        own.quantity += block.quantity
-        own.value += block.price.amount
-        origin, price = own.origin_period_id, block.price.amount
-        self._move(period, origin, MovementKind.GRANT, block.quantity, price)
+        self._add(period, MovementKind.GRANT, block.quantity, block.price.amount)
         self._tell(period)
+
+    def _add(
+        self,
+        period: RetainerPeriod,
+        kind: MovementKind,
+        quantity: Decimal = _NOTHING,
+        value: Decimal = _NOTHING,
+    ) -> None:
+        """Grant so much more of a period's own block, or less, and let it meet what is overdrawn.
+
+        What is to be taken off and was drawn before is overdrawn, until something makes it good.
+        """
+        own = self._bucket(period, period.retainer_period_id)
+        left = own.quantity - period.overdrawn + quantity
+        worth = own.value - period.overdrawn_value + value
+        moved = max(left, _NOTHING) - own.quantity
+        paid = max(worth, _NOTHING) - own.value
+        own.quantity += moved
+        own.value += paid
+        period.granted += moved
+        overdrawn = max(-left, _NOTHING), max(-worth, _NOTHING)
+        if overdrawn != (period.overdrawn, period.overdrawn_value):
+            period.overdrawn, period.overdrawn_value = overdrawn
+            self.overdrawn[period.retainer_period_id] = period
+            self.changed[period.retainer_period_id] = period
+        if moved or paid:
+            self._move(period, own.origin_period_id, kind, moved, paid)
+
+    def _make_good(self, period: RetainerPeriod, bucket: Bucket) -> None:
+        """Take what was given back off what is overdrawn of its block, wherever it was drawn."""
+        origin = self._by_id[bucket.origin_period_id]
+        at = period
+        while at is not origin and origin.is_overdrawn:
+            before = self._source_of(at)
+            assert before is not None, "what is drawn elsewhere was carried on"
+            held = at.buckets[origin.retainer_period_id]
+            quantity = min(held.quantity, origin.overdrawn)
+            value = min(held.value, origin.overdrawn_value)
+            is_all = quantity == held.quantity
+            self._recall(at, before, held, quantity, held.value if is_all else value)
+            at = before
+        if at is origin and origin.is_overdrawn:
+            self._add(origin, MovementKind.GRANT)
+            self._tell(origin)
+            if origin is not period:
+                self._end_again(origin)
+
+    def _recall(
+        self,
+        period: RetainerPeriod,
+        before: RetainerPeriod,
+        bucket: Bucket,
+        quantity: Decimal,
+        value: Decimal,
+    ) -> None:
+        """Take a part of what was carried on into a period back to the one `before`."""
+        if not (quantity or value):
+            return
+        origin = bucket.origin_period_id
+        bucket.quantity -= quantity
+        bucket.value -= value
+        period.carried_in -= quantity
+        self._move(period, origin, MovementKind.CARRY_IN, -quantity, -value)
+        self._tell(period)
+        back = self._bucket(before, origin)
+        back.quantity += quantity
+        back.value += value
+        before.carried_out -= quantity
+        self._move(before, origin, MovementKind.CARRY_OUT, quantity, value)
+        self._tell(before)
+
+    def _end_again(self, period: RetainerPeriod) -> None:
+        """Settle what came back to a period that is over; until its terms are known it waits."""
+        if period.status is PeriodStatus.CLOSED and period.terms is None:
+            period.status = PeriodStatus.OPEN
+            self._tell(period)
+        elif period.status in (PeriodStatus.CLOSED, PeriodStatus.VOID):
+            self._close(period)
 
     def _close(self, period: RetainerPeriod) -> None:
         """Carry the rest of a period on, the part that lasts longest first; the other lapses."""
-        period.status = PeriodStatus.CLOSED
-        following = self._following(period)
+        is_void = period.status is PeriodStatus.VOID
+        period.status = PeriodStatus.VOID if is_void else PeriodStatus.CLOSED
+        following = None if is_void else self._following(period)
         period.carry_expires_on = self._expiry(period) if following else None
         room = period.carry_max - period.carried_out if following else _NOTHING
         for bucket in sorted(period.buckets.values(), key=lambda each: each.sooner, reverse=True):
@@ -205,8 +308,8 @@ class RetainerBook:
             if bucket.quantity or bucket.value:
                 self._lapse(period, bucket)
         self._tell(period)
-        if following is not None and following.status is PeriodStatus.CLOSED:
-            self._close(following)
+        if following is not None:
+            self._end_again(following)
 
     def _carry(
         self,
@@ -238,32 +341,48 @@ class RetainerBook:
         period.lapsed += quantity
         lapsed = self.lapsed.get(period.retainer_period_id, _NOTHING)
         self.lapsed[period.retainer_period_id] = lapsed + value
+        key = period.retainer_period_id, bucket.origin_period_id
+        before = self._lapses.get(key, Lapsed())
+        self._lapses[key] = Lapsed(before.quantity + quantity, before.value + value)
         self._move(period, bucket.origin_period_id, MovementKind.LAPSE, -quantity, -value)
 
     def _bucket(self, period: RetainerPeriod, origin_id: RetainerPeriodId) -> Bucket:
         found = period.buckets.get(origin_id)
         if found is None:
             origin = self._by_id[origin_id]
-            is_own = origin_id == period.retainer_period_id
-            expires_on = period.last_day if is_own else self._expiry(origin)
+            expires_on = self._last_day_in(period, origin)
             found = Bucket(origin_id, origin.block.service.start, expires_on, _NOTHING, _NOTHING)
             period.buckets[origin_id] = found
         return found
 
     def _following(self, period: RetainerPeriod) -> RetainerPeriod | None:
-        line = self._by_line[period.block.contract_line_id]
+        line = self._agreed(period.block.contract_line_id)
         index = line.index(period) + 1
         return line[index] if index < len(line) else None
 
+    def _source_of(self, period: RetainerPeriod) -> RetainerPeriod | None:
+        """Return the period that what was carried on into this one came from."""
+        line = self._by_line[period.block.contract_line_id]
+        earlier = reversed(line[: line.index(period)])
+        return next((each for each in earlier if each.carried_out), None)
+
+    def _last_day_in(self, period: RetainerPeriod, origin: RetainerPeriod) -> date | None:
+        """Return the last day of work that may draw in a period on the block of another, or own."""
+        return period.last_day if origin is period else self._expiry(origin)
+
     def _expiry(self, origin: RetainerPeriod) -> date | None:
         """Return the last day what is carried on from a period can be drawn, None for any day."""
-        periods, terms = self._by_line[origin.block.contract_line_id], origin.terms
-        if terms.roll_over is RollOver.NONE:
+        terms = origin.terms
+        if terms is None or terms.roll_over is RollOver.NONE or origin.status is PeriodStatus.VOID:
             return origin.last_day
         if terms.expires_after_periods == 0:
             return None
+        periods = self._agreed(origin.block.contract_line_id)
         index = periods.index(origin) + terms.expires_after_periods
         return periods[min(index, len(periods) - 1)].last_day
+
+    def _agreed(self, line_id: ContractLineId) -> list[RetainerPeriod]:
+        return [each for each in self._by_line[line_id] if each.status is not PeriodStatus.VOID]
 
     def _move(
         self,

@@ -15,6 +15,7 @@ from billing_event.domain.retainer import (
     RetainerPeriodId,
 )
 from billing_event.domain.source import ItemType, LegalEntityId, SourceItem, SourceItemId
+from billing_event.domain.step import SourceStep, StepState
 from throughline_core.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from throughline_core.ids import derived_id
 from throughline_core.money import Money
@@ -30,7 +31,7 @@ class PeriodNotFound(NotFound):
 
 
 class PeriodClosed(FailedPrecondition):
-    """The period is over: its rest was carried on or lapsed."""
+    """The period is over, or its contract or line ends before it."""
 
     code = "retainer_period.closed"
 
@@ -156,7 +157,7 @@ def source_item_of(top_up: TopUp, block: Block) -> SourceItem:
     """Return what is billed for an approved top-up: in advance, like the block it adds to."""
     what = "hours" if block.unit == HOURS else block.unit
     return SourceItem(
-        source_item_id=SourceItemId(derived_id("retainer_top_up", top_up.retainer_top_up_id)),
+        source_item_id=_source_item_id(top_up),
         type=ItemType.RECURRING,
         contract_id=block.contract_id,
         contract_line_id=block.contract_line_id,
@@ -171,15 +172,34 @@ def source_item_of(top_up: TopUp, block: Block) -> SourceItem:
     )
 
 
-def void(block: Block) -> Block:
-    """Return what is left of a block of which nothing is agreed any more."""
-    return replace(block, quantity=Decimal(0), price=Money.zero(block.price.currency))
+def repricing(top_up: TopUp, block: Block | None, *, version: int) -> SourceStep:
+    """Return the word that an approved top-up is charged for a block, or no longer with None."""
+    item_id = _source_item_id(top_up)
+    if block is None:
+        nothing = Money.zero(top_up.price.currency)
+        reason = "nothing is left of the period it was for"
+        return SourceStep(item_id, version, StepState.REPRICED, nothing, reason=reason)
+    item = source_item_of(top_up, block)
+    return SourceStep(
+        item_id,
+        version,
+        StepState.REPRICED,
+        item.price,
+        service_to=item.service_to,
+        reason=item.price_basis,
+    )
+
+
+def _source_item_id(top_up: TopUp) -> SourceItemId:
+    return SourceItemId(derived_id("retainer_top_up", top_up.retainer_top_up_id))
 
 
 def _require_open(period: RetainerPeriod) -> None:
-    if period.status is PeriodStatus.CLOSED:
+    if period.status in (PeriodStatus.CLOSED, PeriodStatus.VOID):
+        is_void = period.status is PeriodStatus.VOID
+        why = "not agreed any more" if is_void else "closed"
         raise PeriodClosed(
-            f"the period from {period.block.service.start} is closed",
+            f"the period from {period.block.service.start} is {why}",
             field="retainer_period_id",
             advice="top up the period that is open",
         )

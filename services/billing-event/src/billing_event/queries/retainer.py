@@ -139,9 +139,9 @@ async def preview_close(
         PeriodClosed: it has ended.
     """
     row = await _get(tx, retainer_period_id)
-    if row.status == PeriodStatus.CLOSED:
+    if row.status in (PeriodStatus.CLOSED, PeriodStatus.VOID):
         raise PeriodClosed(
-            f"period {retainer_period_id} is closed",
+            f"period {retainer_period_id} is {row.status}",
             field="retainer_period_id",
             advice="look at what was carried on and what lapsed on the period itself",
         )

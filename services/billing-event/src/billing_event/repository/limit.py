@@ -9,6 +9,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event import tables
+from billing_event.domain.agreement import Agreement
 from billing_event.domain.claim import Claim, ClaimKind
 from billing_event.domain.limit import (
     Account,
@@ -18,7 +19,7 @@ from billing_event.domain.limit import (
     LimitScope,
     Reservation,
 )
-from billing_event.domain.limit_terms import Limit, name_of
+from billing_event.domain.limit_terms import Limit, accounts_of, name_of
 from billing_event.domain.limit_usage import Usage
 from billing_event.domain.position import BillingEventId
 from billing_event.domain.source import ContractId
@@ -169,6 +170,17 @@ async def lock(
     """
     values = {"contract_ids": list(contract_ids), "limit_account_ids": list(limit_account_ids)}
     return LimitBook(map(_account_from, await tx.execute(_LOCK, values)))
+
+
+async def lock_of_contracts(
+    tx: AsyncConnection, agreements: Mapping[ContractId, Agreement]
+) -> None:
+    """Pass the gates of contracts, and lock all limits that work under them meets but daily caps.
+
+    For whoever is about to lock what comes after limits, and to rate work in the end.
+    """
+    await pass_gates(tx, agreements.keys())
+    await lock(tx, agreements.keys(), accounts_of((), agreements))
 
 
 async def read(

@@ -33,14 +33,18 @@ _DROP_PLANNED: Final = text("""
                       WHERE source_item_id = recurring_period.recurring_period_id)
 """)
 
+# The last word on a price says up to which day it is: none where nothing of the period is left.
 _CHARGED: Final = text("""
     SELECT period.recurring_period_id, period.contract_id, period.contract_line_id,
-           period.service_from, period.service_to, item.currency,
-           coalesce((SELECT price FROM source_step AS step
-                     WHERE step.source_item_id = item.source_item_id AND price IS NOT NULL
-                     ORDER BY version DESC LIMIT 1), item.price) AS price
+           item.service_from, item.currency, coalesce(step.price, item.price) AS price,
+           CASE WHEN step.price IS NULL THEN item.service_to ELSE step.service_to END AS service_to
     FROM recurring_period AS period
     JOIN source_item AS item ON item.source_item_id = period.recurring_period_id
+    LEFT JOIN LATERAL (
+        SELECT price, service_to FROM source_step
+        WHERE source_step.source_item_id = item.source_item_id AND price IS NOT NULL
+        ORDER BY version DESC LIMIT 1
+    ) AS step ON true
     WHERE period.contract_id = ANY(CAST(:contract_ids AS uuid[]))
     ORDER BY period.service_from, period.recurring_period_id
 """)
@@ -95,14 +99,14 @@ async def plan_periods(
 async def load_charged(
     tx: AsyncConnection, contract_ids: Collection[ContractId]
 ) -> dict[ContractId, list[ChargedPeriod]]:
-    """Return the periods of contracts that were charged, each at the price agreed of it now."""
+    """Return the periods of contracts that were charged, each as it is charged now."""
     found: dict[ContractId, list[ChargedPeriod]] = {}
     for row in await tx.execute(_CHARGED, {"contract_ids": list(contract_ids)}):
         found.setdefault(row.contract_id, []).append(
             ChargedPeriod(
                 row.recurring_period_id,
                 row.contract_line_id,
-                Period(row.service_from, row.service_to),
+                None if row.service_to is None else Period(row.service_from, row.service_to),
                 Money(row.price, row.currency),
             )
         )

@@ -18,9 +18,11 @@ from billing_event.domain.retainer import (
     RetainerPeriod,
     RetainerPeriodId,
     blocks_of,
+    has_retainer,
     terms_for,
 )
-from billing_event.domain.retainer_book import Movement, RetainerBook
+from billing_event.domain.retainer_book import RetainerBook
+from billing_event.domain.retainer_movement import Lapsed, Movement
 from billing_event.domain.source import ContractId, SourceItemId
 from throughline_core.money import Money
 from throughline_core.period import Period
@@ -39,6 +41,8 @@ _DROP: Final = text("""
     DELETE FROM retainer_period
     WHERE contract_id = ANY(CAST(:contract_ids AS uuid[])) AND status = 'planned' AND version = 1
       AND retainer_period_id <> ALL(CAST(:planned AS uuid[]))
+      AND NOT EXISTS (SELECT FROM retainer_top_up AS top_up
+                      WHERE top_up.retainer_period_id = retainer_period.retainer_period_id)
 """)
 
 # In one order for all, so that two batches over the same periods wait and do not deadlock.
@@ -55,6 +59,13 @@ _BUCKETS: Final = text("""
       ON origin.retainer_period_id = bucket.origin_period_id
     WHERE bucket.retainer_period_id = ANY(CAST(:retainer_period_ids AS uuid[]))
 """)
+_LAPSES: Final = text("""
+    SELECT entry.retainer_period_id, entry.origin_period_id, -sum(entry.quantity) AS quantity,
+           -sum(entry.value) AS value
+    FROM retainer_entry AS entry JOIN retainer_period USING (retainer_period_id)
+    WHERE entry.kind = 'lapse' AND contract_id = ANY(CAST(:contract_ids AS uuid[]))
+    GROUP BY entry.retainer_period_id, entry.origin_period_id
+""")
 _ORIGINS: Final = text("""
     SELECT entry.billing_event_id, entry.origin_period_id
     FROM retainer_entry AS entry JOIN billing_event USING (billing_event_id)
@@ -63,21 +74,26 @@ _ORIGINS: Final = text("""
 
 _SAVE: Final = text("""
     UPDATE retainer_period AS period SET
-        period_to = saved.period_to, block = saved.block, price = saved.price,
+        period_from = saved.period_from, period_to = saved.period_to,
+        block = saved.block, price = saved.price,
         status = saved.status, version = period.version + 1, granted = saved.granted,
         carried_in = saved.carried_in, drawn = saved.drawn, carried_out = saved.carried_out,
-        lapsed = saved.lapsed, balance = saved.balance,
+        lapsed = saved.lapsed, balance = saved.balance, overdrawn = saved.overdrawn,
+        overdrawn_value = saved.overdrawn_value,
         carry_expires_on = saved.carry_expires_on,
         closed_at = CASE saved.status
             WHEN 'closed' THEN coalesce(period.closed_at, CAST(:at AS timestamptz)) END
     FROM unnest(
-        CAST(:retainer_period_id AS uuid[]), CAST(:period_to AS date[]),
+        CAST(:retainer_period_id AS uuid[]), CAST(:period_from AS date[]),
+        CAST(:period_to AS date[]),
         CAST(:block AS numeric[]), CAST(:price AS numeric[]), CAST(:status AS text[]),
         CAST(:granted AS numeric[]), CAST(:carried_in AS numeric[]), CAST(:drawn AS numeric[]),
         CAST(:carried_out AS numeric[]), CAST(:lapsed AS numeric[]), CAST(:balance AS numeric[]),
+        CAST(:overdrawn AS numeric[]), CAST(:overdrawn_value AS numeric[]),
         CAST(:carry_expires_on AS date[])
-    ) AS saved (retainer_period_id, period_to, block, price, status, granted, carried_in, drawn,
-                carried_out, lapsed, balance, carry_expires_on)
+    ) AS saved (retainer_period_id, period_from, period_to, block, price, status, granted,
+                carried_in, drawn, carried_out, lapsed, balance, overdrawn, overdrawn_value,
+                carry_expires_on)
     WHERE period.retainer_period_id = saved.retainer_period_id
     RETURNING period.*
 """)
@@ -96,7 +112,9 @@ _DUE: Final = text("""
        OR status = 'open' AND period_to <= today.day
     ORDER BY contract_id LIMIT :limit
 """)
-_ZONES: Final = text("SELECT DISTINCT time_zone FROM retainer_period WHERE status <> 'closed'")
+_ZONES: Final = text("""
+    SELECT DISTINCT time_zone FROM retainer_period WHERE status IN ('planned', 'open')
+""")
 
 
 async def plan_periods(tx: AsyncConnection, agreements: Sequence[Agreement]) -> list[Block]:
@@ -112,6 +130,14 @@ async def plan_periods(tx: AsyncConnection, agreements: Sequence[Agreement]) -> 
     return blocks
 
 
+async def lock_known(
+    tx: AsyncConnection, contract_ids: Collection[ContractId]
+) -> set[RetainerPeriodId]:
+    """Lock the periods of contracts that are there already, and return them."""
+    rows = await tx.execute(_LOCK, {"contract_ids": list(contract_ids)})
+    return {row.retainer_period_id for row in rows}
+
+
 async def lock(
     tx: AsyncConnection,
     agreements: Mapping[ContractId, Agreement],
@@ -122,7 +148,7 @@ async def lock(
     With the blocks that rows of these things drew on, so that they can give back.
     """
     contracts = {
-        contract_id: each for contract_id, each in agreements.items() if _has_retainer(each)
+        contract_id: each for contract_id, each in agreements.items() if has_retainer(each)
     }
     if not contracts:
         return RetainerBook()
@@ -133,14 +159,26 @@ async def lock(
         await plan_periods(tx, [contracts[each] for each in missing])
         rows = (await tx.execute(_LOCK, ids)).all()
     origins = await tx.execute(_ORIGINS, {"source_item_ids": list(source_item_ids)})
-    periods = await _periods_from(tx, rows, contracts)
     return RetainerBook(
-        periods,
+        await _periods_from(tx, rows, contracts),
         {
             BillingEventId(row.billing_event_id): RetainerPeriodId(row.origin_period_id)
             for row in origins
         },
     )
+
+
+async def lock_to_plan(
+    tx: AsyncConnection, agreements: Mapping[ContractId, Agreement]
+) -> RetainerBook:
+    """Lock the periods of these contracts with what lapsed of them, so that ends can be undone."""
+    ids = {"contract_ids": list(agreements)}
+    rows = (await tx.execute(_LOCK, ids)).all()
+    lapses = {
+        (row.retainer_period_id, row.origin_period_id): Lapsed(row.quantity, row.value)
+        for row in await tx.execute(_LAPSES, ids)
+    }
+    return RetainerBook(await _periods_from(tx, rows, agreements), lapses=lapses)
 
 
 async def load(tx: AsyncConnection, agreements: Mapping[ContractId, Agreement]) -> RetainerBook:
@@ -185,7 +223,16 @@ async def _insert(
 ) -> None:
     nothing = [0] * len(blocks)
     zones = [agreements[block.contract_id].newest.time_zone for block in blocks]
-    amounts = ("granted", "carried_in", "drawn", "carried_out", "lapsed", "balance")
+    amounts = (
+        "granted",
+        "carried_in",
+        "drawn",
+        "carried_out",
+        "lapsed",
+        "balance",
+        "overdrawn",
+        "overdrawn_value",
+    )
     await tx.execute(
         _PLAN,
         {
@@ -223,13 +270,8 @@ async def _periods_from(
     for row in rows:
         block = _block_from(row)
         terms = terms_for(agreements, block)
-        if terms is not None:
-            found = _balance_from(row)
-            periods.append(
-                RetainerPeriod(
-                    block, terms, buckets=buckets.get(block.retainer_period_id, {}), **found
-                )
-            )
+        own = buckets.get(block.retainer_period_id, {})
+        periods.append(RetainerPeriod(block, terms, buckets=own, **_balance_from(row)))
     return periods
 
 
@@ -242,6 +284,8 @@ def _balance_from(row: Row[Any]) -> dict[str, Any]:
         "drawn": row.drawn,
         "carried_out": row.carried_out,
         "lapsed": row.lapsed,
+        "overdrawn": row.overdrawn,
+        "overdrawn_value": row.overdrawn_value,
         "carry_expires_on": row.carry_expires_on,
     }
 
@@ -264,6 +308,7 @@ def _block_from(row: Row[Any]) -> Block:
 def _columns(periods: Sequence[RetainerPeriod]) -> dict[str, list[Any]]:
     return {
         "retainer_period_id": [each.retainer_period_id for each in periods],
+        "period_from": [each.block.service.start for each in periods],
         "period_to": [each.block.service.end for each in periods],
         "block": [each.block.quantity for each in periods],
         "price": [each.block.price.amount for each in periods],
@@ -274,6 +319,8 @@ def _columns(periods: Sequence[RetainerPeriod]) -> dict[str, list[Any]]:
         "carried_out": [each.carried_out for each in periods],
         "lapsed": [each.lapsed for each in periods],
         "balance": [each.balance for each in periods],
+        "overdrawn": [each.overdrawn for each in periods],
+        "overdrawn_value": [each.overdrawn_value for each in periods],
         "carry_expires_on": [each.carry_expires_on for each in periods],
     }
 
@@ -291,10 +338,4 @@ async def _add_entries(tx: AsyncConnection, movements: Sequence[Movement], *, at
             "billing_event_id": [each.billing_event_id for each in movements],
             "recorded_at": [at] * len(movements),
         },
-    )
-
-
-def _has_retainer(agreement: Agreement) -> bool:
-    return any(
-        line.retainer is not None for terms in agreement.versions for line in terms.lines.values()
     )

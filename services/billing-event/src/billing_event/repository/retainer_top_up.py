@@ -1,5 +1,6 @@
 """Top-ups of retainers, proposed and decided on."""
 
+from collections.abc import Collection
 from typing import Any, Final
 
 from sqlalchemy import Row, insert, select, text, update
@@ -76,6 +77,18 @@ async def get(tx: AsyncConnection, top_up_id: RetainerTopUpId) -> TopUp:
         raise TopUpNotFound(f"top-up {top_up_id} does not exist", field="retainer_top_up_id")
     require_entity(row.legal_entity_id)
     return top_up_from(row)
+
+
+async def approved_of(tx: AsyncConnection, contract_ids: Collection[ContractId]) -> list[TopUp]:
+    """Return all approved top-ups of the retainers of contracts, oldest first."""
+    query = (
+        select(_TOP_UP)
+        .join(_PERIOD, _PERIOD.c.retainer_period_id == _TOP_UP.c.retainer_period_id)
+        .where(_PERIOD.c.contract_id.in_(contract_ids))
+        .where(_TOP_UP.c.status == DecisionStatus.APPROVED)
+        .order_by(_TOP_UP.c.retainer_top_up_id)
+    )
+    return [top_up_from(row) for row in await tx.execute(query)]
 
 
 async def save(tx: AsyncConnection, top_up: TopUp) -> None:

@@ -29,6 +29,8 @@ retainer_period: Final = table(
     number("carried_out"),
     number("lapsed"),
     number("balance"),
+    number("overdrawn", default="0"),
+    number("overdrawn_value", default="0"),
     day("carry_expires_on", null=True),
     instant("closed_at", null=True),
     Index("retainer_period_by_contract", "contract_id", "period_from"),

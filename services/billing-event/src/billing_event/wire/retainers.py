@@ -59,6 +59,7 @@ def write_period(row: Row[Any]) -> retainer_pb2.RetainerPeriod:
         carry_expires_on=write_date(row.carry_expires_on) or None,
         version=row.version,
         closed_at=write_instant(row.closed_at),
+        overdrawn=write_figure(row.overdrawn, row.unit),
     )
 
 

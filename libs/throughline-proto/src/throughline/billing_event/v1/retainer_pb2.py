@@ -26,15 +26,15 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from throughline.common.v1 import money_pb2 as throughline_dot_common_dot_v1_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+throughline/billing_event/v1/retainer.proto\x12\x1cthroughline.billing_event.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!throughline/common/v1/money.proto\"\x8c\x04\n\x0eRetainerPeriod\x12\x1a\n\x12retainer_period_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63ontract_id\x18\x02 \x01(\t\x12\x18\n\x10\x63ontract_line_id\x18\x03 \x01(\t\x12\x17\n\x0flegal_entity_id\x18\x04 \x01(\t\x12\x13\n\x0bperiod_from\x18\x05 \x01(\t\x12\x11\n\tperiod_to\x18\x06 \x01(\t\x12\x42\n\x06status\x18\x07 \x01(\x0e\x32\x32.throughline.billing_event.v1.RetainerPeriodStatus\x12\x0c\n\x04unit\x18\x08 \x01(\t\x12\x0f\n\x07granted\x18\t \x01(\t\x12\x12\n\ncarried_in\x18\n \x01(\t\x12\r\n\x05\x64rawn\x18\x0b \x01(\t\x12\x13\n\x0b\x63\x61rried_out\x18\x0c \x01(\t\x12\x0e\n\x06lapsed\x18\r \x01(\t\x12\x0f\n\x07\x62\x61lance\x18\x0e \x01(\t\x12+\n\x05price\x18\x0f \x01(\x0b\x32\x1c.throughline.common.v1.Money\x12\x1d\n\x10\x63\x61rry_expires_on\x18\x10 \x01(\tH\x00\x88\x01\x01\x12\x0f\n\x07version\x18\x11 \x01(\x03\x12\x32\n\tclosed_at\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x42\x13\n\x11_carry_expires_onB\x0c\n\n_closed_at*\xa6\x01\n\x14RetainerPeriodStatus\x12&\n\"RETAINER_PERIOD_STATUS_UNSPECIFIED\x10\x00\x12\"\n\x1eRETAINER_PERIOD_STATUS_PLANNED\x10\x01\x12\x1f\n\x1bRETAINER_PERIOD_STATUS_OPEN\x10\x02\x12!\n\x1dRETAINER_PERIOD_STATUS_CLOSED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+throughline/billing_event/v1/retainer.proto\x12\x1cthroughline.billing_event.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!throughline/common/v1/money.proto\"\x9f\x04\n\x0eRetainerPeriod\x12\x1a\n\x12retainer_period_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63ontract_id\x18\x02 \x01(\t\x12\x18\n\x10\x63ontract_line_id\x18\x03 \x01(\t\x12\x17\n\x0flegal_entity_id\x18\x04 \x01(\t\x12\x13\n\x0bperiod_from\x18\x05 \x01(\t\x12\x11\n\tperiod_to\x18\x06 \x01(\t\x12\x42\n\x06status\x18\x07 \x01(\x0e\x32\x32.throughline.billing_event.v1.RetainerPeriodStatus\x12\x0c\n\x04unit\x18\x08 \x01(\t\x12\x0f\n\x07granted\x18\t \x01(\t\x12\x12\n\ncarried_in\x18\n \x01(\t\x12\r\n\x05\x64rawn\x18\x0b \x01(\t\x12\x13\n\x0b\x63\x61rried_out\x18\x0c \x01(\t\x12\x0e\n\x06lapsed\x18\r \x01(\t\x12\x0f\n\x07\x62\x61lance\x18\x0e \x01(\t\x12+\n\x05price\x18\x0f \x01(\x0b\x32\x1c.throughline.common.v1.Money\x12\x1d\n\x10\x63\x61rry_expires_on\x18\x10 \x01(\tH\x00\x88\x01\x01\x12\x0f\n\x07version\x18\x11 \x01(\x03\x12\x32\n\tclosed_at\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x12\x11\n\toverdrawn\x18\x13 \x01(\tB\x13\n\x11_carry_expires_onB\x0c\n\n_closed_at*\xc7\x01\n\x14RetainerPeriodStatus\x12&\n\"RETAINER_PERIOD_STATUS_UNSPECIFIED\x10\x00\x12\"\n\x1eRETAINER_PERIOD_STATUS_PLANNED\x10\x01\x12\x1f\n\x1bRETAINER_PERIOD_STATUS_OPEN\x10\x02\x12!\n\x1dRETAINER_PERIOD_STATUS_CLOSED\x10\x03\x12\x1f\n\x1bRETAINER_PERIOD_STATUS_VOID\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'throughline.billing_event.v1.retainer_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RETAINERPERIODSTATUS']._serialized_start=673
-  _globals['_RETAINERPERIODSTATUS']._serialized_end=839
+  _globals['_RETAINERPERIODSTATUS']._serialized_start=692
+  _globals['_RETAINERPERIODSTATUS']._serialized_end=891
   _globals['_RETAINERPERIOD']._serialized_start=146
-  _globals['_RETAINERPERIOD']._serialized_end=670
+  _globals['_RETAINERPERIOD']._serialized_end=689
 # @@protoc_insertion_point(module_scope)

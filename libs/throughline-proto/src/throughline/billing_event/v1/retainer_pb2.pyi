@@ -32,6 +32,10 @@ class _RetainerPeriodStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_
     """Work draws on it."""
     RETAINER_PERIOD_STATUS_CLOSED: _RetainerPeriodStatus.ValueType  # 3
     """Over: its rest was carried on or lapsed."""
+    RETAINER_PERIOD_STATUS_VOID: _RetainerPeriodStatus.ValueType  # 4
+    """No day of it is left, for its line or its contract ends before it: it grants nothing, what was charged of it is taken back, and
+    nothing is carried on into it. Planned again where the end is moved later.
+    """
 
 class RetainerPeriodStatus(_RetainerPeriodStatus, metaclass=_RetainerPeriodStatusEnumTypeWrapper):
     """Where a period of a retainer stands."""
@@ -43,6 +47,10 @@ RETAINER_PERIOD_STATUS_OPEN: RetainerPeriodStatus.ValueType  # 2
 """Work draws on it."""
 RETAINER_PERIOD_STATUS_CLOSED: RetainerPeriodStatus.ValueType  # 3
 """Over: its rest was carried on or lapsed."""
+RETAINER_PERIOD_STATUS_VOID: RetainerPeriodStatus.ValueType  # 4
+"""No day of it is left, for its line or its contract ends before it: it grants nothing, what was charged of it is taken back, and
+nothing is carried on into it. Planned again where the end is moved later.
+"""
 Global___RetainerPeriodStatus: _TypeAlias = RetainerPeriodStatus  # noqa: Y015
 
 @_typing.final
@@ -69,6 +77,7 @@ class RetainerPeriod(_message.Message):
     CARRY_EXPIRES_ON_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     CLOSED_AT_FIELD_NUMBER: _builtins.int
+    OVERDRAWN_FIELD_NUMBER: _builtins.int
     retainer_period_id: _builtins.str
     """UUID; the source item its block is invoiced from has the same."""
     contract_id: _builtins.str
@@ -91,6 +100,10 @@ class RetainerPeriod(_message.Message):
     """Last day what is carried on can be drawn, ISO 8601; absent = to the end of the contract."""
     version: _builtins.int
     """Rises with every change."""
+    overdrawn: _builtins.str
+    """What was drawn before an end that cut the period short took it off, in the unit of the period: granted has it in it. Taken off
+    what is given back or granted later, before that can be drawn.
+    """
     @_builtins.property
     def price(self) -> _money_pb2.Money:
         """Price of the block before tax."""
@@ -118,10 +131,11 @@ class RetainerPeriod(_message.Message):
         carry_expires_on: _builtins.str | None = ...,
         version: _builtins.int = ...,
         closed_at: _timestamp_pb2.Timestamp | None = ...,
+        overdrawn: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_carry_expires_on", b"_carry_expires_on", "_closed_at", b"_closed_at", "carry_expires_on", b"carry_expires_on", "closed_at", b"closed_at", "price", b"price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_carry_expires_on", b"_carry_expires_on", "_closed_at", b"_closed_at", "balance", b"balance", "carried_in", b"carried_in", "carried_out", b"carried_out", "carry_expires_on", b"carry_expires_on", "closed_at", b"closed_at", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "drawn", b"drawn", "granted", b"granted", "lapsed", b"lapsed", "legal_entity_id", b"legal_entity_id", "period_from", b"period_from", "period_to", b"period_to", "price", b"price", "retainer_period_id", b"retainer_period_id", "status", b"status", "unit", b"unit", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_carry_expires_on", b"_carry_expires_on", "_closed_at", b"_closed_at", "balance", b"balance", "carried_in", b"carried_in", "carried_out", b"carried_out", "carry_expires_on", b"carry_expires_on", "closed_at", b"closed_at", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "drawn", b"drawn", "granted", b"granted", "lapsed", b"lapsed", "legal_entity_id", b"legal_entity_id", "overdrawn", b"overdrawn", "period_from", b"period_from", "period_to", b"period_to", "price", b"price", "retainer_period_id", b"retainer_period_id", "status", b"status", "unit", b"unit", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__carry_expires_on: _TypeAlias = _typing.Literal["carry_expires_on"]  # noqa: Y015
     _WhichOneofArgType__carry_expires_on: _TypeAlias = _typing.Literal["_carry_expires_on", b"_carry_expires_on"]  # noqa: Y015

@@ -30,14 +30,17 @@ class _RetainerEntryKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Ret
     DESCRIPTOR: _descriptor.EnumDescriptor
     RETAINER_ENTRY_KIND_UNSPECIFIED: _RetainerEntryKind.ValueType  # 0
     RETAINER_ENTRY_KIND_GRANT: _RetainerEntryKind.ValueType  # 1
-    """Its block, when it began; negative where an early end took a part off."""
+    """Its block, when it began; negative where an early end took a part off, positive again where that end is moved later."""
     RETAINER_ENTRY_KIND_TOP_UP: _RetainerEntryKind.ValueType  # 2
+    """Negative where an end left no day of the period: its price is taken back."""
     RETAINER_ENTRY_KIND_DRAW: _RetainerEntryKind.ValueType  # 3
     """Work was drawn."""
     RETAINER_ENTRY_KIND_GIVE_BACK: _RetainerEntryKind.ValueType  # 4
     """Drawn work was taken back."""
     RETAINER_ENTRY_KIND_CARRY_OUT: _RetainerEntryKind.ValueType  # 5
-    """Carried on to the next period."""
+    """Carried on to the next period; this and what it brought there, and what lapsed, have the opposite sign where an end that was
+    moved undoes them.
+    """
     RETAINER_ENTRY_KIND_CARRY_IN: _RetainerEntryKind.ValueType  # 6
     """Carried on from the period before."""
     RETAINER_ENTRY_KIND_LAPSE: _RetainerEntryKind.ValueType  # 7
@@ -48,14 +51,17 @@ class RetainerEntryKind(_RetainerEntryKind, metaclass=_RetainerEntryKindEnumType
 
 RETAINER_ENTRY_KIND_UNSPECIFIED: RetainerEntryKind.ValueType  # 0
 RETAINER_ENTRY_KIND_GRANT: RetainerEntryKind.ValueType  # 1
-"""Its block, when it began; negative where an early end took a part off."""
+"""Its block, when it began; negative where an early end took a part off, positive again where that end is moved later."""
 RETAINER_ENTRY_KIND_TOP_UP: RetainerEntryKind.ValueType  # 2
+"""Negative where an end left no day of the period: its price is taken back."""
 RETAINER_ENTRY_KIND_DRAW: RetainerEntryKind.ValueType  # 3
 """Work was drawn."""
 RETAINER_ENTRY_KIND_GIVE_BACK: RetainerEntryKind.ValueType  # 4
 """Drawn work was taken back."""
 RETAINER_ENTRY_KIND_CARRY_OUT: RetainerEntryKind.ValueType  # 5
-"""Carried on to the next period."""
+"""Carried on to the next period; this and what it brought there, and what lapsed, have the opposite sign where an end that was
+moved undoes them.
+"""
 RETAINER_ENTRY_KIND_CARRY_IN: RetainerEntryKind.ValueType  # 6
 """Carried on from the period before."""
 RETAINER_ENTRY_KIND_LAPSE: RetainerEntryKind.ValueType  # 7

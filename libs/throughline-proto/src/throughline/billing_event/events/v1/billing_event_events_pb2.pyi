@@ -231,7 +231,9 @@ class RetainerPeriodChanged(_message.Message):
     def retainer_period(self) -> _retainer_pb2.RetainerPeriod: ...
     @_builtins.property
     def lapsed_amount(self) -> _money_pb2.Money:
-        """What lapsed now and is earned without work, before tax; absent when nothing did."""
+        """What lapsed now and is earned without work, before tax; absent when nothing did. Below zero where an end that was moved later gives
+        back what had lapsed.
+        """
 
     def __init__(
         self,
