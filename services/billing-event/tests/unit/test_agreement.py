@@ -165,13 +165,56 @@ def test_a_period_is_priced_by_the_terms_of_its_first_day() -> None:
     ]
 
 
+def charged_of(*agreements: Agreement, count: int = 3) -> list[ChargedPeriod]:
+    """Return the first periods as they were charged by the first agreement and left by the rest."""
+    first, *later = ({each.recurring_period_id: each for each in plan(one)} for one in agreements)
+    charged = []
+    for period_id, period in list(first.items())[:count]:
+        service, price = period.service, period.amount
+        for planned in later:
+            left = planned.get(period_id)
+            service = None if left is None else left.service
+            price = eur("0") if left is None else left.amount
+        charged.append(ChargedPeriod(SourceItemId(period_id), SUPPORT, service, price))
+    return charged
+
+
+def ended(on: date | None) -> Agreement:
+    return an_agreement(some_terms(support(ended_on=on)))
+
+
 def test_what_was_charged_past_the_end_is_agreed_anew() -> None:
     agreement = an_agreement(some_terms(support()))
-    charged = [
-        ChargedPeriod(SourceItemId(each.recurring_period_id), SUPPORT, each.service, each.amount)
-        for each in plan(agreement)[:3]
-    ]
-    ended = an_agreement(some_terms(support()), ending=EARLY)
-    steps = corrections(ended, charged, version=7)
+    charged = charged_of(agreement)
+    cut = an_agreement(some_terms(support()), ending=EARLY)
+    steps = corrections(cut, charged, version=7)
     assert [step.price for step in steps] == [eur("1500.00"), eur("0")]
     assert corrections(agreement, charged, version=7) == []
+
+
+@pytest.mark.parametrize(
+    ("moved_to", "prices"),
+    [
+        (date(2026, 10, 26), ["2500.00"]),
+        (date(2026, 11, 16), ["3100.00", "1550.00"]),
+        (None, ["3100.00", "3100.00"]),
+    ],
+)
+def test_an_end_that_is_moved_later_is_charged_up_to_there(
+    moved_to: date | None, prices: list[str]
+) -> None:
+    charged = charged_of(ended(None), ended(date(2026, 10, 16)))
+    steps = corrections(ended(moved_to), charged, version=7)
+    assert [step.price for step in steps] == list(map(eur, prices))
+
+
+def test_a_period_charged_as_a_part_follows_the_end_that_made_it_one() -> None:
+    charged = charged_of(ended(date(2026, 10, 16)))
+    [step] = corrections(ended(date(2026, 10, 26)), charged, version=7)
+    assert (step.price, step.service_to) == (eur("2500.00"), date(2026, 10, 26))
+
+
+def test_a_line_that_is_charged_otherwise_by_now_leaves_what_was_charged() -> None:
+    hourly = some_terms(a_line(SUPPORT), contract_version=2, effective_on=NOVEMBER)
+    now = an_agreement(some_terms(support()), hourly)
+    assert corrections(now, charged_of(ended(None)), version=7) == []
