@@ -11,7 +11,7 @@ from billing_event.domain.position import Portion, Rating, Row, Treatment, cut
 from billing_event.domain.retainer import HOURS, Bucket, RetainerPeriod
 from billing_event.domain.retainer_book import RetainerBook
 from billing_event.domain.retainer_movement import Drawn
-from billing_event.domain.source import SourceItem
+from billing_event.domain.source import ItemType, SourceItem
 from billing_event.domain.terms import Overage, RetainerTerms
 from throughline_core.money import RATE_PLACES, Money
 from throughline_core.rounding import round_half_away
@@ -62,6 +62,8 @@ def parts_of(
     for period, bucket in book.buckets(drawing.rating.contract_line_id, item.service_from):
         if rest is None:
             break
+        if period.block.unit == HOURS and item.type is not ItemType.TIME:
+            continue
         found, rest = _draw(drawing, rest, period, bucket)
         if found is not None:
             parts.append(found)

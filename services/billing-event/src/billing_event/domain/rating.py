@@ -250,6 +250,8 @@ class Rater:
         if line.retainer is not None and item.type is ItemType.RECURRING:
             rating = replace(rating, treatment=Treatment.PREPAYMENT)
         if item.type is ItemType.EXPENSE and line.retainer and line.retainer.hours is None:
+            if price.amount < 0:
+                return _takes_back_nothing()
             return self._drawing(item, found, rating, portion_of(price, _ONE, minutes=0))
         if terms.payers:
             parts = Split(rating, terms.payers).of_amount(price, self._room)
@@ -259,8 +261,10 @@ class Rater:
     def _draw_time(self, item: SourceItem, found: FoundLine) -> Outcome:
         """Return how time draws on a retainer: its hours, or their price at the agreed rates."""
         terms, line, retainer = found.terms, found.line, found.line.retainer
-        if retainer is None or item.minutes < 0:
-            what = "the retainer has no block" if retainer is None else "it takes back nothing"
+        if item.minutes < 0:
+            return _takes_back_nothing()
+        if retainer is None:
+            what = "the retainer has no block"
             return Unratable(OpenHold(HoldReason.UNMAPPED, what, way_out=_BY_HAND))
         if retainer.hours is None:
             hourly = self._hour(item, found)
@@ -365,6 +369,12 @@ class Rater:
                 holds = (*holds, OpenHold(HoldReason.UNMAPPED, detail, way_out=_BY_HAND))
             self._standing_holds[terms.contract_id, payer] = holds
         return holds
+
+
+def _takes_back_nothing() -> Unratable:
+    """Return why work below zero waits: only the row it drew says which block it gives back to."""
+    what = "it is below zero and names nothing that it takes back from the retainer"
+    return Unratable(OpenHold(HoldReason.UNMAPPED, what, way_out=_BY_HAND))
 
 
 def _each_reason_once(holds: tuple[OpenHold, ...]) -> tuple[OpenHold, ...]:
