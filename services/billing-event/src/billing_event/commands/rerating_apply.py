@@ -97,14 +97,19 @@ async def leave_out(
     outcome: Outcome,
     reason: str,
 ) -> None:
-    """Go past a thing in `outcome` that an error keeps from being posted.
+    """Go past a thing that an error keeps from being posted, unless it is in `outcome` no more.
+
+    It may have been posted: by another process, or with a commit whose answer was lost.
 
     Raises:
         RunMovedOn: the run was stopped meanwhile.
     """
     await repository.lock_unmoved(tx, run)
+    run_id = run.rerating_run_id
+    if not await rerating_item.open_among(tx, run_id, [source_item_id], outcome=outcome):
+        return
     left = Posted(source_item_id, Outcome.SKIPPED, Action.CANNOT, reason)
-    await rerating_item.move_items(tx, run.rerating_run_id, [left])
+    await rerating_item.move_items(tx, run_id, [left])
     done = Counter({"items_skipped": 1})
     if outcome is Outcome.WAITING:
         done["items_waiting"] -= 1
