@@ -9,9 +9,10 @@ import pytest
 from billing_event_builders import activated, recorded
 from billing_event_rerating import Desk, Invoicing, a_version, amended, ledger, work
 from billing_event_sources import key
-from billing_event_world import assert_sound, take, totals
+from billing_event_world import assert_sound, fetch, take, totals
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from billing_event import schedules
 from billing_event.commands import rerating_apply, rerating_drive
 from throughline.billing_event.v1 import rerating_service_pb2 as pb
 from throughline_runtime import database
@@ -115,3 +116,26 @@ async def test_two_runs_over_the_same_things_at_the_same_time_post_them_once(
     assert len(await ledger(engine)) == 15
     assert (await totals(engine))["positions"]["rated.EUR"] == 5 * 1520
     await assert_sound(engine)
+
+
+async def test_a_run_that_was_cancelled_while_its_cause_is_there_is_followed_by_another(
+    engine: AsyncEngine, desk: Desk, context: Context
+) -> None:
+    await begin(engine)
+    cancelled: list[str] = []
+    for _ in range(2):
+        for _ in range(2):
+            await schedules.report_changes(context)
+        listed = await desk.proposer.ListReratingRuns(
+            pb.ListReratingRunsRequest(status=pb.RERATING_RUN_STATUS_DRAFT)
+        )
+        [draft] = listed.runs
+        assert draft.rerating_run_id not in cancelled
+        [told] = await fetch(engine, "SELECT advice FROM exception_item WHERE closed_at IS NULL")
+        assert draft.rerating_run_id in told.advice
+        cancelled.append(draft.rerating_run_id)
+        await desk.proposer.CancelReratingRun(
+            pb.CancelReratingRunRequest(
+                request_id=key(), rerating_run_id=draft.rerating_run_id, reason="not this week"
+            )
+        )

@@ -174,13 +174,13 @@ async def _report_overtaken(tx: AsyncConnection, *, at: datetime) -> None:
     splits = await rerating_cause.moving_payers(
         tx, {contract_id: row.versions for contract_id, row in priced.items()}
     )
+    halts = {}
     for contract_id, row in priced.items():
         if contract_id not in moved:
-            await _open_run(tx, row, at=at, moves_payers=contract_id in splits)
-    for row in moved.values():
-        await _open_move(tx, row, at=at)
-    halts = {contract_id: _rerating(row) for contract_id, row in priced.items()}
-    halts |= {contract_id: _moving(row) for contract_id, row in moved.items()}
+            run_id = await _open_run(tx, row, at=at, moves_payers=contract_id in splits)
+            halts[contract_id] = _rerating(row, run_id)
+    for contract_id, row in moved.items():
+        halts[contract_id] = _moving(row, await _open_move(tx, row, at=at))
     await exceptions.open_all(tx, halts.values())
     shown = (await tx.execute(_SHOWN, {"kind": RERATING})).scalars()
     await exceptions.close(tx, RERATING, [each for each in shown if each not in halts])
@@ -188,14 +188,14 @@ async def _report_overtaken(tx: AsyncConnection, *, at: datetime) -> None:
 
 async def _open_run(
     tx: AsyncConnection, row: Row[Any], *, at: datetime, moves_payers: bool
-) -> None:
+) -> ReratingRunId:
     scope = Scope(
         legal_entity_id=row.legal_entity_id,
         contract_ids=(row.contract_id,),
         contract_line_ids=tuple(row.contract_line_ids),
         service_from=row.since,
     )
-    await rerating_open.open_run(
+    return await rerating_open.open_run(
         tx,
         rerating_open.run_of_terms(row.contract_id, row.version),
         scope,
@@ -206,8 +206,8 @@ async def _open_run(
     )
 
 
-async def _open_move(tx: AsyncConnection, row: Row[Any], *, at: datetime) -> None:
-    await rerating_open.open_run(
+async def _open_move(tx: AsyncConnection, row: Row[Any], *, at: datetime) -> ReratingRunId:
+    return await rerating_open.open_run(
         tx,
         rerating_open.run_of_move(row.contract_id, row.version),
         Scope(legal_entity_id=row.legal_entity_id, contract_ids=(row.contract_id,)),
@@ -220,8 +220,7 @@ async def _open_move(tx: AsyncConnection, row: Row[Any], *, at: datetime) -> Non
     )
 
 
-def _moving(row: Row[Any]) -> exceptions.Halt:
-    run_id = rerating_open.run_of_move(row.contract_id, row.version)
+def _moving(row: Row[Any], run_id: ReratingRunId) -> exceptions.Halt:
     return _halt(
         row,
         run_id,
@@ -232,8 +231,7 @@ def _moving(row: Row[Any]) -> exceptions.Halt:
     )
 
 
-def _rerating(row: Row[Any]) -> exceptions.Halt:
-    run_id = rerating_open.run_of_terms(row.contract_id, row.version)
+def _rerating(row: Row[Any], run_id: ReratingRunId) -> exceptions.Halt:
     return _halt(
         row,
         run_id,

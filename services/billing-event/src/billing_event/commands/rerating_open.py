@@ -60,8 +60,13 @@ async def open_run(
     at: datetime,
     moves_payers: bool = False,
     takes_over: bool = True,
-) -> None:
-    """Open a draft, once; it takes over from an earlier one for the same contracts and cause."""
+) -> ReratingRunId:
+    """Open a draft, once, and return its id; a run that was cancelled is followed by another.
+
+    It takes over from an earlier draft for the same contracts and cause.
+    """
+    while await repository.is_cancelled(tx, run_id):
+        run_id = ReratingRunId(derived_id("rerating_run", run_id, "again"))
     draft = ReratingRun(
         rerating_run_id=run_id,
         version=1,
@@ -76,6 +81,7 @@ async def open_run(
     await repository.add(tx, draft)
     if takes_over and scope.contract_ids:
         await rerating_cause.give_up_older_drafts(tx, draft, at=at)
+    return run_id
 
 
 async def open_for_cards(tx: AsyncConnection, *, at: datetime) -> None:

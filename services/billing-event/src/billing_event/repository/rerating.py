@@ -86,6 +86,14 @@ async def get(tx: AsyncConnection, run_id: ReratingRunId, *, lock: bool = False)
     return run_from(row)
 
 
+async def is_cancelled(tx: AsyncConnection, run_id: ReratingRunId) -> bool:
+    """Whether there is such a run, and it was given up."""
+    cancelled = select(_RUN.c.rerating_run_id).where(
+        _RUN.c.rerating_run_id == run_id, _RUN.c.status == RunStatus.CANCELLED
+    )
+    return (await tx.execute(cancelled)).first() is not None
+
+
 async def lock_unmoved(tx: AsyncConnection, run: ReratingRun) -> ReratingRun:
     """Lock a run that is worked on, for the transaction of one chunk; return how far it is.
 

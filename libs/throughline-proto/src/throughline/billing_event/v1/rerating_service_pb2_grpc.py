@@ -177,6 +177,7 @@ class ReratingServiceServicer:
 
     def CancelReratingRun(self, request, context):
         """Give a run up that was not applied, or leave the rest of one that was applied in part: what was posted stays posted.
+        While prices that a change order moved are not settled another draft follows it; reject a run where the work is to keep its price.
         Safe to retry with the same request_id.
         Refuses: rerating_run.not_found, request.illegal_transition, caller.entity_forbidden.
         """

@@ -74,6 +74,7 @@ class ReratingServiceStub:
     """
     CancelReratingRun: _grpc.UnaryUnaryMultiCallable[_rerating_service_pb2.CancelReratingRunRequest, _rerating_service_pb2.CancelReratingRunResponse]
     """Give a run up that was not applied, or leave the rest of one that was applied in part: what was posted stays posted.
+    While prices that a change order moved are not settled another draft follows it; reject a run where the work is to keep its price.
     Safe to retry with the same request_id.
     Refuses: rerating_run.not_found, request.illegal_transition, caller.entity_forbidden.
     """
@@ -137,6 +138,7 @@ class ReratingServiceAsyncStub(ReratingServiceStub):
     """
     CancelReratingRun: _aio.UnaryUnaryMultiCallable[_rerating_service_pb2.CancelReratingRunRequest, _rerating_service_pb2.CancelReratingRunResponse]  # type: ignore[assignment]
     """Give a run up that was not applied, or leave the rest of one that was applied in part: what was posted stays posted.
+    While prices that a change order moved are not settled another draft follows it; reject a run where the work is to keep its price.
     Safe to retry with the same request_id.
     Refuses: rerating_run.not_found, request.illegal_transition, caller.entity_forbidden.
     """
@@ -251,6 +253,7 @@ class ReratingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_rerating_service_pb2.CancelReratingRunResponse, _abc.Awaitable[_rerating_service_pb2.CancelReratingRunResponse]]:
         """Give a run up that was not applied, or leave the rest of one that was applied in part: what was posted stays posted.
+        While prices that a change order moved are not settled another draft follows it; reject a run where the work is to keep its price.
         Safe to retry with the same request_id.
         Refuses: rerating_run.not_found, request.illegal_transition, caller.entity_forbidden.
         """
