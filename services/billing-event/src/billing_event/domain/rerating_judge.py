@@ -64,7 +64,8 @@ class ReratingJudge(Judge):
         By difference, what is invoiced stays and rows of the opposite sign take it off, payer by
         payer and rate by rate; by credit and rebill it is taken back like the rest. The new rows
         bill all of the thing, so that a line of an invoice says at which rate. What was released
-        before, if only until a fee covered it, passes with the approval of the run by `by`.
+        before, if only until a fee covered it, passes with the approval of the run by `by`; what
+        waited for a person at the checkpoint, perhaps taken back from there, still does.
         """
         live, rated = live_rows(standing.rows), self.decision.rated
         self.decision.cleared += ids_of(standing.item_holds)
@@ -80,14 +81,16 @@ class ReratingJudge(Judge):
         self._rate(finding.item, after=last + first_new - start)
         self.decision.carry_over(taken, first_new)
         adjusted = _first_of_payers(kept)
-        was_released = any(row.status is EventStatus.RELEASED for row in live or standing.rows)
+        before = {row.status for row in live or standing.rows}
         for index in range(start, len(rated)):
             row = rated[index]
             corrects = adjusted.get(row.rating.bill_to_customer_id)
             if index >= first_new and corrects is not None:
                 row = replace(row, kind=EventKind.ADJUSTMENT, adjusts=corrects)
-            if was_released:
+            if EventStatus.RELEASED in before:
                 row = _passed(row, by=by)
+            elif EventStatus.ELIGIBLE in before and row.status is EventStatus.RELEASED:
+                row = replace(row, status=EventStatus.ELIGIBLE, released_by="")
             rated[index] = replace(row, rerating_run_id=run_id)
 
     def _take_off(self, kept: Sequence[Row], item: SourceItem, *, after: int) -> None:
