@@ -170,7 +170,8 @@ def charged_of(*agreements: Agreement, count: int = 3) -> list[ChargedPeriod]:
     first, *later = ({each.recurring_period_id: each for each in plan(one)} for one in agreements)
     charged = []
     for period_id, period in list(first.items())[:count]:
-        service, price = period.service, period.amount
+        service: Period | None = period.service
+        price = period.amount
         for planned in later:
             left = planned.get(period_id)
             service = None if left is None else left.service
