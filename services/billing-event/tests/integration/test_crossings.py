@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing_event.commands import rate, withdraw_release, write_off
 from billing_event.consumers import record_first_terms
+from billing_event.domain.claim import ClaimExceedsOpen
 from billing_event.domain.position import BillingEventId
 from billing_event.domain.release_run import Withdrawal, WithdrawalUnderWay
 from billing_event.domain.write_off import WriteOff, WriteOffKind, WriteOffReason
@@ -196,4 +197,19 @@ async def test_room_reaches_what_waits_behind_more_than_one_transaction_takes(
     held = [row for row in await rows(engine) if row[1] == "held"]
     assert held == [("180.00", "held", "limit_exceeded")]
     assert (await limit(engine))[1] == "900.00"
+    await assert_sound(engine)
+
+
+async def test_free_work_billed_again_before_its_credit_is_told_waits_for_that(
+    engine: AsyncEngine,
+) -> None:
+    await take(engine, recorded(), published({"senior_consultant": "0.00"}))
+    await take(engine, activated(a_contract()), approved(an_approved_entry(1)))
+    [row_id] = await row_ids(engine)
+    await take(engine, billed((row_id, "8.00", "0.00")))
+    again = billed((row_id, "8.00", "0.00"), invoice="1a9", line="1b9")
+    with pytest.raises(ClaimExceedsOpen):
+        await take(engine, again)
+    await take(engine, credited((row_id, "8.00", "0.00")))
+    await take(engine, again)
     await assert_sound(engine)

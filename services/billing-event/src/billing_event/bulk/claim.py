@@ -12,7 +12,7 @@ from billing_event.domain.position import BillingEventId
 
 _LOCK_ROWS: Final = text("""
     SELECT billing_event.billing_event_id, billing_event.contract_id, terms.time_zone,
-           position.allocated_amount
+           position.allocated_quantity
     FROM billing_event JOIN position USING (billing_event_id)
     CROSS JOIN LATERAL (
         SELECT time_zone FROM contract_terms
@@ -52,7 +52,7 @@ async def lock_rows(
     tx: AsyncConnection, billing_event_ids: Sequence[BillingEventId]
 ) -> dict[BillingEventId, Row[Any]]:
     """Lock the positions of rows in one order, and return of each `contract_id`,
-    `time_zone` and `allocated_amount`."""
+    `time_zone` and `allocated_quantity`."""
     rows = await tx.execute(_LOCK_ROWS, {"billing_event_ids": list(billing_event_ids)})
     return {row.billing_event_id: row for row in rows}
 

@@ -121,7 +121,8 @@ async def allocate(tx: AsyncConnection, claims: Sequence[Claim], *, at: datetime
     try:
         added = await claim.add(tx, claims, days, at=at)
     except IntegrityError as error:
-        is_claimed = any(owner.allocated_amount for owner in owners.values())
+        # Of free work the quantity alone says so.
+        is_claimed = any(owner.allocated_quantity for owner in owners.values())
         refusal = _refusal_of(error, claims[0], is_claimed=is_claimed)
         if refusal is None:
             raise
