@@ -16,6 +16,7 @@ from invoice_payment.commands import invoice as invoices
 from invoice_payment.commands import payment as payments
 from invoice_payment.commands import run as runs
 from invoice_payment.commands import setup
+from invoice_payment.commands.item import ChangedDraft, withdraw_items
 from invoice_payment.commands.payment import Told
 from invoice_payment.domain.payment import PaymentStatus
 from invoice_payment.domain.run import WORKING, InvoiceRun
@@ -89,6 +90,13 @@ class World:
         event = event or sample(BillingEventsReleased)
         await self.told(consumers.take_released, event)
         return event
+
+    async def withdraw(self, *item_ids: UUID, version: int = 2) -> list[ChangedDraft]:
+        """Take the releases of items up to this version back, as billing-event asks to."""
+        versions = dict.fromkeys(item_ids, version)
+        return await self.do(
+            lambda tx: withdraw_items(tx, versions, reason="released too early", at=DRAFTED_AT)
+        )
 
     async def start(
         self, *, run_key: str = "", cut_off: date = CUT_OFF, contract_ids: Sequence[UUID] = ()

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID
@@ -97,9 +98,10 @@ async def take_written_off(tx: AsyncConnection, events: Sequence[BillingEventsWr
 
     It leaves the draft it is on. What an invoice has issued in the meantime is shown to people.
     """
-    told = incoming.read_written_off(events)
-    given_up = _versions(row for row in told if not row.undone)
-    await netting.lock_contracts(tx, sorted({row.item.contract_id for row in told}))
+    read = incoming.read_written_off(events)
+    given_up = _versions(row for row in read if not row.undone)
+    await netting.lock_contracts(tx, sorted({row.item.contract_id for row in read}))
+    told = await _with_withdrawals(tx, _distinct(read))
     found = [
         portion
         for portion in await retraction.portions(tx, given_up)
@@ -112,8 +114,26 @@ async def take_written_off(tx: AsyncConnection, events: Sequence[BillingEventsWr
     )
     await retraction.write_off(tx, given_up)
     await retraction.undo(tx, _versions(r for r in told if r.undone and not r.is_released))
+    await retraction.take_up(tx, _versions(r for r in told if r.undone and r.is_released))
     await _keep_written_off(tx, told)
-    await book(tx, book_write_offs(_distinct(told)))
+    await book(tx, book_write_offs(told))
+
+
+async def _with_withdrawals(tx: AsyncConnection, told: Sequence[WrittenOff]) -> list[WrittenOff]:
+    """Tell of each write-off that is undone if a withdrawal before it is to be booked with it."""
+    back = {row.item.billing_event_id for row in told if row.undone and row.is_released}
+    retracted = await retraction.retracted(tx, back)
+    found = []
+    for row in sorted(told, key=lambda each: each.item.version):
+        before = retracted.get(row.item.billing_event_id)
+        is_back = row.undone and row.is_released
+        is_withdrawn = (
+            is_back and before is not None and before.is_withdrawn_by_undoing(row.item.version)
+        )
+        if is_withdrawn:
+            del retracted[row.item.billing_event_id]
+        found.append(replace(row, is_withdrawn=is_withdrawn))
+    return found
 
 
 async def _keep_written_off(tx: AsyncConnection, told: Sequence[WrittenOff]) -> None:

@@ -1,7 +1,10 @@
 """Prepayments, draws, write-offs, lapses and intercompany charges in the books; payers on paper."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
+from itertools import permutations
 from typing import Any
+from uuid import UUID
 
 import pytest
 from invoice_payment_builders import CUSTOMER, an_id
@@ -200,6 +203,57 @@ async def test_an_undone_write_off_that_is_released_at_once_is_billed(world: Wor
     assert totals["billable_items"]["written_off.EUR"] == totals["journal"]["write_off.EUR"] == 0
     assert totals["billable_items"]["invoiced_amount.EUR"] == Decimal("1440.00")
     assert totals["journal"]["revenue.EUR"] == Decimal("1440.00")
+    await assert_agrees(world)
+
+
+@pytest.mark.parametrize(
+    "order", [*permutations(["released", "written off", "undone", "withdrawn"])], ids="-".join
+)
+async def test_the_books_hold_what_is_released_again_once_in_whatever_order(
+    world: World, order: Sequence[str]
+) -> None:
+    event = released_again(a_batch(1), 2)
+    row_id = UUID(event.billing_events[0].billing_event_id)
+    gone = written_off(event, version=3)
+    again = written_off(event, version=4, undone=True)
+    again.billing_events[0].status = billing.BILLING_EVENT_STATUS_RELEASED
+    steps: dict[str, Callable[[], Awaitable[object]]] = {
+        "released": lambda: world.release(event),
+        "written off": lambda: world.told(consumers.take_written_off, gone),
+        "undone": lambda: world.told(consumers.take_written_off, again),
+        "withdrawn": lambda: world.withdraw(row_id, version=4),
+    }
+    for name in order:
+        await steps[name]()
+    await assert_agrees(world)
+    await world.release(released_again(event, 6))
+    await world.bill()
+
+    journal = (await world.totals())["journal"]
+    assert journal["revenue.EUR"] == Decimal("1440.00")
+    assert journal["write_off.EUR"] == journal["contract_asset.EUR"] == 0
+    await assert_agrees(world)
+
+
+@pytest.mark.parametrize("withdrawn_after", range(5))
+async def test_given_up_twice_and_withdrawn_the_books_hold_nothing(
+    world: World, withdrawn_after: int
+) -> None:
+    event = await world.release(released_again(a_batch(1), 2))
+    given_up = [written_off(event, version=version) for version in (3, 5)]
+    again = [written_off(event, version=version, undone=True) for version in (4, 6)]
+    for message in again:
+        message.billing_events[0].status = billing.BILLING_EVENT_STATUS_RELEASED
+    told = [given_up[0], again[0], given_up[1], again[1]]
+    row_id = UUID(event.billing_events[0].billing_event_id)
+    for message in told[:withdrawn_after]:
+        await world.told(consumers.take_written_off, message)
+    await world.withdraw(row_id, version=6)
+    await world.told(consumers.take_written_off, *told[withdrawn_after:])
+
+    journal = (await world.totals())["journal"]
+    assert journal["revenue.EUR"] == journal["contract_asset.EUR"] == 0
+    assert journal.get("write_off.EUR", 0) == 0
     await assert_agrees(world)
 
 

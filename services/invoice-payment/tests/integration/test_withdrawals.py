@@ -4,17 +4,12 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
-from invoice_payment_builders import APPROVER, DRAFTED_AT
+from invoice_payment_builders import APPROVER
 from invoice_payment_credits import assert_agrees, drafted, issued, the_invoice
 from invoice_payment_world import World, a_batch, taking_back
 
 from invoice_payment.commands import invoice as invoices
-from invoice_payment.commands.item import (
-    ChangedDraft,
-    ItemInvoiced,
-    ItemNetted,
-    withdraw_items,
-)
+from invoice_payment.commands.item import ItemInvoiced, ItemNetted
 from invoice_payment.domain.invoice import InvoiceStatus
 from throughline.billing_event.events.v1.billing_event_events_pb2 import BillingEventsReleased
 from throughline.invoice_payment.events.v1.invoice_payment_events_pb2 import (
@@ -35,13 +30,6 @@ def ids_of(event: BillingEventsReleased) -> list[UUID]:
     return [UUID(row.billing_event_id) for row in event.billing_events]
 
 
-async def withdraw(world: World, *item_ids: UUID, version: int = 2) -> list[ChangedDraft]:
-    versions = dict.fromkeys(item_ids, version)
-    return await world.do(
-        lambda tx: withdraw_items(tx, versions, reason="released too early", at=DRAFTED_AT)
-    )
-
-
 def again(event: BillingEventsReleased, version: int) -> BillingEventsReleased:
     """Return the release of the same rows with another version."""
     released = BillingEventsReleased()
@@ -57,7 +45,7 @@ async def test_a_draft_is_made_anew_without_what_was_withdrawn(world: World) -> 
     run = await world.approve(await world.draft())
     first, *_ = ids_of(event)
 
-    [changed] = await withdraw(world, first)
+    [changed] = await world.withdraw(first)
 
     assert (changed.left, changed.invoice.status) == ([first], InvoiceStatus.READY)
     assert (changed.invoice.version, changed.invoice.approved_by) == (3, "")
@@ -80,7 +68,7 @@ async def test_a_draft_is_made_anew_without_what_was_withdrawn(world: World) -> 
 async def test_a_draft_nothing_is_left_on_is_voided(world: World) -> None:
     event = await world.release(a_batch(2))
     await world.draft(run_key="first")
-    [changed] = await withdraw(world, *ids_of(event))
+    [changed] = await world.withdraw(*ids_of(event))
 
     assert changed.invoice.status is InvoiceStatus.VOIDED
     [told] = await world.published(InvoiceVoided)
@@ -100,7 +88,7 @@ async def test_a_draft_that_would_pay_the_customer_is_voided_and_frees_the_rest(
     more = await world.release(a_batch(2))
     await world.draft(run_key="second")
 
-    [changed] = await withdraw(world, *ids_of(more))
+    [changed] = await world.withdraw(*ids_of(more))
 
     assert changed.invoice.status is InvoiceStatus.VOIDED
     assert await world.value(
@@ -112,7 +100,7 @@ async def test_a_draft_that_would_pay_the_customer_is_voided_and_frees_the_rest(
 async def test_only_a_newer_release_brings_a_withdrawn_item_back(world: World) -> None:
     event = await world.release(a_batch(1))
     [item_id] = ids_of(event)
-    assert await withdraw(world, item_id, version=3) == []
+    assert await world.withdraw(item_id, version=3) == []
     for version in (2, 3):
         await world.release(again(event, version))
     assert (await world.draft(run_key="first")).progress.invoices_drafted == 0
@@ -129,7 +117,7 @@ async def test_only_a_newer_release_brings_a_withdrawn_item_back(world: World) -
 
 async def test_a_withdrawal_that_comes_before_the_release_holds(world: World) -> None:
     event = a_batch(1)
-    await withdraw(world, *ids_of(event))
+    await world.withdraw(*ids_of(event))
     await world.release(event)
 
     totals = await world.totals()
@@ -141,8 +129,8 @@ async def test_withdrawing_twice_is_withdrawing_once(world: World) -> None:
     event = await world.release(a_batch(2))
     await world.draft()
     first, _ = ids_of(event)
-    await withdraw(world, first)
-    assert await withdraw(world, first) == []
+    await world.withdraw(first)
+    assert await world.withdraw(first) == []
     assert (await world.totals())["journal"]["revenue.EUR"] == Decimal("1440.00")
 
 
@@ -151,7 +139,7 @@ async def test_what_is_invoiced_stays_and_nothing_of_the_request_happens(world: 
     await world.bill()
     free = await world.release(a_batch(1))
     with pytest.raises(ItemInvoiced, match="INV-DE01-2026-000001"):
-        await withdraw(world, *ids_of(free), *ids_of(billed))
+        await world.withdraw(*ids_of(free), *ids_of(billed))
     assert await world.value("SELECT count(*) FROM retracted_item") == 0
 
 
@@ -159,7 +147,7 @@ async def test_what_a_credit_note_gave_back_can_be_withdrawn(world: World) -> No
     billed = await world.release(a_batch(1))
     await world.bill(run_key="first")
     await issued(world, await drafted(world, await the_invoice(world)))
-    await withdraw(world, *ids_of(billed))
+    await world.withdraw(*ids_of(billed))
 
     totals = await world.totals()
     assert totals["journal"]["revenue.EUR"] == 0
@@ -171,7 +159,7 @@ async def test_what_cancelled_is_not_withdrawn(world: World) -> None:
     event = await world.release(a_batch(1))
     await world.release(taking_back(event))
     with pytest.raises(ItemNetted):
-        await withdraw(world, *ids_of(event))
+        await world.withdraw(*ids_of(event))
 
 
 async def test_services_find_and_withdraw_items_and_people_do_not(

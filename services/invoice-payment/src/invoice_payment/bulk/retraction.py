@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from invoice_payment.domain.draft import LineRest
-from invoice_payment.domain.item import Portion, Treatment
+from invoice_payment.domain.item import Portion, Retracted, Treatment
 from invoice_payment.repository.open_items import ALIVE, NETTED, STILL_BILLED
 from throughline_core.money import Money
 from throughline_core.period import Period
@@ -29,8 +29,9 @@ _PORTIONS: Final = text(f"""
     ORDER BY item.billing_event_id, item.portion
 """)
 
-_WITHDRAWN: Final = text("""
-    SELECT billing_event_id, withdrawn_version FROM retracted_item
+_RETRACTED: Final = text("""
+    SELECT billing_event_id, withdrawn_version, written_off_version, undone_version
+    FROM retracted_item
     WHERE billing_event_id = ANY(CAST(:billing_event_ids AS uuid[]))
 """)
 
@@ -45,8 +46,10 @@ _RETRACT: Final = text("""
     ON CONFLICT (billing_event_id) DO UPDATE SET
         withdrawn_version =
             greatest(retracted_item.withdrawn_version, EXCLUDED.withdrawn_version),
-        written_off_version =
-            greatest(retracted_item.written_off_version, EXCLUDED.written_off_version),
+        written_off_version = CASE
+            WHEN EXCLUDED.written_off_version > retracted_item.withdrawn_version
+            THEN greatest(retracted_item.written_off_version, EXCLUDED.written_off_version)
+            ELSE retracted_item.written_off_version END,
         undone_version = greatest(retracted_item.undone_version, EXCLUDED.undone_version)
 """)
 
@@ -92,10 +95,17 @@ async def portions(tx: AsyncConnection, billing_event_ids: Collection[UUID]) -> 
     ]
 
 
-async def withdrawn(tx: AsyncConnection, billing_event_ids: Collection[UUID]) -> dict[UUID, int]:
-    """Return up to which version releases of these items were withdrawn."""
-    rows = await tx.execute(_WITHDRAWN, {"billing_event_ids": list(billing_event_ids)})
-    return {row.billing_event_id: row.withdrawn_version for row in rows}
+async def retracted(
+    tx: AsyncConnection, billing_event_ids: Collection[UUID]
+) -> dict[UUID, Retracted]:
+    """Return what was said against the releases of these items; nothing of most."""
+    rows = await tx.execute(_RETRACTED, {"billing_event_ids": list(billing_event_ids)})
+    return {
+        row.billing_event_id: Retracted(
+            row.withdrawn_version, row.written_off_version, row.undone_version
+        )
+        for row in rows
+    }
 
 
 async def withdraw(tx: AsyncConnection, versions: Mapping[UUID, int]) -> None:
@@ -104,7 +114,11 @@ async def withdraw(tx: AsyncConnection, versions: Mapping[UUID, int]) -> None:
 
 
 async def write_off(tx: AsyncConnection, versions: Mapping[UUID, int]) -> None:
-    """Let releases up to these versions not be billed; that they were recognised stays."""
+    """Let releases up to these versions not be billed; that they were recognised stays.
+
+    Of what was withdrawn since nothing is noted: its release counts no more anyway, and what was
+    written off when the withdrawal came stays to be seen.
+    """
     await _retract(tx, list(versions), written_off=list(versions.values()))
 
 
@@ -112,6 +126,11 @@ async def undo(tx: AsyncConnection, versions: Mapping[UUID, int]) -> None:
     """Let write-offs up to these versions not be in force; the rows wait for a new release."""
     undone = list(versions.values())
     await _retract(tx, list(versions), written_off=undone, undone=undone)
+
+
+async def take_up(tx: AsyncConnection, versions: Mapping[UUID, int]) -> None:
+    """Let write-offs up to these versions not be in force; the rows are released again."""
+    await _retract(tx, list(versions), undone=list(versions.values()))
 
 
 async def _retract(

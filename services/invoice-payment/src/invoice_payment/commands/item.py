@@ -82,11 +82,11 @@ async def withdraw_items(
     Raises:
         ItemInvoiced, ItemNetted: one of them cannot be taken back.
     """
-    before = await retraction.withdrawn(tx, versions)
+    before = await retraction.retracted(tx, versions)
     fresh = {
         item_id: version
         for item_id, version in sorted(versions.items())
-        if before.get(item_id, 0) < version
+        if item_id not in before or before[item_id].withdrawn < version
     }
     if not fresh:
         return []

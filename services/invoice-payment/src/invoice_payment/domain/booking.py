@@ -74,13 +74,18 @@ class Stands(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WrittenOff:
-    """A row given up after its release, or that undone; `is_released` when it counts at once."""
+    """A row given up after its release, or that undone.
+
+    `is_released` when it counts at once, `is_withdrawn` when that release was withdrawn before it
+    was heard of.
+    """
 
     batch_id: UUID
     at: datetime
     item: BillableItem
     undone: bool
     is_released: bool
+    is_withdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +162,7 @@ def book_write_offs(written_off: Iterable[WrittenOff]) -> list[Booking]:
                 debit(AccountRole.WRITE_OFF, given_up, *where),
                 credit(STANDS_ON[item.treatment], given_up, *where),
             ]
-        if row.undone and not row.is_released:
+        if row.undone and (row.is_withdrawn or not row.is_released):
             postings += _earned(item, taken_back=True)
         parts.append(
             _Part(

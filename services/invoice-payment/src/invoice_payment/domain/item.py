@@ -67,6 +67,26 @@ class Portion:
 
 
 @dataclass(frozen=True, slots=True)
+class Retracted:
+    """Up to which versions releases of an item were withdrawn, given up, and taken up again.
+
+    A write-off that is heard of after a withdrawal that covers it is not among these.
+    """
+
+    withdrawn: int
+    written_off: int
+    undone: int
+
+    def is_withdrawn_by_undoing(self, version: int) -> bool:
+        """Tell if undoing the write-off, by this version, leaves a withdrawal to be booked.
+
+        The release was withdrawn when the books had given the item up and nobody had said yet that
+        it counts again: there was nothing to take back then.
+        """
+        return self.undone < self.written_off < version <= self.withdrawn
+
+
+@dataclass(frozen=True, slots=True)
 class BillableItem:
     """A released billing event as it came, with everything an invoice needs of it.
 
