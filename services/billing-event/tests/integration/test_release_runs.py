@@ -5,11 +5,16 @@ from typing import Any
 
 import pytest
 from billing_event_builders import (
+    CONTRACT,
+    ENTITY,
+    HOURS,
     a_contract,
     activated,
     an_approved_entry,
+    an_id,
     approved,
     billed,
+    line_of,
     recorded,
 )
 from billing_event_world import assert_sound, events_out, fetch, row_ids, rows, take
@@ -26,12 +31,20 @@ from throughline.invoice_payment.v1.billable_item_service_pb2_grpc import (
     BillableItemServiceServicer,
     add_BillableItemServiceServicer_to_server,
 )
-from throughline_core.errors import AlreadyExists, FailedPrecondition, Refusal, Unavailable
+from throughline_core.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    PermissionDenied,
+    Refusal,
+    Unavailable,
+)
 from throughline_runtime.context import Context
 from throughline_runtime.identity import Caller
 from throughline_testing.serving import Running, a_caller, faked, serving
 
 FINANCE = a_caller("finance", subject="fiona.finance")
+OTHER = an_id("b2")
+ELSEWHERE = a_caller("finance", subject="ulla.us", entities=[an_id("e2")])
 
 
 class Invoiced(FailedPrecondition):
@@ -297,3 +310,77 @@ async def test_what_is_invoiced_or_not_released_has_no_release_to_take_back(
     with pytest.raises(FailedPrecondition) as again:
         await withdraw(running, [second], key="3")
     assert again.value.stable_code == "billing_event.not_released"
+
+
+async def listed(running: Running, caller: Caller = FINANCE, **wanted: Any) -> Any:
+    stub = running.stub(ReleaseServiceStub, caller=caller)
+    return await stub.ListReleaseWithdrawals(pb.ListReleaseWithdrawalsRequest(**wanted))
+
+
+@pytest.fixture
+async def withdrawals(engine: AsyncEngine, running: Running, invoicing: Invoicing) -> list[Any]:
+    """Three withdrawals in the order they were asked for: done, refused and pending."""
+    row_ids = await released(engine, 4)
+    answers: list[Refusal | None] = [None, Invoiced("it is on an invoice"), Unavailable("starting")]
+    found = []
+    for number, answer in enumerate(answers):
+        invoicing.answer = answer
+        named = [row_ids[number], row_ids[3]] if number == 2 else [row_ids[number]]
+        found.append(await withdraw(running, named, key=str(number)))
+    return found
+
+
+async def test_withdrawals_are_found_again_latest_first(
+    running: Running, withdrawals: list[Any]
+) -> None:
+    page = await listed(running, page_size=2)
+    rest = await listed(running, page_size=2, page_token=page.next_page_token)
+    assert [*page.release_withdrawals, *rest.release_withdrawals] == withdrawals[::-1]
+    assert rest.next_page_token == ""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "places"),
+    [
+        ({"status": pb.RELEASE_WITHDRAWAL_STATUS_PENDING}, [2]),
+        ({"status": pb.RELEASE_WITHDRAWAL_STATUS_REFUSED}, [1]),
+        ({"legal_entity_id": str(ENTITY), "contract_id": str(CONTRACT)}, [2, 1, 0]),
+        ({"legal_entity_id": str(an_id("e2"))}, []),
+        ({"contract_id": str(an_id("abc"))}, []),
+    ],
+)
+async def test_withdrawals_are_filtered_by_status_entity_and_contract(
+    running: Running, withdrawals: list[Any], wanted: dict[str, Any], places: list[int]
+) -> None:
+    found = await listed(running, **wanted)
+    assert list(found.release_withdrawals) == [withdrawals[place] for place in places]
+
+
+async def test_withdrawals_of_other_entities_are_not_listed(
+    engine: AsyncEngine, running: Running, withdrawals: list[Any]
+) -> None:
+    assert not (await listed(running, ELSEWHERE)).release_withdrawals
+    with pytest.raises(PermissionDenied) as refused:
+        await listed(running, ELSEWHERE, legal_entity_id=str(ENTITY))
+    assert refused.value.stable_code == "caller.entity_forbidden"
+
+
+async def test_one_row_of_another_entity_hides_a_withdrawal_from_who_may_not_see_it(
+    engine: AsyncEngine, running: Running
+) -> None:
+    abroad = a_contract(contract_id=OTHER)
+    abroad.legal_entity_id = str(an_id("e2"))
+    await released(engine)
+    line = str(line_of(OTHER, HOURS))
+    entry = an_approved_entry(2, contract_id=str(OTHER), contract_line_id=line)
+    await take(engine, activated(abroad), approved(entry, number=2))
+    named = await row_ids(engine)
+    assert len(named) == 2
+    await withdraw(running, named)
+    both = a_caller("finance", subject="bea.both", entities=[ENTITY, an_id("e2")])
+    for wanted in (str(ENTITY), str(an_id("e2"))):
+        [found] = (await listed(running, both, legal_entity_id=wanted)).release_withdrawals
+        assert sorted(found.billing_event_ids) == sorted(named)
+    for entity in (ENTITY, an_id("e2")):
+        single = a_caller("finance", subject="one.only", entities=[entity])
+        assert not (await listed(running, single)).release_withdrawals

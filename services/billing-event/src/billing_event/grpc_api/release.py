@@ -45,6 +45,8 @@ from throughline_runtime.page import read_page
 
 RUNS: Final = "billing-event.drive-releases"
 _LIST_MAX: Final = 500
+# Each names up to 500 rows, and a page is one message.
+_WITHDRAWALS_MAX: Final = 100
 _PART_PLACES: Final = 4
 
 
@@ -165,6 +167,22 @@ class ReleaseServicer(ReleaseServiceServicer):
         return pb.GetReleaseWithdrawalResponse(
             release_withdrawal=queries.write_withdrawal(withdrawal)
         )
+
+    async def ListReleaseWithdrawals(
+        self, request: pb.ListReleaseWithdrawalsRequest, context: object
+    ) -> pb.ListReleaseWithdrawalsResponse:
+        entity_id = read_optional_uuid("legal_entity_id", request.legal_entity_id)
+        if entity_id is not None:
+            require_entity(entity_id)
+        wanted = queries.WithdrawalFilter(
+            visible=visible_entities(),
+            legal_entity_id=entity_id,
+            contract_id=read_contract_id(request.contract_id),
+            status=read_optional_enum("status", request.status, queries.WITHDRAWAL_STATUSES),
+        )
+        page = read_page(request, max=_WITHDRAWALS_MAX)
+        async with database.read(self._engine) as tx:
+            return await queries.withdrawals(tx, wanted, page)
 
 
 class WriteOffServicer(WriteOffServiceServicer):

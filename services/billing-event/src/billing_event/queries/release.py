@@ -1,11 +1,12 @@
 """What a release would do, release runs and withdrawals, and what holds sum up to."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, select, text
+from sqlalchemy import ColumnElement, Row, exists, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event import tables
@@ -18,7 +19,7 @@ from billing_event.domain.release_run import (
     WithdrawalStatus,
 )
 from billing_event.domain.source import ContractId
-from billing_event.repository.release import run_from
+from billing_event.repository.release import run_from, withdrawals_from
 from billing_event.wire.published import REASONS, TYPES
 from throughline.billing_event.v1 import billing_event_service_pb2 as event_pb
 from throughline.billing_event.v1 import release_service_pb2 as pb
@@ -37,6 +38,9 @@ RUN_STATUSES: Final = EnumMap(pb.ReleaseRunStatus, RunStatus)
 WITHDRAWAL_STATUSES: Final = EnumMap(pb.ReleaseWithdrawalStatus, WithdrawalStatus)
 
 _RUN = tables.release_run
+_WITHDRAWAL = tables.release_withdrawal
+_MEMBER = tables.withdrawn_row
+_EVENT = tables.billing_event
 
 _HOLDS: Final = text("""
     SELECT hold.reason, hold.owner, billing_event.currency, count(*) AS holds,
@@ -51,6 +55,20 @@ _HOLDS: Final = text("""
     GROUP BY hold.reason, hold.owner, billing_event.currency
     ORDER BY hold.reason, hold.owner, billing_event.currency
 """)
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawalFilter:
+    """Which withdrawals are wanted; None does not limit.
+
+    One is found by the contract or the legal entity of any row it names, and seen by who may see
+    all of them.
+    """
+
+    visible: Collection[UUID] | None = None
+    legal_entity_id: UUID | None = None
+    contract_id: ContractId | None = None
+    status: WithdrawalStatus | None = None
 
 
 def write_preview(found: Sequence[Row[Any]], page: Page) -> pb.PreviewReleaseResponse:
@@ -104,6 +122,30 @@ async def runs(
     return response
 
 
+async def withdrawals(
+    tx: AsyncConnection, wanted: WithdrawalFilter, page: Page
+) -> pb.ListReleaseWithdrawalsResponse:
+    """Return a page of withdrawals, latest first."""
+    query = select(_WITHDRAWAL)
+    if wanted.status is not None:
+        query = query.where(_WITHDRAWAL.c.status == wanted.status)
+    if wanted.contract_id is not None:
+        query = query.where(_names(_EVENT.c.contract_id == wanted.contract_id))
+    if wanted.legal_entity_id is not None:
+        query = query.where(_names(_EVENT.c.legal_entity_id == wanted.legal_entity_id))
+    if wanted.visible is not None:
+        query = query.where(~_names(_EVENT.c.legal_entity_id.not_in(wanted.visible)))
+    key = _WITHDRAWAL.c.release_withdrawal_id
+    if page.after is not None:
+        query = query.where(key < read_uuid("page_token", page.after[0]))
+    rows = (await tx.execute(query.order_by(key.desc()).limit(page.size + 1))).all()
+    shown = await withdrawals_from(tx, rows[: page.size])
+    response = pb.ListReleaseWithdrawalsResponse(release_withdrawals=map(write_withdrawal, shown))
+    if len(rows) > page.size:
+        response.next_page_token = next_token(shown[-1].withdrawal_id)
+    return response
+
+
 async def summarize_holds(
     tx: AsyncConnection,
     *,
@@ -132,6 +174,15 @@ async def summarize_holds(
             )
             for row in await tx.execute(_HOLDS, values)
         ]
+    )
+
+
+def _names(of_row: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return whether a withdrawal names a row that this holds of."""
+    return exists().where(
+        _MEMBER.c.release_withdrawal_id == _WITHDRAWAL.c.release_withdrawal_id,
+        _EVENT.c.billing_event_id == _MEMBER.c.billing_event_id,
+        of_row,
     )
 
 

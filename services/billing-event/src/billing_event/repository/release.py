@@ -249,23 +249,36 @@ async def get_withdrawal(
         raise WithdrawalNotFound(
             f"release withdrawal {withdrawal_id} does not exist", field="release_withdrawal_id"
         )
+    [withdrawal] = await withdrawals_from(tx, [row])
+    return withdrawal
+
+
+async def withdrawals_from(tx: AsyncConnection, rows: Sequence[Row[Any]]) -> list[Withdrawal]:
+    """Return the withdrawals that rows of their table hold, each with the rows it names."""
     member = tables.withdrawn_row
     members = await tx.execute(
-        select(member.c.billing_event_id, member.c.row_version)
-        .where(member.c.release_withdrawal_id == withdrawal_id)
-        .order_by(member.c.billing_event_id)
+        select(member.c.release_withdrawal_id, member.c.billing_event_id, member.c.row_version)
+        .where(member.c.release_withdrawal_id.in_([row.release_withdrawal_id for row in rows]))
+        .order_by(member.c.release_withdrawal_id, member.c.billing_event_id)
     )
-    return Withdrawal(
-        withdrawal_id=row.release_withdrawal_id,
-        status=WithdrawalStatus(row.status),
-        rows=tuple((each.billing_event_id, each.row_version) for each in members),
-        reason=row.reason,
-        places_hold=row.places_hold,
-        requested_by=row.requested_by,
-        requested_at=row.requested_at,
-        refusal=row.refusal,
-        finished_at=row.finished_at,
-    )
+    named: dict[WithdrawalId, list[tuple[BillingEventId, int]]] = {}
+    for each in members:
+        row_id, version = each.billing_event_id, each.row_version
+        named.setdefault(each.release_withdrawal_id, []).append((row_id, version))
+    return [
+        Withdrawal(
+            withdrawal_id=row.release_withdrawal_id,
+            status=WithdrawalStatus(row.status),
+            rows=tuple(named[row.release_withdrawal_id]),
+            reason=row.reason,
+            places_hold=row.places_hold,
+            requested_by=row.requested_by,
+            requested_at=row.requested_at,
+            refusal=row.refusal,
+            finished_at=row.finished_at,
+        )
+        for row in rows
+    ]
 
 
 async def pending_withdrawals(tx: AsyncConnection) -> Sequence[WithdrawalId]:

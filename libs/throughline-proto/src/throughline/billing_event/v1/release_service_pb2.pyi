@@ -701,3 +701,72 @@ class GetReleaseWithdrawalResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetReleaseWithdrawalResponse: _TypeAlias = GetReleaseWithdrawalResponse  # noqa: Y015
+
+@_typing.final
+class ListReleaseWithdrawalsRequest(_message.Message):
+    """Which withdrawals to list; filters combine."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
+    CONTRACT_ID_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """1 to 100, default 50."""
+    page_token: _builtins.str
+    status: Global___ReleaseWithdrawalStatus.ValueType
+    legal_entity_id: _builtins.str
+    """Only withdrawals that name a row of this legal entity."""
+    contract_id: _builtins.str
+    """Only withdrawals that name a row of this contract."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        status: Global___ReleaseWithdrawalStatus.ValueType = ...,
+        legal_entity_id: _builtins.str | None = ...,
+        contract_id: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_legal_entity_id", b"_legal_entity_id", "contract_id", b"contract_id", "legal_entity_id", b"legal_entity_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_legal_entity_id", b"_legal_entity_id", "contract_id", b"contract_id", "legal_entity_id", b"legal_entity_id", "page_size", b"page_size", "page_token", b"page_token", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__contract_id: _TypeAlias = _typing.Literal["contract_id"]  # noqa: Y015
+    _WhichOneofArgType__contract_id: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id"]  # noqa: Y015
+    _WhichOneofReturnType__legal_entity_id: _TypeAlias = _typing.Literal["legal_entity_id"]  # noqa: Y015
+    _WhichOneofArgType__legal_entity_id: _TypeAlias = _typing.Literal["_legal_entity_id", b"_legal_entity_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_id) -> _WhichOneofReturnType__contract_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__legal_entity_id) -> _WhichOneofReturnType__legal_entity_id | None: ...
+
+Global___ListReleaseWithdrawalsRequest: _TypeAlias = ListReleaseWithdrawalsRequest  # noqa: Y015
+
+@_typing.final
+class ListReleaseWithdrawalsResponse(_message.Message):
+    """A page of withdrawals."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RELEASE_WITHDRAWALS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def release_withdrawals(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReleaseWithdrawal]: ...
+    def __init__(
+        self,
+        *,
+        release_withdrawals: _abc.Iterable[Global___ReleaseWithdrawal] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "release_withdrawals", b"release_withdrawals"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListReleaseWithdrawalsResponse: _TypeAlias = ListReleaseWithdrawalsResponse  # noqa: Y015

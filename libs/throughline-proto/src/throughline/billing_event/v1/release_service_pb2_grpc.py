@@ -76,6 +76,11 @@ class ReleaseServiceStub:
                 request_serializer=throughline_dot_billing__event_dot_v1_dot_release__service__pb2.GetReleaseWithdrawalRequest.SerializeToString,
                 response_deserializer=throughline_dot_billing__event_dot_v1_dot_release__service__pb2.GetReleaseWithdrawalResponse.FromString,
                 _registered_method=True)
+        self.ListReleaseWithdrawals = channel.unary_unary(
+                '/throughline.billing_event.v1.ReleaseService/ListReleaseWithdrawals',
+                request_serializer=throughline_dot_billing__event_dot_v1_dot_release__service__pb2.ListReleaseWithdrawalsRequest.SerializeToString,
+                response_deserializer=throughline_dot_billing__event_dot_v1_dot_release__service__pb2.ListReleaseWithdrawalsResponse.FromString,
+                _registered_method=True)
 
 
 class ReleaseServiceServicer:
@@ -153,6 +158,15 @@ class ReleaseServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListReleaseWithdrawals(self, request, context):
+        """List withdrawals, latest first: those that invoice-payment has not answered yet, those it refused and why, and those
+        that are done. Limited to withdrawals whose rows are all of the caller's legal entities.
+        Refuses: caller.entity_forbidden.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReleaseServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -195,6 +209,11 @@ def add_ReleaseServiceServicer_to_server(servicer, server):
                     servicer.GetReleaseWithdrawal,
                     request_deserializer=throughline_dot_billing__event_dot_v1_dot_release__service__pb2.GetReleaseWithdrawalRequest.FromString,
                     response_serializer=throughline_dot_billing__event_dot_v1_dot_release__service__pb2.GetReleaseWithdrawalResponse.SerializeToString,
+            ),
+            'ListReleaseWithdrawals': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReleaseWithdrawals,
+                    request_deserializer=throughline_dot_billing__event_dot_v1_dot_release__service__pb2.ListReleaseWithdrawalsRequest.FromString,
+                    response_serializer=throughline_dot_billing__event_dot_v1_dot_release__service__pb2.ListReleaseWithdrawalsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -415,6 +434,33 @@ class ReleaseService:
             '/throughline.billing_event.v1.ReleaseService/GetReleaseWithdrawal',
             throughline_dot_billing__event_dot_v1_dot_release__service__pb2.GetReleaseWithdrawalRequest.SerializeToString,
             throughline_dot_billing__event_dot_v1_dot_release__service__pb2.GetReleaseWithdrawalResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReleaseWithdrawals(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.billing_event.v1.ReleaseService/ListReleaseWithdrawals',
+            throughline_dot_billing__event_dot_v1_dot_release__service__pb2.ListReleaseWithdrawalsRequest.SerializeToString,
+            throughline_dot_billing__event_dot_v1_dot_release__service__pb2.ListReleaseWithdrawalsResponse.FromString,
             options,
             channel_credentials,
             insecure,

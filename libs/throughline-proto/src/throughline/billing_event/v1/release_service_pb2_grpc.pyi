@@ -72,6 +72,11 @@ class ReleaseServiceStub:
     """Return a withdrawal and how far it has come.
     Refuses: release_withdrawal.not_found, caller.entity_forbidden.
     """
+    ListReleaseWithdrawals: _grpc.UnaryUnaryMultiCallable[_release_service_pb2.ListReleaseWithdrawalsRequest, _release_service_pb2.ListReleaseWithdrawalsResponse]
+    """List withdrawals, latest first: those that invoice-payment has not answered yet, those it refused and why, and those
+    that are done. Limited to withdrawals whose rows are all of the caller's legal entities.
+    Refuses: caller.entity_forbidden.
+    """
 
 @_typing.type_check_only
 class ReleaseServiceAsyncStub(ReleaseServiceStub):
@@ -116,6 +121,11 @@ class ReleaseServiceAsyncStub(ReleaseServiceStub):
     GetReleaseWithdrawal: _aio.UnaryUnaryMultiCallable[_release_service_pb2.GetReleaseWithdrawalRequest, _release_service_pb2.GetReleaseWithdrawalResponse]  # type: ignore[assignment]
     """Return a withdrawal and how far it has come.
     Refuses: release_withdrawal.not_found, caller.entity_forbidden.
+    """
+    ListReleaseWithdrawals: _aio.UnaryUnaryMultiCallable[_release_service_pb2.ListReleaseWithdrawalsRequest, _release_service_pb2.ListReleaseWithdrawalsResponse]  # type: ignore[assignment]
+    """List withdrawals, latest first: those that invoice-payment has not answered yet, those it refused and why, and those
+    that are done. Limited to withdrawals whose rows are all of the caller's legal entities.
+    Refuses: caller.entity_forbidden.
     """
 
 class ReleaseServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -206,6 +216,17 @@ class ReleaseServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_release_service_pb2.GetReleaseWithdrawalResponse, _abc.Awaitable[_release_service_pb2.GetReleaseWithdrawalResponse]]:
         """Return a withdrawal and how far it has come.
         Refuses: release_withdrawal.not_found, caller.entity_forbidden.
+        """
+
+    @_abc_1.abstractmethod
+    def ListReleaseWithdrawals(
+        self,
+        request: _release_service_pb2.ListReleaseWithdrawalsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_release_service_pb2.ListReleaseWithdrawalsResponse, _abc.Awaitable[_release_service_pb2.ListReleaseWithdrawalsResponse]]:
+        """List withdrawals, latest first: those that invoice-payment has not answered yet, those it refused and why, and those
+        that are done. Limited to withdrawals whose rows are all of the caller's legal entities.
+        Refuses: caller.entity_forbidden.
         """
 
 def add_ReleaseServiceServicer_to_server(servicer: ReleaseServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
