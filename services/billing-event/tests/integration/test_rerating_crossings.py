@@ -4,19 +4,22 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 import pytest
 from billing_event_builders import activated, recorded
-from billing_event_rerating import Desk, Invoicing, a_version, amended, ledger, work
+from billing_event_rerating import APPROVER, Desk, Invoicing, a_version, amended, ledger, work
 from billing_event_sources import key
-from billing_event_world import assert_sound, fetch, take, totals
+from billing_event_world import assert_sound, fetch, row_ids, take, totals
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from billing_event import schedules
-from billing_event.commands import rerating_apply, rerating_drive
+from billing_event.commands import rerating_apply, rerating_drive, withdraw_release
+from billing_event.domain.position import BillingEventId
 from throughline.billing_event.v1 import rerating_service_pb2 as pb
 from throughline_runtime import database
 from throughline_runtime.context import Context
+from throughline_runtime.identity import acting_as
 from throughline_testing.serving import Running
 
 
@@ -139,3 +142,30 @@ async def test_a_run_that_was_cancelled_while_its_cause_is_there_is_followed_by_
                 request_id=key(), rerating_run_id=draft.rerating_run_id, reason="not this week"
             )
         )
+
+
+async def test_what_is_being_asked_back_of_invoicing_waits_for_the_answer(
+    engine: AsyncEngine, desk: Desk, context: Context
+) -> None:
+    await begin(engine, days=1)
+    [run_id] = await approved(desk)
+    [row_id] = map(BillingEventId, map(UUID, await row_ids(engine)))
+    at = context.clock.now()
+    with acting_as(APPROVER):
+        async with database.write(engine) as tx:
+            withdrawal = await withdraw_release.request(
+                tx, [row_id], "in October", places_hold=True, by="user:fiona.finance", at=at
+            )
+    await desk.drive()
+    assert (await desk.run(run_id)).status_text == "waiting, 1 waiting"
+
+    async with database.write(engine) as tx:
+        await withdraw_release.finish(tx, withdrawal.withdrawal_id, at=at)
+    await desk.look_at_drafts()
+    assert (await desk.run(run_id)).status_text == "applied"
+    assert await ledger(engine) == [
+        "original 8.00 x 180.00 reversed",
+        "reversal -8.00 x 180.00 reversed",
+        "original 8.00 x 190.00 held manual",
+    ]
+    await assert_sound(engine)

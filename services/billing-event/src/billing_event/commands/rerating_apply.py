@@ -13,6 +13,7 @@ from billing_event.commands.rate import keep, load_ground
 from billing_event.domain import rerating_run as domain
 from billing_event.domain.position import BillingEventId
 from billing_event.domain.rerating import (
+    ON_DRAFT,
     Action,
     Claims,
     Finding,
@@ -174,5 +175,5 @@ def _verdict(
         return Outcome.OUTDATED, "its rows or its price changed since the preview"
     if finding.place is Place.DRAFTED:
         outcome = Outcome.WAITING if run.drafted is Drafted.WAIT else Outcome.SKIPPED
-        return outcome, "on the draft of an invoice"
+        return outcome, ON_DRAFT
     return Outcome.APPLIED, ""

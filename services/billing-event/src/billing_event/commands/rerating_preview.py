@@ -13,6 +13,7 @@ from billing_event.domain.limit import LimitAccountId, payer_account_id
 from billing_event.domain.limit_terms import accounts_of
 from billing_event.domain.position import BillingEventId, live_rows
 from billing_event.domain.rerating import (
+    ON_DRAFT,
     Action,
     Claims,
     Comparer,
@@ -62,7 +63,7 @@ class Chunk:
         unissued = frozenset(drafted) - self.claims.quantities.keys()
         if not unissued:
             return list(self.findings)
-        claims = replace(self.claims, drafted=unissued)
+        claims = replace(self.claims, drafted=unissued.union(self.claims.drafted))
         found = []
         for finding in self.findings:
             standing = self.standings[finding.item.source_item_id]
@@ -175,7 +176,7 @@ def _found(finding: Finding, documents: Sequence[str], drafted: Drafted) -> Foun
         outcome = Outcome.PENDING
         if finding.place is Place.DRAFTED:
             outcome = Outcome.WAITING if drafted is Drafted.WAIT else Outcome.SKIPPED
-            reason = "on the draft of an invoice"
+            reason = ON_DRAFT
     return Found(finding, tuple(documents), outcome, reason)
 
 

@@ -28,6 +28,9 @@ from billing_event.domain.step import SourceStep, StepState
 from billing_event.domain.terms import ReratingPolicy
 
 _NOTHING: Final = Decimal(0)
+ON_DRAFT: Final = "on the draft of an invoice, or being asked back from one"
+"""Why a thing waits, or is left."""
+
 _BY_RETAINER: Final = "a retainer pays for it: correct that by a top-up or an adjustment"
 
 
@@ -55,7 +58,10 @@ class Place(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """How much of the rows of a batch documents have claimed, and which rows are on drafts."""
+    """How much of the rows of a batch documents have claimed, and which rows are on drafts.
+
+    A row that invoicing is asked to let go of counts as on a draft until it has answered.
+    """
 
     quantities: dict[BillingEventId, Decimal]
     drafted: Collection[BillingEventId] = ()

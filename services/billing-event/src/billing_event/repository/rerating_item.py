@@ -58,6 +58,11 @@ _CLAIMS: Final = text("""
       AND position.status = 'released' AND position.allocated_quantity <> 0
 """)
 
+_ASKED_BACK: Final = text("""
+    SELECT billing_event_id FROM withdrawn_row JOIN billing_event USING (billing_event_id)
+    WHERE is_pending AND source_item_id = ANY(CAST(:source_item_ids AS uuid[]))
+""")
+
 _FORGET_ITEMS: Final = text("""
     DELETE FROM rerating_item WHERE rerating_run_id = :rerating_run_id AND source_item_id IN (
         SELECT source_item_id FROM rerating_item WHERE rerating_run_id = :rerating_run_id
@@ -189,13 +194,19 @@ async def load_claims(
     source_item_ids: Collection[SourceItemId],
     drafted: Collection[BillingEventId] = (),
 ) -> Claims:
-    """Return how much of the released rows of things invoices claim, net of what credits gave."""
-    rows = await tx.execute(_CLAIMS, {"source_item_ids": list(source_item_ids)})
+    """Return how much of the released rows of things invoices claim, net of what credits gave.
+
+    Those on drafts are `drafted`, and what invoicing is being asked to let go of.
+    """
+    ids = {"source_item_ids": list(source_item_ids)}
+    rows = await tx.execute(_CLAIMS, ids)
     quantities: dict[BillingEventId, Decimal] = {
         row.billing_event_id: row.allocated_quantity for row in rows
     }
+    asked_back = (await tx.execute(_ASKED_BACK, ids)).scalars()
+    unissued = frozenset([*drafted, *asked_back]) - quantities.keys()
     given_up = await standing.given_up(tx, source_item_ids)
-    return Claims(quantities, frozenset(drafted) - quantities.keys(), given_up)
+    return Claims(quantities, unissued, given_up)
 
 
 async def forget_preview(tx: AsyncConnection, run_id: ReratingRunId) -> bool:
