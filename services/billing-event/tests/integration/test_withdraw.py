@@ -71,7 +71,7 @@ async def test_what_was_released_is_taken_back_and_waits_again(
     for _ in range(2):
         reply = await withdraw(running)
         assert list(reply.reversed_billing_event_ids) == [row_id]
-    assert invoicing.asked[0] == [row_id]
+    assert (invoicing.asked, invoicing.put_back) == ([[row_id]], [])
     assert await rows(engine) == [
         ("4800.00", "released", ""),
         ("-4800.00", "released", ""),
@@ -94,6 +94,22 @@ async def test_a_milestone_accepted_again_is_billed_once(
     await take(engine, again)
     assert (await totals(engine))["positions"]["released.EUR"] == 4800
     await assert_sound(engine)
+
+
+async def test_what_an_older_withdrawal_does_not_take_back_is_billable_again_at_once(
+    engine: AsyncEngine, running: Running, invoicing: SettingAside
+) -> None:
+    await accepted(engine)
+    await withdraw(running)
+    again = sample(projects.MilestoneAccepted)
+    again.milestone.amount.amount, again.milestone.version = "4800.00", 5
+    await take(engine, again)
+    [*_, row_id] = await row_ids(engine)
+
+    reply = await withdraw(running, key="of the first acceptance")
+
+    assert list(reply.reversed_billing_event_ids) == []
+    assert invoicing.asked[1:] == invoicing.put_back == [[row_id]]
 
 
 async def test_what_waits_for_the_checkpoint_is_held_without_asking_anybody(

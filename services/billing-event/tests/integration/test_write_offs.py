@@ -114,13 +114,43 @@ async def test_nothing_changes_until_a_second_person_approves(
     assert await rows(engine) == [("1440.00", "released", "")]
 
 
+async def test_a_refused_approval_leaves_what_is_released_to_invoicing(
+    engine: AsyncEngine, running: Running, invoicing: SettingAside
+) -> None:
+    [row_id] = await released(engine)
+    proposed = await propose(running, [row_id])
+    with pytest.raises(Refusal):
+        await approve(running, proposed, caller=a_caller("finance", subject="paula.pmo"))
+    assert invoicing.asked == []
+
+    await take(engine, billed((row_id, "8.00", "1440.00")))
+    with pytest.raises(Refusal) as refused:
+        await approve(running, proposed)
+    assert refused.value.stable_code == "billing_event.not_open"
+    assert invoicing.asked == invoicing.put_back == [[row_id]]
+
+
+async def test_approving_what_was_rejected_leaves_invoicing_alone(
+    engine: AsyncEngine, running: Running, invoicing: SettingAside
+) -> None:
+    proposed = await propose(running, await released(engine))
+    await running.stub(WriteOffServiceStub, caller=FINANCE).RejectWriteOff(
+        pb.RejectWriteOffRequest(
+            request_id="reject", write_off_id=proposed.write_off.write_off_id, reason="bill it"
+        )
+    )
+    with pytest.raises(FailedPrecondition):
+        await approve(running, proposed)
+    assert invoicing.asked == []
+
+
 async def test_what_is_written_off_is_claimed_in_full_and_leaves_invoicing(
     engine: AsyncEngine, running: Running, invoicing: SettingAside
 ) -> None:
     [row_id] = await released(engine)
     done = await approve(running, await propose(running, [row_id]))
     assert list(done.written_off_billing_event_ids) == [row_id]
-    assert invoicing.asked == [[row_id]]
+    assert (invoicing.asked, invoicing.put_back) == ([[row_id]], [])
     assert await rows(engine) == [("1440.00", "written_off", "")]
     assert await open_amount(engine) == "0.00"
     assert await written_off(engine) == [(False, True, ["1440.00"])]

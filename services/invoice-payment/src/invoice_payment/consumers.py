@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID
@@ -12,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from invoice_payment.bulk import items, netting, retraction
 from invoice_payment.commands.book import book, book_waiting
-from invoice_payment.commands.item import take_off_drafts
+from invoice_payment.commands.item import ASIDE_SECONDS, take_off_drafts
 from invoice_payment.domain.booking import (
     WrittenOff,
     book_charges,
@@ -114,6 +115,14 @@ async def take_written_off(tx: AsyncConnection, events: Sequence[BillingEventsWr
     )
     await retraction.write_off(tx, given_up)
     await retraction.undo(tx, _versions(r for r in told if r.undone and not r.is_released))
+    await netting.put_back(
+        tx,
+        {
+            row.item.billing_event_id: row.at + timedelta(seconds=ASIDE_SECONDS)
+            for row in told
+            if row.undone
+        },
+    )
     await retraction.take_up(tx, _versions(r for r in told if r.undone and r.is_released))
     await _keep_written_off(tx, told)
     await book(tx, book_write_offs(told))

@@ -6,7 +6,7 @@ import pytest
 from invoice_payment_builders import CONTRACT
 from invoice_payment_world import World, a_batch, taking_back
 
-from invoice_payment.commands.item import ItemClaimed, set_items_aside
+from invoice_payment.commands.item import ItemClaimed, put_items_back, set_items_aside
 from throughline.invoice_payment.v1 import billable_item_service_pb2 as items_pb
 from throughline.invoice_payment.v1 import receivable_service_pb2 as receivables_pb
 from throughline.invoice_payment.v1.billable_item_service_pb2_grpc import BillableItemServiceStub
@@ -113,6 +113,20 @@ async def test_an_item_set_aside_is_not_claimed_and_a_claimed_one_not_set_aside(
     assert claimed != item_id
     with pytest.raises(ItemClaimed):
         await world.do(lambda tx: set_items_aside(tx, [claimed]))
+
+
+async def test_an_item_that_is_put_back_is_billed_unless_it_was_set_aside_again(
+    world: World,
+) -> None:
+    await world.release(a_batch(1))
+    item_id = await world.value("SELECT billing_event_id FROM billable_item")
+    first = await world.do(lambda tx: set_items_aside(tx, [item_id]))
+    again = await world.do(lambda tx: set_items_aside(tx, [item_id]))
+    await world.do(lambda tx: put_items_back(tx, [item_id], until=first))
+    assert (await world.draft(run_key="first")).progress.invoices_drafted == 0
+
+    await world.do(lambda tx: put_items_back(tx, [item_id], until=again))
+    assert (await world.draft(run_key="second")).progress.invoices_drafted == 1
 
 
 async def test_exposure_is_what_is_owed_and_what_will_be(world: World, running: Running) -> None:

@@ -12,6 +12,7 @@ from invoice_payment_credits import assert_agrees
 from invoice_payment_world import World, a_batch
 
 from invoice_payment import consumers
+from invoice_payment.commands.item import set_items_aside
 from throughline.billing_event.events.v1.billing_event_events_pb2 import (
     BillingEventsReleased,
     BillingEventsWrittenOff,
@@ -175,6 +176,31 @@ async def test_an_undone_write_off_is_billed_when_it_is_released_again(world: Wo
     await world.bill(run_key="second")
     assert (await world.totals())["journal"]["revenue.EUR"] == Decimal("1440.00")
     await assert_agrees(world)
+
+
+async def test_what_was_set_aside_to_be_written_off_is_billable_once_that_is_undone(
+    world: World,
+) -> None:
+    event = await world.release(a_batch(1))
+    item_id = UUID(event.billing_events[0].billing_event_id)
+    await world.do(lambda tx: set_items_aside(tx, [item_id]))
+    await world.told(consumers.take_written_off, written_off(event, version=3))
+    back = written_off(event, version=4, undone=True)
+    back.billing_events[0].status = billing.BILLING_EVENT_STATUS_RELEASED
+    back.decided_at.GetCurrentTime()
+    await world.told(consumers.take_written_off, back)
+    assert (await world.draft()).progress.invoices_drafted == 1
+
+
+async def test_an_undoing_heard_of_late_leaves_aside_what_is_given_up_again(world: World) -> None:
+    event = await world.release(a_batch(1))
+    item_id = UUID(event.billing_events[0].billing_event_id)
+    back = written_off(event, version=4, undone=True)
+    back.billing_events[0].status = billing.BILLING_EVENT_STATUS_RELEASED
+    back.decided_at.GetCurrentTime()
+    await world.do(lambda tx: set_items_aside(tx, [item_id]))
+    await world.told(consumers.take_written_off, back)
+    assert (await world.draft()).progress.invoices_drafted == 0
 
 
 async def test_releases_before_and_after_a_write_off_may_come_together(world: World) -> None:

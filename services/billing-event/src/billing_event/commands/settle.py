@@ -1,8 +1,10 @@
 """Asks invoice-payment to keep its hands off rows, or to let go of them, and acts on its answer."""
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 
 import structlog
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from billing_event.commands import withdraw_release
 from billing_event.domain.position import BillingEventId
@@ -10,7 +12,7 @@ from billing_event.domain.release_run import WithdrawalId, WithdrawalStatus
 from billing_event.repository import release as repository
 from throughline.invoice_payment.v1 import billable_item_service_pb2 as items_pb
 from throughline.invoice_payment.v1.billable_item_service_pb2_grpc import BillableItemServiceStub
-from throughline_core.errors import FailedPrecondition, Unavailable
+from throughline_core.errors import FailedPrecondition, Refusal, Unavailable
 from throughline_runtime import database
 from throughline_runtime.context import Context
 from throughline_runtime.ids import new_id
@@ -19,23 +21,57 @@ _log = structlog.get_logger(__name__)
 _REASON_MAX = 200
 
 
-async def set_aside(context: Context, billing_event_ids: Collection[BillingEventId]) -> None:
-    """Have invoicing keep its hands off released rows before they are taken back here.
+@asynccontextmanager
+async def set_aside(
+    context: Context, billing_event_ids: Collection[BillingEventId]
+) -> AsyncIterator[set[BillingEventId]]:
+    """Have invoicing keep its hands off released rows while they are taken back here.
+
+    Yields these rows: the caller removes what it took back. The others are billable again at once,
+    also where the caller is refused; if nobody answers then, when the time of an aside is over.
 
     Raises:
         FailedPrecondition: a draft or an issued invoice has claimed one of them.
         Unavailable: invoicing does not answer.
     """
-    if not billing_event_ids:
+    left = set(billing_event_ids)
+    if not left:
+        yield left
         return
     stub = context.stub(BillableItemServiceStub, "invoice-payment")
-    await stub.SetItemsAside(
+    # A retry that comes late has to set them aside anew: no request id of the caller's.
+    request_id = str(new_id())
+    aside = await stub.SetItemsAside(
         items_pb.SetItemsAsideRequest(
-            # A retry that comes late has to set them aside anew.
-            request_id=str(new_id()),
-            billing_event_ids=map(str, billing_event_ids),
+            request_id=request_id, billing_event_ids=map(str, billing_event_ids)
         )
     )
+    try:
+        yield left
+    except Refusal:
+        await _put_back(stub, request_id, billing_event_ids, aside.until)
+        raise
+    await _put_back(stub, request_id, left, aside.until)
+
+
+async def _put_back(
+    stub: BillableItemServiceStub,
+    request_id: str,
+    billing_event_ids: Collection[BillingEventId],
+    until: Timestamp,
+) -> None:
+    if not billing_event_ids:
+        return
+    try:
+        await stub.PutItemsBack(
+            items_pb.PutItemsBackRequest(
+                request_id=request_id,
+                billing_event_ids=map(str, billing_event_ids),
+                until=until,
+            )
+        )
+    except Refusal as error:
+        _log.warning("items_stay_aside", request=request_id, reason=error.message)
 
 
 async def settle_withdrawal(context: Context, withdrawal_id: WithdrawalId) -> None:

@@ -20,6 +20,7 @@ from billing_event.domain.source import ContractId
 from billing_event.domain.standing import Standing
 from billing_event.domain.write_off import (
     ROWS_MAX,
+    ApprovedByProposer,
     NothingNamed,
     PartOfSeveral,
     ProposedRow,
@@ -39,6 +40,7 @@ from billing_event.domain.write_off import (
 from billing_event.repository import release, standing
 from billing_event.repository import write_off as repository
 from billing_event.wire import published
+from throughline_core.errors import IllegalTransition
 from throughline_runtime import outbox
 from throughline_runtime.identity import require_entity
 from throughline_runtime.ids import new_id
@@ -123,14 +125,22 @@ async def propose(
     return write_off
 
 
-async def released_rows(tx: AsyncConnection, write_off_id: WriteOffId) -> Sequence[BillingEventId]:
-    """Return the rows of a proposal that invoicing has to let go of before it is approved.
+async def released_rows(
+    tx: AsyncConnection, write_off_id: WriteOffId, *, by: str, at: datetime
+) -> Sequence[BillingEventId]:
+    """Return the rows of a proposal that invoicing has to let go of before `by` approves it.
+
+    None where that will be refused, as it is when the proposal was decided before.
 
     Raises:
         WriteOffNotFound, EntityForbidden: no such proposal for the caller.
     """
     write_off = await repository.get(tx, write_off_id)
     require_entity(write_off.legal_entity_id)
+    try:
+        decided(write_off, WriteOffStatus.APPROVED, by=by, at=at)
+    except (IllegalTransition, ApprovedByProposer):
+        return ()
     position = tables.position
     query = (
         select(position.c.billing_event_id)

@@ -1,12 +1,16 @@
 """Sums over the ledger, and what is taken back from it."""
 
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Final
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event.commands import withdraw
 from billing_event.commands.settle import set_aside
+from billing_event.domain.position import BillingEventId
 from billing_event.domain.source import ContractId, SourceItemId
 from billing_event.domain.step import AlreadyBilled
 from billing_event.grpc_api.fields import read_contract_id, read_entities, read_line_id
@@ -71,7 +75,6 @@ class PositionServicer(PositionServiceServicer):
         self, request: position_pb.WithdrawSourceRequest, context: object
     ) -> position_pb.WithdrawSourceResponse:
         item_id = SourceItemId(read_uuid("source_item_id", request.source_item_id))
-        await self._set_aside(item_id)
 
         async def handle(tx: AsyncConnection) -> position_pb.WithdrawSourceResponse:
             done = await withdraw.withdraw(
@@ -87,19 +90,25 @@ class PositionServicer(PositionServiceServicer):
                 ahead_of_acceptance=done.is_ahead,
             )
 
-        return await once(self._engine, request, position_pb.WithdrawSourceResponse, handle)
+        async with self._set_aside(item_id) as left:
+            response = await once(self._engine, request, position_pb.WithdrawSourceResponse, handle)
+            left -= {BillingEventId(UUID(each)) for each in response.reversed_billing_event_ids}
+        return response
 
-    async def _set_aside(self, item_id: SourceItemId) -> None:
-        """Have invoicing keep its hands off what is released, before anything is taken back here.
+    @asynccontextmanager
+    async def _set_aside(self, item_id: SourceItemId) -> AsyncIterator[set[BillingEventId]]:
+        """Have invoicing keep its hands off what is released, while it is taken back here.
 
         Raises:
             AlreadyBilled: some of it is on a draft or an issued invoice.
         """
         async with database.read(self._engine) as tx:
             released = await withdraw.released(tx, item_id)
-        try:
-            await set_aside(self._context, released)
-        except FailedPrecondition as refusal:
-            raise AlreadyBilled(
-                refusal.message, field="source_item_id", advice=refusal.advice
-            ) from refusal
+        async with AsyncExitStack() as stack:
+            try:
+                left = await stack.enter_async_context(set_aside(self._context, released))
+            except FailedPrecondition as refusal:
+                raise AlreadyBilled(
+                    refusal.message, field="source_item_id", advice=refusal.advice
+                ) from refusal
+            yield left

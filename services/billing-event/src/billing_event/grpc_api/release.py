@@ -1,6 +1,8 @@
 """Releases in bulk, releases that are taken back, and write-offs."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -236,13 +238,17 @@ class WriteOffServicer(WriteOffServiceServicer):
     ) -> write_off_pb.ApproveWriteOffResponse:
         write_off_id = _read_write_off_id(request.write_off_id)
         by, at = current_caller().subject, self._clock.now()
-        await self._set_aside(write_off_id)
 
         async def handle(tx: AsyncConnection) -> write_off_pb.ApproveWriteOffResponse:
             approved = await write_off.approve(tx, write_off_id, by=by, at=at)
             return write_off_pb.ApproveWriteOffResponse(write_off=write_off_queries.write(approved))
 
-        return await once(self._engine, request, write_off_pb.ApproveWriteOffResponse, handle)
+        async with self._set_aside(write_off_id, by=by, at=at) as left:
+            response = await once(
+                self._engine, request, write_off_pb.ApproveWriteOffResponse, handle
+            )
+            left.clear()
+        return response
 
     async def RejectWriteOff(
         self, request: write_off_pb.RejectWriteOffRequest, context: object
@@ -294,22 +300,27 @@ class WriteOffServicer(WriteOffServiceServicer):
         async with database.read(self._engine) as tx:
             return await write_off_queries.write_offs(tx, wanted, page)
 
-    async def _set_aside(self, write_off_id: WriteOffId) -> None:
-        """Have invoicing keep its hands off what is released, before it is given up here.
+    @asynccontextmanager
+    async def _set_aside(
+        self, write_off_id: WriteOffId, *, by: str, at: datetime
+    ) -> AsyncIterator[set[BillingEventId]]:
+        """Have invoicing keep its hands off what is released, while it is given up here.
 
         Raises:
             OnADraft: a draft or an invoice claims some of it.
         """
         async with database.read(self._engine) as tx:
-            released = await write_off.released_rows(tx, write_off_id)
-        try:
-            await set_aside(self._context, released)
-        except FailedPrecondition as refusal:
-            raise OnADraft(
-                refusal.message,
-                field="write_off_id",
-                advice="withdraw the release of what is on a draft; credit what is invoiced",
-            ) from refusal
+            released = await write_off.released_rows(tx, write_off_id, by=by, at=at)
+        async with AsyncExitStack() as stack:
+            try:
+                left = await stack.enter_async_context(set_aside(self._context, released))
+            except FailedPrecondition as refusal:
+                raise OnADraft(
+                    refusal.message,
+                    field="write_off_id",
+                    advice="withdraw the release of what is on a draft; credit what is invoiced",
+                ) from refusal
+            yield left
 
 
 def _read_scope(message: pb.ReleaseScope) -> ReleaseScope:

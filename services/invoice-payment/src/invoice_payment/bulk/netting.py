@@ -1,6 +1,6 @@
 """Lets items and those that take them back cancel each other, as long as neither is claimed."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -80,6 +80,18 @@ _SET_ASIDE: Final = text("""
     RETURNING until
 """)
 
+# In one order for all, as where they are set aside.
+_PUT_BACK: Final = text("""
+    DELETE FROM item_set_aside WHERE billing_event_id IN (
+        SELECT aside.billing_event_id
+        FROM item_set_aside AS aside
+        JOIN unnest(
+            CAST(:billing_event_ids AS uuid[]), CAST(:untils AS timestamptz[])
+        ) AS item (billing_event_id, until) USING (billing_event_id)
+        WHERE aside.until <= item.until
+        ORDER BY aside.billing_event_id FOR UPDATE OF aside)
+""")
+
 
 async def net_arrived(
     tx: AsyncConnection, billing_event_ids: Collection[UUID], *, at: datetime
@@ -127,3 +139,9 @@ async def set_aside(
     values = {"billing_event_ids": list(billing_event_ids), "seconds": seconds}
     untils: list[datetime] = list((await tx.execute(_SET_ASIDE, values)).scalars())
     return max(untils)
+
+
+async def put_back(tx: AsyncConnection, untils: Mapping[UUID, datetime]) -> None:
+    """Let items be claimed again, but those that are set aside for longer."""
+    values = {"billing_event_ids": list(untils), "untils": list(untils.values())}
+    await tx.execute(_PUT_BACK, values)

@@ -74,6 +74,14 @@ async def set_items_aside(tx: AsyncConnection, billing_event_ids: Collection[UUI
     return until
 
 
+async def put_items_back(
+    tx: AsyncConnection, billing_event_ids: Collection[UUID], *, until: datetime
+) -> None:
+    """Let items that were set aside until then be claimed; those set aside again since are not."""
+    await netting.put_back(tx, dict.fromkeys(billing_event_ids, until))
+    audit.touch(tx, *billing_event_ids)
+
+
 async def withdraw_items(
     tx: AsyncConnection, versions: Mapping[UUID, int], *, reason: str, at: datetime
 ) -> list[ChangedDraft]:

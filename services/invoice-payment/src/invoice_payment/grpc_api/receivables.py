@@ -19,6 +19,7 @@ from throughline.invoice_payment.v1.receivable_service_pb2_grpc import Receivabl
 from throughline_runtime.context import Context
 from throughline_runtime.database import read
 from throughline_runtime.fields import (
+    read_instant,
     read_optional_enum,
     read_optional_uuid,
     read_uuid,
@@ -87,6 +88,18 @@ class BillableItemServicer(BillableItemServiceServicer):
             return items_pb.SetItemsAsideResponse(until=write_instant(until))
 
         return await once(self._engine, request, items_pb.SetItemsAsideResponse, handle)
+
+    async def PutItemsBack(
+        self, request: items_pb.PutItemsBackRequest, context: object
+    ) -> items_pb.PutItemsBackResponse:
+        item_ids = [read_uuid("billing_event_ids", each) for each in request.billing_event_ids]
+        until = read_instant("until", request.until)
+
+        async def handle(tx: AsyncConnection) -> items_pb.PutItemsBackResponse:
+            await commands.put_items_back(tx, item_ids, until=until)
+            return items_pb.PutItemsBackResponse()
+
+        return await once(self._engine, request, items_pb.PutItemsBackResponse, handle)
 
     async def WithdrawItems(
         self, request: items_pb.WithdrawItemsRequest, context: object

@@ -317,6 +317,55 @@ class SetItemsAsideResponse(_message.Message):
 Global___SetItemsAsideResponse: _TypeAlias = SetItemsAsideResponse  # noqa: Y015
 
 @_typing.final
+class PutItemsBackRequest(_message.Message):
+    """Which items to let be billed again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    BILLING_EVENT_IDS_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Idempotency key, 1 to 255 characters."""
+    @_builtins.property
+    def billing_event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp:
+        """What setting them aside answered."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        billing_event_ids: _abc.Iterable[_builtins.str] | None = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["billing_event_ids", b"billing_event_ids", "request_id", b"request_id", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutItemsBackRequest: _TypeAlias = PutItemsBackRequest  # noqa: Y015
+
+@_typing.final
+class PutItemsBackResponse(_message.Message):
+    """They are where they were."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutItemsBackResponse: _TypeAlias = PutItemsBackResponse  # noqa: Y015
+
+@_typing.final
 class WithdrawnItem(_message.Message):
     """A release to take back."""
 

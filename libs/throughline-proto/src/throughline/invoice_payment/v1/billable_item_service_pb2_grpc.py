@@ -45,6 +45,11 @@ class BillableItemServiceStub:
                 request_serializer=throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.SetItemsAsideRequest.SerializeToString,
                 response_deserializer=throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.SetItemsAsideResponse.FromString,
                 _registered_method=True)
+        self.PutItemsBack = channel.unary_unary(
+                '/throughline.invoice_payment.v1.BillableItemService/PutItemsBack',
+                request_serializer=throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.PutItemsBackRequest.SerializeToString,
+                response_deserializer=throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.PutItemsBackResponse.FromString,
+                _registered_method=True)
         self.WithdrawItems = channel.unary_unary(
                 '/throughline.invoice_payment.v1.BillableItemService/WithdrawItems',
                 request_serializer=throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.WithdrawItemsRequest.SerializeToString,
@@ -70,9 +75,18 @@ class BillableItemServiceServicer:
 
     def SetItemsAside(self, request, context):
         """Keep items from being claimed for ten minutes, all of them or none, while their owner takes them back. What takes them
-        back arrives as released billing events that reverse them; should these not come, the items are billable again. Items not
-        heard of yet are kept from being claimed as well. Safe to retry with the same request_id.
+        back arrives as released billing events that reverse them, or as written off; should these not come, the items are billable
+        again, and so are those whose write-off is undone. Items not heard of yet are kept from being claimed as well. Safe to retry
+        with the same request_id.
         Refuses: billable_item.claimed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutItemsBack(self, request, context):
+        """Let items that were set aside be billed at once, because their owner does not take them back after all. Those that somebody
+        set aside again since stay aside. Safe to retry with the same request_id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,6 +122,11 @@ def add_BillableItemServiceServicer_to_server(servicer, server):
                     servicer.SetItemsAside,
                     request_deserializer=throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.SetItemsAsideRequest.FromString,
                     response_serializer=throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.SetItemsAsideResponse.SerializeToString,
+            ),
+            'PutItemsBack': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutItemsBack,
+                    request_deserializer=throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.PutItemsBackRequest.FromString,
+                    response_serializer=throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.PutItemsBackResponse.SerializeToString,
             ),
             'WithdrawItems': grpc.unary_unary_rpc_method_handler(
                     servicer.WithdrawItems,
@@ -175,6 +194,33 @@ class BillableItemService:
             '/throughline.invoice_payment.v1.BillableItemService/SetItemsAside',
             throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.SetItemsAsideRequest.SerializeToString,
             throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.SetItemsAsideResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutItemsBack(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/throughline.invoice_payment.v1.BillableItemService/PutItemsBack',
+            throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.PutItemsBackRequest.SerializeToString,
+            throughline_dot_invoice__payment_dot_v1_dot_billable__item__service__pb2.PutItemsBackResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,9 +37,14 @@ class BillableItemServiceStub:
     """List billable items by contract and service date. Limited to the caller's legal entities."""
     SetItemsAside: _grpc.UnaryUnaryMultiCallable[_billable_item_service_pb2.SetItemsAsideRequest, _billable_item_service_pb2.SetItemsAsideResponse]
     """Keep items from being claimed for ten minutes, all of them or none, while their owner takes them back. What takes them
-    back arrives as released billing events that reverse them; should these not come, the items are billable again. Items not
-    heard of yet are kept from being claimed as well. Safe to retry with the same request_id.
+    back arrives as released billing events that reverse them, or as written off; should these not come, the items are billable
+    again, and so are those whose write-off is undone. Items not heard of yet are kept from being claimed as well. Safe to retry
+    with the same request_id.
     Refuses: billable_item.claimed.
+    """
+    PutItemsBack: _grpc.UnaryUnaryMultiCallable[_billable_item_service_pb2.PutItemsBackRequest, _billable_item_service_pb2.PutItemsBackResponse]
+    """Let items that were set aside be billed at once, because their owner does not take them back after all. Those that somebody
+    set aside again since stay aside. Safe to retry with the same request_id.
     """
     WithdrawItems: _grpc.UnaryUnaryMultiCallable[_billable_item_service_pb2.WithdrawItemsRequest, _billable_item_service_pb2.WithdrawItemsResponse]
     """Take releases back, all of them or none. Items on drafts leave them: a draft is made anew without them, with the next
@@ -60,9 +65,14 @@ class BillableItemServiceAsyncStub(BillableItemServiceStub):
     """List billable items by contract and service date. Limited to the caller's legal entities."""
     SetItemsAside: _aio.UnaryUnaryMultiCallable[_billable_item_service_pb2.SetItemsAsideRequest, _billable_item_service_pb2.SetItemsAsideResponse]  # type: ignore[assignment]
     """Keep items from being claimed for ten minutes, all of them or none, while their owner takes them back. What takes them
-    back arrives as released billing events that reverse them; should these not come, the items are billable again. Items not
-    heard of yet are kept from being claimed as well. Safe to retry with the same request_id.
+    back arrives as released billing events that reverse them, or as written off; should these not come, the items are billable
+    again, and so are those whose write-off is undone. Items not heard of yet are kept from being claimed as well. Safe to retry
+    with the same request_id.
     Refuses: billable_item.claimed.
+    """
+    PutItemsBack: _aio.UnaryUnaryMultiCallable[_billable_item_service_pb2.PutItemsBackRequest, _billable_item_service_pb2.PutItemsBackResponse]  # type: ignore[assignment]
+    """Let items that were set aside be billed at once, because their owner does not take them back after all. Those that somebody
+    set aside again since stay aside. Safe to retry with the same request_id.
     """
     WithdrawItems: _aio.UnaryUnaryMultiCallable[_billable_item_service_pb2.WithdrawItemsRequest, _billable_item_service_pb2.WithdrawItemsResponse]  # type: ignore[assignment]
     """Take releases back, all of them or none. Items on drafts leave them: a draft is made anew without them, with the next
@@ -92,9 +102,20 @@ class BillableItemServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_billable_item_service_pb2.SetItemsAsideResponse, _abc.Awaitable[_billable_item_service_pb2.SetItemsAsideResponse]]:
         """Keep items from being claimed for ten minutes, all of them or none, while their owner takes them back. What takes them
-        back arrives as released billing events that reverse them; should these not come, the items are billable again. Items not
-        heard of yet are kept from being claimed as well. Safe to retry with the same request_id.
+        back arrives as released billing events that reverse them, or as written off; should these not come, the items are billable
+        again, and so are those whose write-off is undone. Items not heard of yet are kept from being claimed as well. Safe to retry
+        with the same request_id.
         Refuses: billable_item.claimed.
+        """
+
+    @_abc_1.abstractmethod
+    def PutItemsBack(
+        self,
+        request: _billable_item_service_pb2.PutItemsBackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_billable_item_service_pb2.PutItemsBackResponse, _abc.Awaitable[_billable_item_service_pb2.PutItemsBackResponse]]:
+        """Let items that were set aside be billed at once, because their owner does not take them back after all. Those that somebody
+        set aside again since stay aside. Safe to retry with the same request_id.
         """
 
     @_abc_1.abstractmethod
