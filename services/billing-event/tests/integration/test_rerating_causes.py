@@ -168,6 +168,21 @@ async def test_a_card_version_that_reaches_back_opens_a_draft_for_the_days_it_ch
     assert (await totals(engine))["positions"]["rated.EUR"] == 1200 + 1280
 
 
+@pytest.mark.parametrize("is_compared", [False, True])
+async def test_what_a_version_changed_that_the_next_one_kept_is_not_overlooked(
+    engine: AsyncEngine, desk: Desk, context: Context, *, is_compared: bool
+) -> None:
+    await take(engine, recorded(), published({"senior_consultant": "150.00"}), by_card())
+    await take(engine, work(1, "2026-09-07"))
+    if is_compared:
+        assert await problems(engine, context) == []
+    for version in (2, 3):
+        await take(engine, published({"senior_consultant": "160.00"}, version=version))
+    assert [kind for kind, _ in await problems(engine, context)] == ["rate_card.rerating_needed"]
+    [run] = await runs(desk, cause=pb.RERATING_CAUSE_CARD_VERSION)
+    assert run.reason.endswith("version 3")
+
+
 def by_any_card() -> contracts.ContractActivated:
     """Return the story's contract, which names no card of its own."""
     event = by_card()

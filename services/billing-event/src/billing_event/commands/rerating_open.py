@@ -90,21 +90,22 @@ async def open_for_cards(tx: AsyncConnection, *, at: datetime) -> None:
     One for what the card had priced itself, another for what it now prices in place of others.
     """
     halts = []
-    for old, new in await rerating_cause.unseen_cards(tx):
-        days = changed_days(old, new)
-        if days is None:
-            continue
-        for entity_id, items in await rerating_cause.priced_by(tx, new, days):
-            scope = replace(_scope(entity_id, days), rate_card_id=new.rate_card_id)
-            run_id = await _open_for_card(tx, new, scope, at=at)
-            reason = f"were priced by {new.code} before version {new.version} changed its rates"
-            halts.append(_halt(run_id, scope, items, reason))
-        for entity_id, contracts in (await rerating_cause.outranked_by(tx, new, days)).items():
-            named = tuple(sorted(contracts)) if len(contracts) <= CONTRACTS_MAX else ()
-            scope = replace(_scope(entity_id, days), contract_ids=named)
-            run_id = await _open_for_card(tx, new, scope, at=at)
-            reason = f"were priced by other cards before {new.code} version {new.version}"
-            halts.append(_halt(run_id, scope, sum(contracts.values()), reason))
+    for news in await rerating_cause.unseen_cards(tx):
+        card, days = news.card, changed_days(news.before, news.card)
+        if days is not None:
+            for entity_id, items in await rerating_cause.priced_by(tx, card, days):
+                scope = replace(_scope(entity_id, days), rate_card_id=card.rate_card_id)
+                run_id = await _open_for_card(tx, card, scope, at=at)
+                reason = f"were priced by {card.code} before version {card.version} changed it"
+                halts.append(_halt(run_id, scope, items, reason))
+        days = changed_days(None, card) if news.is_first else days
+        if days is not None:
+            for entity_id, contracts in (await rerating_cause.outranked_by(tx, card, days)).items():
+                named = tuple(sorted(contracts)) if len(contracts) <= CONTRACTS_MAX else ()
+                scope = replace(_scope(entity_id, days), contract_ids=named)
+                run_id = await _open_for_card(tx, card, scope, at=at)
+                reason = f"were priced by other cards before {card.code} version {card.version}"
+                halts.append(_halt(run_id, scope, sum(contracts.values()), reason))
     await exceptions.open_all(tx, halts)
     await exceptions.close(tx, CARD_NEWS, await rerating_cause.over(tx, CARD_NEWS))
 

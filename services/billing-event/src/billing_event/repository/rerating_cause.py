@@ -1,6 +1,7 @@
 """What may open a re-rating run by itself: amended terms, and new versions of rate cards."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from typing import Final
@@ -20,14 +21,17 @@ from throughline_core.period import Period
 
 _UNSEEN: Final = text("""
     SELECT news.rate_card_id, news.version, news.card, before.card AS card_before,
+           before.is_seen IS NOT TRUE AS is_first,
            NOT EXISTS (SELECT FROM rate_card AS later
                        WHERE later.rate_card_id = news.rate_card_id
                          AND later.version > news.version) AS is_newest
     FROM rate_card AS news
     LEFT JOIN LATERAL (
-        SELECT card FROM rate_card AS before
+        SELECT card, seen.version IS NOT NULL AS is_seen
+        FROM rate_card AS before
+        LEFT JOIN rerating_seen_card AS seen USING (rate_card_id, version)
         WHERE before.rate_card_id = news.rate_card_id AND before.version < news.version
-        ORDER BY version DESC LIMIT 1
+        ORDER BY seen.version DESC NULLS LAST, version LIMIT 1
     ) AS before ON true
     WHERE NOT EXISTS (SELECT FROM rerating_seen_card AS seen
                       WHERE (seen.rate_card_id, seen.version) = (news.rate_card_id, news.version))
@@ -85,11 +89,23 @@ async def moving_payers(
     }
 
 
-async def unseen_cards(tx: AsyncConnection) -> list[tuple[RateCard | None, RateCard]]:
-    """Return card versions nobody has compared yet, each after the one before, and note them.
+@dataclass(frozen=True, slots=True)
+class CardNews:
+    """A card version nobody has compared yet, and the one it is to be compared with.
 
-    Nothing is before the first version of a card. One that a later version has overtaken is noted
-    only.
+    That is the one compared last, and while none was the first one, None for that itself;
+    `is_first` says that none was.
+    """
+
+    card: RateCard
+    before: RateCard | None
+    is_first: bool
+
+
+async def unseen_cards(tx: AsyncConnection) -> list[CardNews]:
+    """Return card versions nobody has compared yet, and note them.
+
+    One that a later version has overtaken is noted only.
     """
     rows = (await tx.execute(_UNSEEN)).all()
     await tx.execute(
@@ -100,7 +116,9 @@ async def unseen_cards(tx: AsyncConnection) -> list[tuple[RateCard | None, RateC
         },
     )
     return [
-        (row.card_before and _card_from(row.card_before), _card_from(row.card))
+        CardNews(
+            _card_from(row.card), row.card_before and _card_from(row.card_before), row.is_first
+        )
         for row in rows
         if row.is_newest
     ]
