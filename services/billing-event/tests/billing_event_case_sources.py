@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 from billing_event_builders import CONTRACT, ENTITY, EXPENSES, HOURS, SUPPORT, activated
 from billing_event_case_events import exchange_rates
+from billing_event_case_outcomes import exceptions
 from billing_event_case_scene import Scene
 from billing_event_case_steps import FINANCE, METERS, PMO, STEPS, usage_read
 from billing_event_case_terms import a_contract_of
@@ -17,6 +18,7 @@ from billing_event_sources import BY_PROGRESS, METERED, key
 from billing_event_world import fetch, rows, unrated
 from google.protobuf import json_format
 
+from billing_event import schedules
 from throughline.billing_event.v1 import adjustment_service_pb2 as adjustment_pb
 from throughline.billing_event.v1 import exchange_policy_service_pb2 as exchange_pb
 from throughline.billing_event.v1 import progress_service_pb2 as progress_pb
@@ -225,23 +227,30 @@ async def recurring(scene: Scene, case: Case) -> None:
         "price": "2500.00",
         "months": given.get("months", "1"),
         "proration": given.get("proration", "actual_days"),
+        "in_advance": given.get("in_advance", "false"),
     }
     await STEPS["contract in force"](scene, terms)
-    if "changed" in given:
-        changed = dict(given["changed"])
+    for order in given.get("changed", ()):
+        changed = dict(order)
+        if "on" in changed:
+            await STEPS["day"](scene, changed.pop("on"))
+        first, last = changed.pop("first", given["from"]), changed.pop("last", given["to"])
+        if {"first", "last"} & order.keys():
+            changed["support_runs"] = f"{first} to {last}"
         await STEPS["change order"](scene, {"from": changed.pop("effective"), **changed})
-    if "ended_on" in given:
-        ended = given["ended_on"]
-        await STEPS["change order"](scene, {"from": ended, "support_ends_on": ended})
+        await schedules.report_changes(scene.context)
     await STEPS["day"](scene, "2028-12-31")
     found = await fetch(
         scene.engine,
-        """SELECT service_from, service_to - 1 AS last, sum(amount) AS amount FROM billing_event
-           WHERE contract_line_id = :line GROUP BY 1, 2 ORDER BY 1""",
+        """SELECT period.service_from, period.service_to - 1 AS last, sum(event.amount) AS amount
+           FROM billing_event AS event
+           JOIN recurring_period AS period ON period.recurring_period_id = event.source_item_id
+           WHERE period.contract_line_id = :line GROUP BY 1, 2 ORDER BY 1""",
         line=SUPPORT,
     )
     charged = [f"{row.service_from}..{row.last} {row.amount:.2f}" for row in found]
     assert charged == case["then"]
+    assert await exceptions(scene) == case.get("told", [])
 
 
 async def _sum_of(scene: Scene, event_type: str) -> Decimal:

@@ -107,6 +107,10 @@ def _starts(contract: contract_pb2.Contract, day: Any) -> None:
     contract.start_on = contract.activated_on = contract.terms_effective_on = str(day)
 
 
+def _ends(contract: contract_pb2.Contract, last_day: Any) -> None:
+    contract.end_on = day_after(last_day)
+
+
 def _zone(contract: contract_pb2.Contract, zone: str) -> None:
     contract.time_zone = zone
 
@@ -184,6 +188,10 @@ def _support_runs(contract: contract_pb2.Contract, words: str) -> None:
     terms.start_on, terms.end_on = first, day_after(last)
     contract.start_on = contract.activated_on = min(first, contract.start_on)
     contract.end_on = max(terms.end_on, contract.end_on)
+
+
+def _in_advance(contract: contract_pb2.Contract, words: str) -> None:
+    line_of(contract, "support").terms.in_advance = words == "true"
 
 
 def _anchor_day(contract: contract_pb2.Contract, day: Any) -> None:
@@ -269,6 +277,7 @@ def _daily_caps(contract: contract_pb2.Contract, caps: Words) -> None:
 _TERMS: Final[Mapping[str, Callable[[contract_pb2.Contract, Any], None]]] = {
     "from": _from,
     "starts": _starts,
+    "ends": _ends,
     "zone": _zone,
     "cap": _cap,
     "contract_cap": _contract_cap,
@@ -281,6 +290,7 @@ _TERMS: Final[Mapping[str, Callable[[contract_pb2.Contract, Any], None]]] = {
     "hours_end_on": _hours_end,
     "support_ends_on": _support_ends,
     "support_runs": _support_runs,
+    "in_advance": _in_advance,
     "anchor_day": _anchor_day,
     "months": _months,
     "price": _price,
@@ -311,6 +321,12 @@ def amended(contract: contract_pb2.Contract, terms: Words) -> Message:
                 contract_line_id=str(HOURS),
                 term=f"rates[{role}].hourly_rate",
             )
+    if "price" in terms:
+        event.changes.add(
+            kind=contract_pb2.TERM_CHANGE_KIND_ALTERED,
+            contract_line_id=str(SUPPORT),
+            term="unit_price",
+        )
     if "hours_end_on" in terms:
         event.changes.add(kind=contract_pb2.TERM_CHANGE_KIND_ENDED, contract_line_id=str(HOURS))
     return event

@@ -20,8 +20,7 @@ from billing_event_builders import (
 
 from billing_event.domain.agreement import Agreement, Ending
 from billing_event.domain.rate import resolve_rate
-from billing_event.domain.recurring import ChargedPeriod, chain, corrections, plan
-from billing_event.domain.source import SourceItemId
+from billing_event.domain.recurring import chain, corrections, plan
 from billing_event.domain.terms import BillingModel, ContractTerms, LineTerms, Proration
 from throughline_core.money import Money
 from throughline_core.period import Period
@@ -165,32 +164,41 @@ def test_a_period_is_priced_by_the_terms_of_its_first_day() -> None:
     ]
 
 
-def charged_of(*agreements: Agreement, count: int = 3) -> list[ChargedPeriod]:
-    """Return the first periods as they were charged by the first agreement and left by the rest."""
-    first, *later = ({each.recurring_period_id: each for each in plan(one)} for one in agreements)
-    charged = []
-    for period_id, period in list(first.items())[:count]:
-        service: Period | None = period.service
-        price = period.amount
-        for planned in later:
-            left = planned.get(period_id)
-            service = None if left is None else left.service
-            price = eur("0") if left is None else left.amount
-        charged.append(ChargedPeriod(SourceItemId(period_id), SUPPORT, service, price))
-    return charged
-
-
 def ended(on: date | None) -> Agreement:
     return an_agreement(some_terms(support(ended_on=on)))
 
 
 def test_what_was_charged_past_the_end_is_agreed_anew() -> None:
     agreement = an_agreement(some_terms(support()))
-    charged = charged_of(agreement)
-    cut = an_agreement(some_terms(support()), ending=EARLY)
-    steps = corrections(cut, charged, version=7)
-    assert [step.price for step in steps] == [eur("1500.00"), eur("0")]
-    assert corrections(agreement, charged, version=7) == []
+    charged = plan(agreement)[:3]
+    corrected = corrections(an_agreement(some_terms(support()), ending=EARLY), charged)
+    assert [period.amount for period in corrected] == [eur("1500.00"), eur("0")]
+    assert corrections(agreement, charged) == []
+
+
+def test_what_was_given_back_is_charged_again_when_its_days_are_back() -> None:
+    agreement = an_agreement(some_terms(support()))
+    charged = plan(agreement)[:3]
+    cut = corrections(an_agreement(some_terms(support()), ending=EARLY), charged)
+    back = corrections(agreement, cut)
+    assert [(period.service, period.amount) for period in back] == [
+        (period.service, period.amount) for period in charged[1:]
+    ]
+
+
+def test_a_new_price_alone_corrects_nothing_that_was_charged() -> None:
+    dearer = some_terms(
+        support(unit_price=eur("3200.00")), contract_version=2, effective_on=OCTOBER
+    )
+    charged = plan(an_agreement(some_terms(support())))[:3]
+    assert corrections(an_agreement(some_terms(support()), dearer), charged) == []
+
+
+def test_what_was_charged_stays_while_terms_are_missing_that_may_decide_its_days() -> None:
+    charged = plan(an_agreement(some_terms(support())))[:3]
+    cut = support(term=Period(TERM.start, OCTOBER))
+    third = some_terms(cut, contract_version=3, effective_on=NOVEMBER)
+    assert corrections(an_agreement(some_terms(support()), third), charged) == []
 
 
 @pytest.mark.parametrize(
@@ -204,18 +212,21 @@ def test_what_was_charged_past_the_end_is_agreed_anew() -> None:
 def test_an_end_that_is_moved_later_is_charged_up_to_there(
     moved_to: date | None, prices: list[str]
 ) -> None:
-    charged = charged_of(ended(None), ended(date(2026, 10, 16)))
-    steps = corrections(ended(moved_to), charged, version=7)
-    assert [step.price for step in steps] == list(map(eur, prices))
+    charged = plan(ended(None))[:3]
+    cut = {
+        each.recurring_period_id: each
+        for each in (*charged, *corrections(ended(date(2026, 10, 16)), charged))
+    }
+    corrected = corrections(ended(moved_to), cut.values())
+    assert [period.amount for period in corrected] == list(map(eur, prices))
 
 
 def test_a_period_charged_as_a_part_follows_the_end_that_made_it_one() -> None:
-    charged = charged_of(ended(date(2026, 10, 16)))
-    [step] = corrections(ended(date(2026, 10, 26)), charged, version=7)
-    assert (step.price, step.service_to) == (eur("2500.00"), date(2026, 10, 26))
+    [period] = corrections(ended(date(2026, 10, 26)), plan(ended(date(2026, 10, 16))))
+    assert (period.amount, period.service.end) == (eur("2500.00"), date(2026, 10, 26))
 
 
 def test_a_line_that_is_charged_otherwise_by_now_leaves_what_was_charged() -> None:
     hourly = some_terms(a_line(SUPPORT), contract_version=2, effective_on=NOVEMBER)
     now = an_agreement(some_terms(support()), hourly)
-    assert corrections(now, charged_of(ended(None)), version=7) == []
+    assert corrections(now, plan(ended(None))[:3]) == []

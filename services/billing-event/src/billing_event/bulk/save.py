@@ -25,6 +25,7 @@ _STEP_FIELDS: Final = (
     "source_item_id",
     "version",
     "state",
+    "service_from",
     "service_to",
     "reason",
     "accepted_on",

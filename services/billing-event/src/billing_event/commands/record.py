@@ -20,9 +20,8 @@ from billing_event.domain.claim import (
 from billing_event.domain.limit_usage import Usage
 from billing_event.domain.position import BillingEventNotFound
 from billing_event.domain.rating import customer_holds
-from billing_event.domain.recurring import ChargedPeriod, corrections, plan
+from billing_event.domain.recurring import RecurringPeriod, corrections, plan, step_of
 from billing_event.domain.source import ContractId, SourceItemId
-from billing_event.domain.step import SourceStep
 from billing_event.domain.terms import CustomerState
 from billing_event.repository import fact, limit, limit_wake, retainer_top_up, standing
 from billing_event.repository import recurring as calendar
@@ -33,7 +32,7 @@ from throughline_core.errors import Refusal
 
 
 async def record_terms(tx: AsyncConnection, told: Sequence[Told], *, at: datetime) -> None:
-    """Keep terms; newer ones move limits and calendar, hold or free work, and cut periods short."""
+    """Keep terms; newer ones move limits and calendar, hold or free work, and move periods."""
     epoch = await fact.raise_epoch(tx)
     news = await fact.add_terms(tx, told, epoch=epoch, at=at)
     if not news:
@@ -41,8 +40,8 @@ async def record_terms(tx: AsyncConnection, told: Sequence[Told], *, at: datetim
     contract_ids = [each.newest.contract_id for each in news]
     waiting = await standing.waiting_of_contracts(tx, contract_ids, limit=RECONSIDERED_MAX)
     charged = await calendar.load_charged(tx, contract_ids)
-    steps = _corrections_of(news, charged, version=epoch)
-    corrected = [step.source_item_id for step in steps]
+    moved = _moved(news, charged)
+    corrected = [SourceItemId(period.recurring_period_id) for period in moved]
     topped_up = await retainer_top_up.approved_of(tx, contract_ids)
     # As everybody does: periods of usage first, then rows, and limits last.
     metered = await usage_periods.lock_of(tx, contract_ids)
@@ -51,8 +50,9 @@ async def record_terms(tx: AsyncConnection, told: Sequence[Told], *, at: datetim
     await report_limits.put_limits(tx, news, at=at)
     await calendar.plan_periods(tx, news, [each for one in news for each in plan(one)])
     await retainer.plan(tx, news, charged, epoch=epoch, at=at)
-    if steps:
-        await save.add_steps(tx, steps, at=at)
+    if moved:
+        await calendar.charge_anew(tx, moved)
+        await save.add_steps(tx, [step_of(each, version=epoch) for each in moved], at=at)
         await reconsider(tx, corrected, at=at)
     await usage.plan(tx, news, at=at)
     await reconsider_due(tx, at=at, first=waiting, contract_ids=contract_ids)
@@ -60,19 +60,14 @@ async def record_terms(tx: AsyncConnection, told: Sequence[Told], *, at: datetim
     await report_changes.report_terms(tx, [each.newest for each in news])
 
 
-def _corrections_of(
-    news: Sequence[Agreement],
-    charged: Mapping[ContractId, Sequence[ChargedPeriod]],
-    *,
-    version: int,
-) -> list[SourceStep]:
-    """Return what charges periods that an end has cut short or given back as they are now."""
+def _moved(
+    news: Sequence[Agreement], charged: Mapping[ContractId, Sequence[RecurringPeriod]]
+) -> list[RecurringPeriod]:
+    """Return charged periods whose days newer terms have moved, as they are charged now."""
     return [
-        step
+        period
         for agreement in news
-        for step in corrections(
-            agreement, charged.get(agreement.newest.contract_id, ()), version=version
-        )
+        for period in corrections(agreement, charged.get(agreement.newest.contract_id, ()))
     ]
 
 

@@ -23,7 +23,8 @@ AFTER_END: Final = "contract.released_after_end"
 _ADD_AMENDMENTS: Final = tables.insert_of(tables.amendment, "ON CONFLICT DO NOTHING")
 
 # What is looked at again: recent news, and what the queue shows, until a run over all of it has
-# been applied or rejected. Milestones have agreed amounts.
+# been applied or rejected. Milestones have agreed amounts. A period that was rated anew for its
+# days alone has the price of the version it was charged by.
 _RERATING: Final = text("""
     WITH looked_at AS (
         SELECT * FROM amendment
@@ -44,7 +45,11 @@ _RERATING: Final = text("""
     LEFT JOIN billing_event AS event
       ON event.contract_id = looked_at.contract_id
      AND event.service_from >= looked_at.effective_on
-     AND event.contract_version < looked_at.contract_version
+     AND coalesce(
+             (SELECT period.contract_version FROM recurring_period AS period
+              WHERE period.recurring_period_id = event.source_item_id
+                AND event.rerating_run_id IS NULL),
+             event.contract_version) < looked_at.contract_version
      AND event.type <> 'milestone' AND event.reverses_billing_event_id IS NULL
      AND event.contract_line_id = looked_at.contract_line_id
      AND NOT EXISTS (SELECT FROM billing_event AS taker

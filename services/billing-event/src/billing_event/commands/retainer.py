@@ -12,7 +12,7 @@ from billing_event.bulk import save
 from billing_event.commands import keep_retainer, rate
 from billing_event.domain import retainer_top_up as domain
 from billing_event.domain.agreement import Agreement
-from billing_event.domain.recurring import ChargedPeriod
+from billing_event.domain.recurring import RecurringPeriod
 from billing_event.domain.retainer import Block, RetainerPeriod, RetainerPeriodId, has_retainer
 from billing_event.domain.retainer_book import RetainerBook
 from billing_event.domain.retainer_plan import Replan, kept_of, replan
@@ -31,7 +31,7 @@ TURNED_MAX: Final = 500
 async def plan(
     tx: AsyncConnection,
     agreements: Sequence[Agreement],
-    charged: Mapping[ContractId, Sequence[ChargedPeriod]],
+    charged: Mapping[ContractId, Sequence[RecurringPeriod]],
     *,
     epoch: int,
     at: datetime,
@@ -67,7 +67,7 @@ async def plan(
 def _wanted(
     book: RetainerBook,
     agreements: Mapping[ContractId, Agreement],
-    charged: Mapping[ContractId, Sequence[ChargedPeriod]],
+    charged: Mapping[ContractId, Sequence[RecurringPeriod]],
     *,
     blocks: Sequence[Block],
     known: Collection[RetainerPeriodId],

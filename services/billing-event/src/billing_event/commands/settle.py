@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -16,6 +17,12 @@ from throughline_core.errors import FailedPrecondition, Refusal, Unavailable
 from throughline_runtime import database
 from throughline_runtime.context import Context
 from throughline_runtime.ids import new_id
+
+if TYPE_CHECKING:
+    # Only the stub file knows it: at run time the other class serves both kinds of channel.
+    from throughline.invoice_payment.v1.billable_item_service_pb2_grpc import (
+        BillableItemServiceAsyncStub,
+    )
 
 _log = structlog.get_logger(__name__)
 _REASON_MAX = 200
@@ -55,7 +62,7 @@ async def set_aside(
 
 
 async def _put_back(
-    stub: BillableItemServiceStub,
+    stub: "BillableItemServiceAsyncStub",
     request_id: str,
     billing_event_ids: Collection[BillingEventId],
     until: Timestamp,

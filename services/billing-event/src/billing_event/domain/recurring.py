@@ -1,7 +1,7 @@
 """The billing calendar of recurring lines: which periods are charged, how much, and when."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final, NewType
@@ -17,7 +17,7 @@ from billing_event.domain.source import (
     SourceItemId,
 )
 from billing_event.domain.step import SourceStep, StepState
-from billing_event.domain.terms import BillingModel, LineTerms, Proration
+from billing_event.domain.terms import BillingModel, ContractTerms, LineTerms, Proration
 from throughline_core.errors import InvalidArgument
 from throughline_core.ids import derived_id
 from throughline_core.money import Money
@@ -33,7 +33,10 @@ _PERIODIC: Final = (BillingModel.RECURRING, BillingModel.RETAINER)
 
 @dataclass(frozen=True, slots=True)
 class RecurringPeriod:
-    """One billing period of a recurring line, or the part of it inside the line's term."""
+    """One billing period of a recurring line, or the part of it inside the line's term.
+
+    `contract_version` is that of the terms by which it is priced.
+    """
 
     recurring_period_id: RecurringPeriodId
     contract_id: ContractId
@@ -69,33 +72,46 @@ def require_near(through: date, *, today: date) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class ChargedPeriod:
-    """A period that was charged: the days and the price that are charged of it now.
+class _Place:
+    """Where a period lies: its part inside the term, its whole, and the terms of its first day."""
 
-    `service` is None where an end left no day of it.
-    """
+    part: Period
+    whole: Period
+    terms: ContractTerms
+    line: LineTerms
 
-    source_item_id: SourceItemId
-    contract_line_id: ContractLineId
-    service: Period | None
-    price: Money
+    @property
+    def period_id(self) -> RecurringPeriodId:
+        # By the whole period, so that a term that grows or shrinks charges it only once.
+        return RecurringPeriodId(
+            derived_id(
+                "recurring_period",
+                self.terms.contract_id,
+                self.line.contract_line_id,
+                self.whole.start,
+            )
+        )
 
 
 def plan(agreement: Agreement) -> list[RecurringPeriod]:
     """Return the periods of all recurring lines, in order of service for each line.
 
-    A period is priced by the terms of its first day. Where a line, or by termination the contract,
-    ends within a period, the part up to there is charged; a contract that was completed charges
-    the period it was completed in whole.
+    A period is priced by the terms of its first day, and waits while these may be missing. Where a
+    line, or by termination the contract, ends within a period, the part up to there is charged; a
+    contract that was completed charges the period it was completed in whole.
     """
-    return [
-        _period(agreement, line, part, whole)
-        for line in agreement.newest.lines.values()
-        if line.billing_model in _PERIODIC
-        for term in charged_term(agreement, line)
-        for part, whole in chain(term, _rhythm(agreement, line))
-        if not is_over(agreement, part.start)
-    ]
+    return [_period(place, place.terms, place.line) for place in _places(agreement)]
+
+
+def _places(agreement: Agreement) -> Iterator[_Place]:
+    for newest in agreement.newest.lines.values():
+        if newest.billing_model not in _PERIODIC:
+            continue
+        for term in charged_term(agreement, newest):
+            for part, whole in chain(term, _rhythm(agreement, newest)):
+                found = agreement.line_on(newest.contract_line_id, part.start)
+                if found is not None and not is_over(agreement, part.start):
+                    yield _Place(part, whole, *found)
 
 
 def chain(
@@ -118,49 +134,70 @@ def chain(
         day = whole.end
 
 
-def corrections(
-    agreement: Agreement, charged: Iterable[ChargedPeriod], *, version: int
-) -> list[SourceStep]:
-    """Return what is agreed now of charged periods of which an end leaves other days than before.
+def corrections(agreement: Agreement, charged: Iterable[RecurringPeriod]) -> list[RecurringPeriod]:
+    """Return charged periods that have other days by now, as they are to be charged.
 
-    A new price alone corrects nothing that was charged: that is for a re-rating to decide.
+    Whichever way a start or an end has moved; one of which no day is left costs nothing. They are
+    priced by the terms they were charged by: a new price alone corrects nothing that was charged,
+    that is for a re-rating to decide. While terms may be missing that decide where the periods of a
+    line lie, they stay; so does what a line had charged that is charged otherwise by now.
     """
-    planned = {each.recurring_period_id: each for each in plan(agreement)}
-    steps = []
+    places = {place.period_id: place for place in _places(agreement)}
+    found = []
     for period in charged:
-        left = planned.get(RecurringPeriodId(period.source_item_id))
-        if not is_moved(agreement, period, left):
+        line = agreement.newest.lines.get(period.contract_line_id)
+        if line is None or line.billing_model not in _PERIODIC:
             continue
-        price = Money.zero(period.price.currency) if left is None else left.amount
-        if price != period.price:
-            steps.append(
-                SourceStep(
-                    source_item_id=period.source_item_id,
-                    version=version,
-                    state=StepState.REPRICED,
-                    price=price,
-                    service_to=None if left is None else left.service.end,
-                    reason="nothing of it is left" if left is None else left.explanation,
-                )
-            )
-    return steps
+        if agreement.line_on(line.contract_line_id, line.term.start) is None:
+            continue
+        place = places.get(period.recurring_period_id)
+        is_void = period.amount.is_zero
+        if place is not None and place.part == period.service and not is_void:
+            continue
+        corrected = (
+            _nothing_of(period) if place is None else _charged_anew(agreement, period, place)
+        )
+        if (corrected.service, corrected.amount) != (period.service, period.amount):
+            found.append(corrected)
+    return found
 
 
-def is_moved(agreement: Agreement, charged: ChargedPeriod, left: RecurringPeriod | None) -> bool:
-    """Whether a charged period is to follow what is `left` of it in the plan, None for nothing.
+def step_of(period: RecurringPeriod, *, version: int) -> SourceStep:
+    """Return the word that a charged period has these days, and this price, from now on."""
+    return SourceStep(
+        source_item_id=SourceItemId(period.recurring_period_id),
+        version=version,
+        state=StepState.REPRICED,
+        price=period.amount,
+        service_from=period.service.start,
+        service_to=period.service.end,
+        reason=period.explanation,
+    )
 
-    It is where an end lies in it, and where one that did lies elsewhere now or was given up.
+
+def _nothing_of(period: RecurringPeriod) -> RecurringPeriod:
+    nothing = Money.zero(period.amount.currency)
+    return replace(period, amount=nothing, explanation="nothing of it is left")
+
+
+def _charged_anew(agreement: Agreement, period: RecurringPeriod, place: _Place) -> RecurringPeriod:
+    """Return a charged period with the days it has now, by the terms it was charged by.
+
+    A price is that of a rhythm, and of a block of a retainer: where these changed as well, it is
+    priced by the terms of its first day.
     """
-    line = agreement.newest.lines.get(charged.contract_line_id)
-    if line is None:
-        return False
-    if charged.service is not None and _is_cut(agreement, line, charged.service):
-        return True
-    if left is None or charged.service is None:
-        # A line that is charged otherwise by now leaves what was charged as it is.
-        is_periodic = line.billing_model in _PERIODIC
-        return is_periodic and (left is None) is not (charged.service is None)
-    return left.service.end != charged.service.end
+    for terms in agreement.versions:
+        line = terms.lines.get(period.contract_line_id)
+        if line is None or terms.contract_version != period.contract_version:
+            continue
+        has_price = (line.period_months, line.anchor_day, line.retainer) == (
+            place.line.period_months,
+            place.line.anchor_day,
+            None,
+        )
+        if has_price:
+            return _period(place, terms, line)
+    return _period(place, place.terms, place.line)
 
 
 def _rhythm(agreement: Agreement, newest: LineTerms) -> Callable[[date], tuple[int, int]]:
@@ -190,23 +227,13 @@ def is_over(agreement: Agreement, day: date) -> bool:
     return agreement.ending is not None and day >= agreement.ending.on
 
 
-def _is_cut(agreement: Agreement, line: LineTerms, service: Period) -> bool:
-    ends = [] if line.ended_on is None else [line.ended_on]
-    if agreement.ending is not None:
-        ends.append(agreement.ending.on)
-    return bool(ends) and min(ends) < service.end
-
-
-def _period(
-    agreement: Agreement, newest: LineTerms, part: Period, whole: Period
-) -> RecurringPeriod:
-    found = agreement.line_on(newest.contract_line_id, part.start)
-    terms, line = (agreement.newest, newest) if found is None else found
-    amount, explanation = _price(line, part, whole)
+def _period(place: _Place, terms: ContractTerms, priced_by: LineTerms) -> RecurringPeriod:
+    """Return a period at the price of a line by some version of its terms."""
+    part, line = place.part, place.line
+    amount, explanation = _price(priced_by, part, place.whole)
     last_day = part.end - timedelta(days=1)
     return RecurringPeriod(
-        # Named by the whole period, so that a term that grows or shrinks charges it only once.
-        _period_id(terms.contract_id, line.contract_line_id, whole),
+        place.period_id,
         terms.contract_id,
         line.contract_line_id,
         terms.contract_version,
@@ -246,14 +273,6 @@ def _days_of_thirty(period: Period, anchor_day: int) -> int:
         return (day.year * 12 + day.month) * 30 + min(anchor_day if is_anchor else day.day, 30)
 
     return place(period.end) - place(period.start)
-
-
-def _period_id(
-    contract_id: ContractId, contract_line_id: ContractLineId, whole: Period
-) -> RecurringPeriodId:
-    return RecurringPeriodId(
-        derived_id("recurring_period", contract_id, contract_line_id, whole.start)
-    )
 
 
 def source_item_of(period: RecurringPeriod) -> SourceItem:

@@ -238,6 +238,7 @@ def repricing(before: SourceItem, now: SourceItem, *, version: int) -> SourceSte
         version=version,
         state=StepState.REPRICED,
         price=now.price,
+        service_from=now.service_from,
         service_to=now.service_to,
         reason=now.price_basis,
     )

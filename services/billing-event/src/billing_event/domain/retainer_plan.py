@@ -3,9 +3,10 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from uuid import UUID
 
 from billing_event.domain.agreement import Agreement
-from billing_event.domain.recurring import ChargedPeriod, RecurringPeriodId, is_moved, plan
+from billing_event.domain.recurring import RecurringPeriod, corrections
 from billing_event.domain.retainer import Block, PeriodStatus, RetainerPeriod, RetainerPeriodId
 from billing_event.domain.retainer_book import RetainerBook
 from billing_event.domain.source import ContractLineId
@@ -49,18 +50,16 @@ class Replan:
 
 
 def kept_of(
-    agreement: Agreement, periods: Iterable[RetainerPeriod], charged: Iterable[ChargedPeriod]
+    agreement: Agreement, periods: Iterable[RetainerPeriod], charged: Sequence[RecurringPeriod]
 ) -> list[RetainerPeriodId]:
     """Return the periods that stay as they are whatever is agreed.
 
     What was charged is granted: a block follows only where its charge does. And while terms of its
     first day have not arrived nobody can tell.
     """
-    planned = {each.recurring_period_id: each for each in plan(agreement)}
-    stays = {
-        each.source_item_id
-        for each in charged
-        if not is_moved(agreement, each, planned.get(RecurringPeriodId(each.source_item_id)))
+    moved = {each.recurring_period_id for each in corrections(agreement, charged)}
+    stays: set[UUID] = {
+        each.recurring_period_id for each in charged if each.recurring_period_id not in moved
     }
     return [
         each.retainer_period_id

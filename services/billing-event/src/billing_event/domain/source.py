@@ -56,8 +56,8 @@ class SourceItem:
     time; `price_basis` says in words where it comes from. `minutes` are as recorded, 0 for all but
     time, negative on a reversal. Service days are half-open. Only a milestone can be unaccepted;
     `refusal` says so where the client refused it or an acceptance was withdrawn, and is empty
-    unless that is the last word on it. `price`, `approved_by` and the last day of a period are by
-    the last word on the thing as well. `activity` is the kind of work that may change the rate.
+    unless that is the last word on it. `price`, `approved_by` and the days of a period are by the
+    last word on the thing as well. `activity` is the kind of work that may change the rate.
     `reverses_item_id` is the thing a reversal takes back, `replaces_item_id` the one a correction
     stands for. `receipt_price` is what an expense cost in the currency of its receipt, None where
     `price`, which is in the employer's, is in it as well. `category` is that of an expense.

@@ -23,15 +23,17 @@ class StepState(StrEnum):
 class SourceStep:
     """One word on a thing; the one of the highest version, as its publisher counts, is the last.
 
-    `price` is the agreed amount from then on, None where nothing is said of it; `service_to` the
-    first day after a period that was cut short. `reason` says why it was refused, withdrawn or
-    repriced. `recorded_by` is the token subject behind an acceptance, empty on all others.
+    `price` is the agreed amount from then on, None where nothing is said of it; `service_from` and
+    `service_to` are the days of a period that starts or ends otherwise since. `reason` says why it
+    was refused, withdrawn or repriced. `recorded_by` is the token subject behind an acceptance,
+    empty on all others.
     """
 
     source_item_id: SourceItemId
     version: int
     state: StepState
     price: Money | None = None
+    service_from: date | None = None
     service_to: date | None = None
     reason: str = ""
     accepted_on: date | None = None

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event import tables
 from billing_event.domain.agreement import Agreement
-from billing_event.domain.recurring import ChargedPeriod, RecurringPeriod
+from billing_event.domain.recurring import RecurringPeriod
 from billing_event.domain.source import ContractId
 from throughline_core.money import Money
 from throughline_core.period import Period
@@ -33,20 +33,36 @@ _DROP_PLANNED: Final = text("""
                       WHERE source_item_id = recurring_period.recurring_period_id)
 """)
 
-# The last word on a price says up to which day it is: none where nothing of the period is left.
+# By the price that is agreed now, and the terms it comes from: those of the last re-rating, if any.
 _CHARGED: Final = text("""
     SELECT period.recurring_period_id, period.contract_id, period.contract_line_id,
-           item.service_from, item.currency, coalesce(step.price, item.price) AS price,
-           CASE WHEN step.price IS NULL THEN item.service_to ELSE step.service_to END AS service_to
+           coalesce((SELECT contract_version FROM billing_event AS event
+                     WHERE event.source_item_id = item.source_item_id
+                       AND event.rerating_run_id IS NOT NULL
+                     ORDER BY part DESC LIMIT 1), period.contract_version) AS contract_version,
+           period.engagement_id, period.legal_entity_id, period.service_from, period.service_to,
+           period.due_on, period.currency, period.description, period.explanation,
+           coalesce((SELECT price FROM source_step AS step
+                     WHERE step.source_item_id = item.source_item_id AND price IS NOT NULL
+                     ORDER BY version DESC LIMIT 1), item.price) AS amount
     FROM recurring_period AS period
     JOIN source_item AS item ON item.source_item_id = period.recurring_period_id
-    LEFT JOIN LATERAL (
-        SELECT price, service_to FROM source_step
-        WHERE source_step.source_item_id = item.source_item_id AND price IS NOT NULL
-        ORDER BY version DESC LIMIT 1
-    ) AS step ON true
     WHERE period.contract_id = ANY(CAST(:contract_ids AS uuid[]))
     ORDER BY period.service_from, period.recurring_period_id
+""")
+
+_CHARGE_ANEW: Final = text("""
+    UPDATE recurring_period AS period SET
+        contract_version = anew.contract_version, service_from = anew.service_from,
+        service_to = anew.service_to, due_on = anew.due_on, amount = anew.amount,
+        description = anew.description, explanation = anew.explanation
+    FROM unnest(CAST(:recurring_period_id AS uuid[]), CAST(:contract_version AS integer[]),
+                CAST(:service_from AS date[]), CAST(:service_to AS date[]),
+                CAST(:due_on AS date[]), CAST(:amount AS numeric[]),
+                CAST(:description AS text[]), CAST(:explanation AS text[]))
+        AS anew (recurring_period_id, contract_version, service_from, service_to, due_on, amount,
+                 description, explanation)
+    WHERE period.recurring_period_id = anew.recurring_period_id
 """)
 
 _DUE_PERIODS: Final = text("""
@@ -76,40 +92,45 @@ async def plan_periods(
     await tx.execute(
         _PLAN,
         {
-            "recurring_period_id": [period.recurring_period_id for period in periods],
+            **_columns(periods),
             "contract_id": [period.contract_id for period in periods],
             "contract_line_id": [period.contract_line_id for period in periods],
-            "contract_version": [period.contract_version for period in periods],
             "engagement_id": [period.engagement_id for period in periods],
             "legal_entity_id": [period.legal_entity_id for period in periods],
             "time_zone": [zones[period.contract_id] for period in periods],
-            "service_from": [period.service.start for period in periods],
-            "service_to": [period.service.end for period in periods],
-            "due_on": [period.due_on for period in periods],
-            "amount": [period.amount.amount for period in periods],
             "currency": [period.amount.currency for period in periods],
-            "description": [period.description for period in periods],
-            "explanation": [period.explanation for period in periods],
         },
     )
     planned = [period.recurring_period_id for period in periods]
     await tx.execute(_DROP_PLANNED, {"contract_ids": list(zones), "planned": planned})
 
 
+async def charge_anew(tx: AsyncConnection, periods: Sequence[RecurringPeriod]) -> None:
+    """Note of charged periods which days and price they have from now on."""
+    await tx.execute(_CHARGE_ANEW, _columns(periods))
+
+
+def _columns(periods: Sequence[RecurringPeriod]) -> dict[str, list[Any]]:
+    """Return what newer terms may say otherwise of periods."""
+    return {
+        "recurring_period_id": [period.recurring_period_id for period in periods],
+        "contract_version": [period.contract_version for period in periods],
+        "service_from": [period.service.start for period in periods],
+        "service_to": [period.service.end for period in periods],
+        "due_on": [period.due_on for period in periods],
+        "amount": [period.amount.amount for period in periods],
+        "description": [period.description for period in periods],
+        "explanation": [period.explanation for period in periods],
+    }
+
+
 async def load_charged(
     tx: AsyncConnection, contract_ids: Collection[ContractId]
-) -> dict[ContractId, list[ChargedPeriod]]:
-    """Return the periods of contracts that were charged, each as it is charged now."""
-    found: dict[ContractId, list[ChargedPeriod]] = {}
+) -> dict[ContractId, list[RecurringPeriod]]:
+    """Return the periods of contracts that were charged, each at the price agreed of it now."""
+    found: dict[ContractId, list[RecurringPeriod]] = {}
     for row in await tx.execute(_CHARGED, {"contract_ids": list(contract_ids)}):
-        found.setdefault(row.contract_id, []).append(
-            ChargedPeriod(
-                row.recurring_period_id,
-                row.contract_line_id,
-                None if row.service_to is None else Period(row.service_from, row.service_to),
-                Money(row.price, row.currency),
-            )
-        )
+        found.setdefault(row.contract_id, []).append(_period_from(row))
     return found
 
 

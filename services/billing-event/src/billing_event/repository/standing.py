@@ -61,6 +61,7 @@ _LOCK_FREE: Final = text("""
 """)
 _ITEMS: Final = text("""
     SELECT source_item.*, last_step.state AS step_state, last_step.reason AS step_reason,
+           last_step.service_from AS step_service_from,
            last_step.service_to AS step_service_to, last_step.recorded_by AS step_recorded_by,
            priced.price AS step_price
     FROM source_item
@@ -438,7 +439,7 @@ def item_from(row: SqlRow[Any]) -> SourceItem:
         level=row.level,
         region=row.region,
         description=row.description,
-        service_from=row.service_from,
+        service_from=row.step_service_from or row.service_from,
         service_to=row.step_service_to or row.service_to,
         minutes=row.minutes,
         price=_price_from(row),

@@ -146,6 +146,7 @@ source_step: Final = table(
     Column("version", BigInteger, primary_key=True),
     words("state"),
     number("price", null=True),
+    Column("service_from", Date),
     Column("service_to", Date),
     words("reason"),
     Column("accepted_on", Date),
