@@ -112,14 +112,37 @@ async def retry_tax(context: Context) -> None:
 
 
 async def credit_rebilled(context: Context) -> None:
-    """Draft credit notes over what re-rating took back of issued invoices, contract by contract."""
-    async with read(context.engine) as tx:
-        contract_ids = await open_items.rebilled(tx, limit=CREDITS_PER_CHUNK)
-    for contract_id in contract_ids:
+    """Draft credit notes over what re-rating took back of issued invoices, contract by contract.
+
+    A contract that fails keeps no other waiting: it becomes an exception, and is tried again.
+    """
+    async with write(context.engine) as tx:
+        await open_items.close_rebilled(tx)
+    after: UUID | None = None
+    while True:
+        async with read(context.engine) as tx:
+            contract_ids = await open_items.rebilled(tx, after=after, limit=CONTRACTS_PER_CHUNK)
+        if not contract_ids:
+            return
+        for contract_id in contract_ids:
+            await _credit_rebilled(context, contract_id)
+        after = contract_ids[-1]
+
+
+async def _credit_rebilled(context: Context, contract_id: UUID) -> None:
+    try:
         async with write(context.engine) as tx:
             await tx.execute(_PATIENCE)
             at = context.clock.now()
             await open_items.credit_rebilled(tx, contract_id, at=at, limit=CREDITS_PER_CHUNK)
+    except (Aborted, Unavailable) as refusal:
+        _log.warning("rebill_put_off", contract_id=str(contract_id), code=refusal.stable_code)
+    except Exception as error:
+        # Whatever is wrong with one contract must not stop the next: it becomes an exception.
+        _log.exception("rebill_failed", contract_id=str(contract_id))
+        async with write(context.engine) as tx:
+            reason = f"{type(error).__name__}: {error}"[:500]
+            await open_items.leave_rebilled(tx, contract_id, reason=reason)
 
 
 async def make_documents(context: Context) -> None:

@@ -10,7 +10,6 @@ from invoice_payment_builders import (
     APPROVER,
     CUT_OFF,
     DE01,
-    DRAFTED_AT,
     a_buyer,
     a_rule,
     a_run,
@@ -21,10 +20,10 @@ from invoice_payment_builders import (
     milestone,
     terms,
 )
+from invoice_payment_serial import RETURN, Credits, claim_of, claims_of
 
 from invoice_payment.domain.amounts import RoundingPolicy, TaxTreatment
 from invoice_payment.domain.credit import (
-    Claimed,
     ExceedsCreditable,
     InvoiceNotIssued,
     ItemUnknown,
@@ -35,7 +34,7 @@ from invoice_payment.domain.credit import (
     WantedLine,
     choose,
 )
-from invoice_payment.domain.credit_note import Request, Taken, TotalNotPositive, draft_credit_note
+from invoice_payment.domain.credit_note import TotalNotPositive
 from invoice_payment.domain.draft import LineItems, draft_invoice
 from invoice_payment.domain.invoice import Invoice, InvoiceStatus, approve
 from invoice_payment.domain.issue import issue, issue_credit_note, printed
@@ -45,74 +44,7 @@ from invoice_payment.domain.line import Disposition
 from invoice_payment.domain.series import Number, Series, SeriesKey
 from throughline_core.money import Money
 
-RETURN = Disposition.RETURN_TO_UNBILLED
 WRITE_OFF = Disposition.WRITE_OFF
-REQUEST = Request(an_id("1ab"), "agreed with the client", APPROVER, DRAFTED_AT)
-
-
-def claims_of(invoice: Invoice) -> list[Claimed]:
-    """Return one claim for each line, with nothing credited so far."""
-    return [
-        Claimed(
-            billing_event_id=an_id(f"18{line.position}"),
-            portion=0,
-            source_item_id=an_id(f"15{line.position}"),
-            invoice_line_id=line.invoice_line_id,
-            quantity=line.quantity,
-            unit_rate=line.unit_rate,
-            amount=line.unit_rate * line.quantity,
-            recognised=line.recognised,
-            service=line.service,
-            credited_quantity=Decimal(0),
-            credited_amount=eur("0"),
-            credited_recognised=eur("0"),
-        )
-        for line in invoice.lines
-    ]
-
-
-class Credits:
-    """The credit notes of one invoice, one after the other."""
-
-    def __init__(self, invoice: Invoice) -> None:
-        self.invoice = invoice
-        self.claims = claims_of(invoice)
-        self.notes: list[Invoice] = []
-
-    def credit(
-        self, *lines: WantedLine, disposition: Disposition = RETURN, **values: Any
-    ) -> Invoice:
-        parts = choose(self.invoice, self.claims, lines, disposition)
-        request = replace(REQUEST, credit_note_id=an_id(f"1a{len(self.notes) + 2}"), **values)
-        note = draft_credit_note(self.invoice, self.claims, self._taken(), parts, request)
-        taken = {part.claim.billing_event_id: part for part in parts}
-        self.claims = [
-            replace(
-                claim,
-                credited_quantity=claim.credited_quantity + part.quantity,
-                credited_amount=claim.credited_amount + part.amount,
-                credited_recognised=claim.credited_recognised + part.recognised,
-            )
-            if (part := taken.get(claim.billing_event_id))
-            else claim
-            for claim in self.claims
-        ]
-        self.notes.append(note)
-        return note
-
-    def _taken(self) -> Taken:
-        nets: dict[UUID, Money] = {}
-        groups: dict[tuple[str, Decimal], tuple[Money, Money]] = {}
-        for note in map(printed, self.notes):
-            for line in note.lines:
-                assert line.credits_line_id is not None
-                before = nets.get(line.credits_line_id, eur("0"))
-                nets[line.credits_line_id] = before + line.net
-            for group in note.totals.groups:
-                key = (group.tax_code, group.rate_percent)
-                base, tax = groups.get(key, (eur("0"), eur("0")))
-                groups[key] = (base + group.base, tax + group.tax)
-        return Taken(nets, groups)
 
 
 def an_invoice(*nets: str, rate: str = "20.00", policy: RoundingPolicy | None = None) -> Invoice:
@@ -203,10 +135,68 @@ def test_rounding_never_credits_more_than_was_billed() -> None:
     credits = Credits(invoice)
     one = WantedItem(an_id("181"), Decimal(1))
     wanted = WantedLine(invoice.lines[0].invoice_line_id, None, (one,))
-    nets = [f"{printed(credits.credit(wanted)).totals.net.amount:f}" for _ in range(2)]
-    assert nets == ["0.01", "0.01"]
+    nets = [f"{printed(credits.credit(wanted)).totals.net.amount:f}" for _ in range(4)]
+    assert nets == ["0.01", "0.01", "0.00", "0.00"]
+
+
+def a_repriced_invoice() -> Invoice:
+    """Return an invoice that takes eight hours back and bills them at another rate."""
+    return an_issued(
+        hours("-8.00", "180.00", invoice_line_id=an_id("1b1")),
+        hours("8.00", "190.00", invoice_line_id=an_id("1b2")),
+    )
+
+
+def test_what_is_credited_beside_a_negative_line_keeps_its_own_amount() -> None:
+    invoice = a_repriced_invoice()
+    note = printed(Credits(invoice).credit(line(2)))
+    assert f"{invoice.totals.net.amount:f}" == "80.00"
+    assert [each.net for each in note.lines] == [note.totals.net] == [eur("1520.00")]
+    assert note.totals.tax == eur("288.80")
+
+
+def test_a_negative_line_alone_is_no_credit() -> None:
     with pytest.raises(TotalNotPositive):
-        credits.credit(wanted)
+        Credits(a_repriced_invoice()).credit(line(1))
+
+
+def test_positive_lines_are_credited_one_after_the_other_whatever_the_negative_ones_say() -> None:
+    invoice = an_issued(
+        hours("-8.00", "180.00", invoice_line_id=an_id("1b1")),
+        hours("8.00", "190.00", invoice_line_id=an_id("1b2")),
+        hours("2.00", "200.00", invoice_line_id=an_id("1b3")),
+    )
+    credits = Credits(invoice)
+    nets = [f"{printed(credits.credit(line(number))).totals.net.amount:f}" for number in (2, 3)]
+    assert nets == ["1520.00", "400.00"]
+
+
+@pytest.mark.parametrize(("rate", "net"), [("180.00", "540.00"), ("0.10", "0.30")])
+def test_an_item_keeps_its_amount_on_a_line_with_items_of_both_signs(rate: str, net: str) -> None:
+    [billed] = an_issued(hours("1.00", rate)).lines
+    invoice = an_issued(hours("1.00", rate))
+    claims = [
+        claim_of(billed, Decimal(quantity), str(number))
+        for number, quantity in enumerate(("-4.00", "3.00", "2.00"))
+    ]
+    wanted = WantedLine(billed.invoice_line_id, None, (WantedItem(an_id("181")),))
+    note = printed(Credits(invoice, claims).credit(wanted))
+    assert f"{note.totals.net.amount:f}" == net
+    assert [each.net for each in note.lines] == [note.totals.net]
+
+
+def test_work_billed_at_nothing_is_credited_to_be_billed_anew() -> None:
+    invoice = an_issued(hours("8.00", "0.00"), milestone())
+    free = next(each for each in invoice.lines if each.net.is_zero)
+    note, credited, applied = issued_note(
+        Credits(invoice).credit(WantedLine(free.invoice_line_id)), invoice
+    )
+    assert (note.totals.gross, applied, note.status) == (
+        eur("0.00"),
+        eur("0.00"),
+        InvoiceStatus.PAID,
+    )
+    assert credited == invoice
 
 
 def test_a_line_can_be_returned_and_another_written_off() -> None:

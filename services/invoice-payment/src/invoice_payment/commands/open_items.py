@@ -22,7 +22,7 @@ from invoice_payment.domain.tax import treatment_of
 from invoice_payment.repository import credit as repository
 from invoice_payment.repository import invoice as invoices
 from invoice_payment.repository import master, tax
-from invoice_payment.repository.open_items import ALIVE, CLAIMED, NETTED
+from invoice_payment.repository.open_items import ALIVE, CLAIMED, NETTED, REBILLED
 from invoice_payment.repository.run import LEFT_OUT
 from throughline_core.change import Change
 from throughline_core.errors import FailedPrecondition, NotFound
@@ -59,12 +59,12 @@ class TaxUnknown(FailedPrecondition):
     code = "credit.tax_unknown"
 
 
+NOT_REBILLED: Final = "contract.not_rebilled"
+"""Kind of the exception of a contract whose re-rated work could not be credited."""
+
 # Rows that re-rating took back, on contracts that want invoices corrected by credit notes, and the
 # issued invoices on which what they take back still stands.
-_REBILLED: Final = text(f"""
-    SELECT DISTINCT item.contract_id, claim.invoice_id, item.rerating_run_id,
-           item.billing_event_id AS reversal_id,
-           item.reverses_billing_event_id AS billing_event_id
+_TAKEN_BACK: Final = f"""
     FROM billable_item AS item
     JOIN contract_terms AS agreed ON agreed.contract_id = item.contract_id
      AND agreed.rerating_policy = 'credit_and_rebill'
@@ -72,11 +72,27 @@ _REBILLED: Final = text(f"""
      AND claim.is_live AND claim.credited_quantity <> claim.quantity
     JOIN invoice ON invoice.invoice_id = claim.invoice_id AND invoice.number IS NOT NULL
      AND invoice.document_type = 'invoice'
-    WHERE item.rerating_run_id IS NOT NULL AND item.reverses_billing_event_id IS NOT NULL
-      AND NOT {CLAIMED} AND NOT {NETTED} AND {ALIVE}
-      AND (CAST(:contract_id AS uuid) IS NULL OR item.contract_id = CAST(:contract_id AS uuid))
-    ORDER BY item.contract_id, claim.invoice_id, item.rerating_run_id, item.billing_event_id
+    WHERE {REBILLED} AND NOT {CLAIMED} AND NOT {NETTED} AND {ALIVE}
+"""
+
+_CONTRACTS: Final = text(f"""
+    SELECT DISTINCT item.contract_id {_TAKEN_BACK} AND item.contract_id > :after
+    ORDER BY item.contract_id LIMIT :limit
+""")
+
+_REBILLED: Final = text(f"""
+    SELECT DISTINCT claim.invoice_id, item.rerating_run_id, item.billing_event_id AS reversal_id,
+           item.reverses_billing_event_id AS billing_event_id
+    {_TAKEN_BACK} AND item.contract_id = :contract_id
+    ORDER BY claim.invoice_id, item.rerating_run_id, item.billing_event_id
     LIMIT :limit
+""")
+
+# What a person credited, or a correction withdrew, is in nobody's way any more.
+_MENDED: Final = text(f"""
+    SELECT halted.subject_id FROM exception_item AS halted
+    WHERE halted.kind = :kind AND halted.closed_at IS NULL
+      AND NOT EXISTS (SELECT {_TAKEN_BACK} AND item.contract_id = halted.subject_id)
 """)
 
 
@@ -139,10 +155,10 @@ async def credit_open_items(
     return credit_note
 
 
-async def rebilled(tx: AsyncConnection, *, limit: int) -> list[UUID]:
-    """Return contracts on which re-rating took back what invoices still bill."""
-    rows = await tx.execute(_REBILLED, {"contract_id": None, "limit": limit})
-    return list(dict.fromkeys(row.contract_id for row in rows))
+async def rebilled(tx: AsyncConnection, *, after: UUID | None, limit: int) -> list[UUID]:
+    """Return contracts on which re-rating took back what invoices bill, by id past `after`."""
+    rows = await tx.execute(_CONTRACTS, {"after": after or UUID(int=0), "limit": limit})
+    return list(rows.scalars())
 
 
 async def credit_rebilled(
@@ -158,10 +174,37 @@ async def credit_rebilled(
     found: dict[tuple[UUID, UUID], dict[UUID, UUID]] = defaultdict(dict)
     for row in rows:
         found[row.invoice_id, row.rerating_run_id][row.billing_event_id] = row.reversal_id
-    return [
+    credit_notes = [
         await _credit(tx, Rebilled(*key, reversals=reversals), at=at)
         for key, reversals in sorted(found.items())
     ]
+    await exceptions.close(tx, NOT_REBILLED, [contract_id])
+    return credit_notes
+
+
+async def leave_rebilled(tx: AsyncConnection, contract_id: UUID, *, reason: str) -> None:
+    """Go past a contract that an error keeps from being credited; the next time it is tried again.
+
+    Its re-rated work waits meanwhile: neither credited nor billed anew.
+    """
+    terms = (await master.terms_of(tx, [contract_id], lock=False))[contract_id]
+    await exceptions.open_(
+        tx,
+        NOT_REBILLED,
+        contract_id,
+        reason=f"what re-rating took back of contract {terms.number} is not credited: {reason}",
+        owner="finance",
+        advice="mend what the reason names: the credit note is then drafted by itself; or let the"
+        " contract's re-rating policy be debit_credit: the next run then bills the difference",
+        legal_entity_id=terms.legal_entity_id,
+        engagement_id=terms.engagement_id,
+    )
+
+
+async def close_rebilled(tx: AsyncConnection) -> None:
+    """Close the exceptions of contracts on which nothing is left to credit."""
+    mended = (await tx.execute(_MENDED, {"kind": NOT_REBILLED})).scalars()
+    await exceptions.close(tx, NOT_REBILLED, mended)
 
 
 async def _credit(tx: AsyncConnection, work: Rebilled, *, at: datetime) -> Invoice:

@@ -1,13 +1,13 @@
 """The credit note: lines, tax and totals that mirror the invoice it takes back."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from invoice_payment.domain.amounts import RoundingPolicy, TaxGroup, Totals
+from invoice_payment.domain.amounts import RoundingPolicy, TaxGroup, Totals, line_net
 from invoice_payment.domain.credit import Claimed, Part
 from invoice_payment.domain.invoice import Credits, DocumentType, Invoice, InvoiceStatus
 from invoice_payment.domain.line import Disposition, Line
@@ -52,6 +52,8 @@ def draft_credit_note(
 
     Prices, tax codes, rates and tax point are the invoice's. A line, or a group of tax, of which
     nothing is left afterwards is credited with its rest, so that all credits sum to the invoice.
+    Until then rounding takes no more than the rest, where that has one sign; beside work that the
+    invoice takes back, the rest says nothing about a part of it.
 
     Raises:
         TotalNotPositive: it would ask the customer for money.
@@ -65,9 +67,9 @@ def draft_credit_note(
         for claim in claims
         if remaining[claim.billing_event_id, claim.portion]
     }
-    lines = _lines(invoice, parts, taken, open_lines, request)
-    totals = _totals(invoice, lines, taken, open_lines)
-    if totals.gross <= Money.zero(invoice.currency):
+    lines = _lines(invoice, claims, parts, taken, open_lines, request)
+    totals = _totals(invoice, claims, lines, taken, open_lines)
+    if totals.gross < Money.zero(invoice.currency):
         raise TotalNotPositive(
             f"these lines and items sum to {totals.gross}",
             field="lines",
@@ -137,6 +139,7 @@ def _rest(claim: Claimed, credited: Mapping[tuple[UUID, int], Part]) -> Decimal:
 
 def _lines(
     invoice: Invoice,
+    claims: Iterable[Claimed],
     parts: Sequence[Part],
     taken: Taken,
     open_lines: Collection[UUID],
@@ -146,6 +149,9 @@ def _lines(
     by_line: dict[tuple[UUID, Disposition], list[Part]] = defaultdict(list)
     for part in parts:
         by_line[part.claim.invoice_line_id, part.disposition].append(part)
+    of_line: dict[UUID, list[Claimed]] = defaultdict(list)
+    for claim in claims:
+        of_line[claim.invoice_line_id].append(claim)
     zero = Money.zero(invoice.currency)
     lines: list[Line] = []
     for line in invoice.lines:
@@ -158,7 +164,8 @@ def _lines(
         for number, (disposition, own) in enumerate(chosen, start=1):
             quantity = sum((part.quantity for part in own), Decimal(0))
             is_last = number == len(chosen) and line.invoice_line_id not in open_lines
-            net = rest if is_last else _at_most((line.unit_rate * quantity).rounded(), rest)
+            product = line_net(quantity, line.unit_rate)
+            net = rest if is_last else _at_most(product, rest, of_line[line.invoice_line_id])
             rest -= net
             lines.append(
                 Line(
@@ -191,12 +198,18 @@ def _lines(
 
 
 def _totals(
-    invoice: Invoice, lines: Sequence[Line], taken: Taken, open_lines: Collection[UUID]
+    invoice: Invoice,
+    claims: Iterable[Claimed],
+    lines: Iterable[Line],
+    taken: Taken,
+    open_lines: Collection[UUID],
 ) -> Totals:
     """Return the totals of the credit note, above zero, in the invoice's order of rounding."""
-    open_groups = {
-        _group_of(invoice, line) for line in invoice.lines if line.invoice_line_id in open_lines
-    }
+    group_of = {line.invoice_line_id: _group_of(invoice, line) for line in invoice.lines}
+    open_groups = {group_of[line_id] for line_id in open_lines}
+    of_group: dict[tuple[str, Decimal], list[Claimed]] = defaultdict(list)
+    for claim in claims:
+        of_group[group_of[claim.invoice_line_id]].append(claim)
     by_group: dict[tuple[str, Decimal], list[Line]] = defaultdict(list)
     for line in lines:
         by_group[_group_of(invoice, line)].append(line)
@@ -210,7 +223,10 @@ def _totals(
         base, tax = original.base - base_taken, original.tax - tax_taken
         if key in open_groups:
             own = _taxed(by_group[key], original.rate_percent, invoice.rounding_policy)
-            base, tax = _at_most(own[0], base), _at_most(own[1], tax)
+            # Lines that were held to their rest sum to no more than the group's.
+            is_sum = invoice.rounding_policy is not RoundingPolicy.PRECISE_SUM
+            base = own[0] if is_sum else _at_most(own[0], base, of_group[key])
+            tax = _at_most(own[1], tax, of_group[key])
         groups.append(
             TaxGroup(*key, base=base, tax=tax, exemption_reason=original.exemption_reason)
         )
@@ -235,12 +251,18 @@ def _taxed(
     return base, (base * share).rounded()
 
 
-def _at_most(amount: Money, rest: Money) -> Money:
-    """Return the amount, or the rest where rounding would take more than there is."""
+def _at_most(amount: Money, rest: Money, claims: Iterable[Claimed]) -> Money:
+    """Return the amount, or the rest of the claims where rounding would take more than there is.
+
+    A rest of both signs bounds nothing: one side of it is more than both together.
+    """
     zero = Money.zero(amount.currency)
-    if rest < zero:
-        return max(amount, rest)
-    return min(amount, rest)
+    left = [(claim.unit_rate * _rest(claim, {})).amount for claim in claims]
+    if any(each < 0 for each in left) and any(each > 0 for each in left):
+        return amount
+    if amount < zero:
+        return max(amount, min(rest, zero))
+    return min(amount, max(rest, zero))
 
 
 def _group_of(invoice: Invoice, line: Line) -> tuple[str, Decimal]:

@@ -84,8 +84,12 @@ def _numbered(
 ) -> tuple[Invoice, str]:
     """Return the document as issued, and the content its hash seals."""
     days = 0 if document.is_credit_note else document.payment_terms_days
+    issued = step(document, InvoiceStatus.ISSUED)
+    if document.totals.gross.is_zero:
+        # Nothing will ever settle it.
+        issued = replace(issued, status=step(issued, InvoiceStatus.PAID).status)
     numbered = replace(
-        step(document, InvoiceStatus.ISSUED),
+        issued,
         number=number,
         issued_on=on,
         due_on=on + timedelta(days=days),

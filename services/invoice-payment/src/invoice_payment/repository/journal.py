@@ -90,8 +90,10 @@ async def unposted(tx: AsyncConnection, bookings: Sequence[Booking]) -> list[Boo
 async def post(tx: AsyncConnection, entries: Sequence[Entry]) -> None:
     """Write entries and publish them, in a number of statements that does not grow with them.
 
-    Takes numbers of the journal's series, so nothing else is locked after it.
+    Takes numbers of the journal's series, so nothing else is locked after it. What moves nothing,
+    such as an invoice of free work, leaves no entry.
     """
+    entries = [entry for entry in entries if entry.postings]
     if not entries:
         return
     accounts = await _accounts(tx, {entry.legal_entity_id for entry in entries})

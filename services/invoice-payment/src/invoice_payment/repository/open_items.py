@@ -28,10 +28,17 @@ NETTED: Final = """
         WHERE netted.billing_event_id = item.billing_event_id AND netted.portion = item.portion)
 """
 
+# Taken back by re-rating, to be credited where the contract wants that. What takes a credit back
+# asks for money, which no credit note does: it goes on the next invoice.
+REBILLED: Final = """
+    (item.rerating_run_id IS NOT NULL AND item.reverses_billing_event_id IS NOT NULL
+     AND item.amount <= 0)
+"""
+
 # Kept back for now: set aside by its owner; taking back what did not arrive yet or was withdrawn,
 # with which it may cancel when it comes, or what a credit note takes off its invoice; or released
 # anew while an earlier release is still on a document.
-KEPT_BACK: Final = """
+KEPT_BACK: Final = f"""
     (EXISTS (
         SELECT FROM item_set_aside AS aside
         WHERE aside.billing_event_id = item.billing_event_id AND aside.until > now())
@@ -46,7 +53,7 @@ KEPT_BACK: Final = """
         OR EXISTS (
             SELECT FROM credit_item AS credit
             WHERE credit.reversal_id = item.billing_event_id AND credit.is_live)
-        OR item.rerating_run_id IS NOT NULL AND EXISTS (
+        OR {REBILLED} AND EXISTS (
             SELECT FROM contract_terms AS agreed
             WHERE agreed.contract_id = item.contract_id
               AND agreed.rerating_policy = 'credit_and_rebill'))
