@@ -88,10 +88,11 @@ async def take_released(tx: AsyncConnection, events: Sequence[BillingEventsRelea
     takes back work that no draft has claimed cancels with it; else it is a credit to come.
     """
     fresh = await items.add_items(tx, incoming.read_items(events))
-    await _recognise(tx, _sums(fresh))
     if fresh:
         at = max(item.released_at for item in fresh)
         await netting.net_arrived(tx, [item.billing_event_id for item in fresh], at=at)
+    # Last, as it locks the numbers of the journal, which credits of the same contract take too.
+    await _recognise(tx, _sums(fresh))
 
 
 async def take_written_off(tx: AsyncConnection, events: Sequence[BillingEventsWrittenOff]) -> None:

@@ -93,7 +93,12 @@ async def void_credit_note(tx: AsyncConnection, credit_note_id: UUID, *, reason:
         CreditNoteNotFound, EntityForbidden: no such credit note for the caller.
         IllegalTransition: it is issued, or voided already.
     """
-    change = domain.void(await _own(tx, credit_note_id), reason=reason)
+    found = await _find_own(tx, credit_note_id)
+    assert found.credits is not None, "only credit notes are found"
+    # With its invoice: what is left to credit of that one is being read where another is drafted.
+    locked = await invoices.load(tx, [credit_note_id, found.credits.invoice_id])
+    [credit_note] = [each for each in locked if each.invoice_id == credit_note_id]
+    change = domain.void(credit_note, reason=reason)
     await invoices.save(tx, [Change(change.state, ())])
     await invoices.give_up_claims(tx, credit_note_id)
     await repository.give_up(tx, credit_note_id)
