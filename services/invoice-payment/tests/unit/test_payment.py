@@ -111,6 +111,13 @@ def test_another_currency_settles_nothing() -> None:
     assert allocatable(payment, an_issued()).is_zero
 
 
+def test_an_amount_in_another_currency_is_refused_by_its_name() -> None:
+    amount = Money(Decimal("5.00"), "USD")
+    with pytest.raises(CurrencyDiffers) as refused:
+        allocate(a_payment(), an_issued(), amount, allocation_id=an_id("1d2"), on=ON)
+    assert refused.value.field == "amount"
+
+
 @given(st.decimals("0.01", 30000, places=2))
 def test_what_is_allocated_by_itself_is_the_lesser_of_both(amount: Decimal) -> None:
     payment, invoice = a_payment(str(amount)), an_issued()

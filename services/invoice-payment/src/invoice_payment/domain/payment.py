@@ -56,7 +56,7 @@ class ExceedsInvoice(FailedPrecondition):
 
 
 class CurrencyDiffers(FailedPrecondition):
-    """Payment and invoice are in different currencies."""
+    """Payment, invoice and what is to be allocated are not in one currency."""
 
     code = "allocation.currency_differs"
 
@@ -181,6 +181,12 @@ def allocate(
         ExceedsPayment, ExceedsInvoice: why it cannot be.
     """
     _require_fit(payment, invoice)
+    if amount.currency != payment.amount.currency:
+        raise CurrencyDiffers(
+            f"payment and invoice are in {payment.amount.currency}",
+            field="amount",
+            advice="send the amount in that currency",
+        )
     if amount <= Money.zero(payment.amount.currency):
         raise AmountNotPositive(
             f"{amount} settles nothing", field="amount", advice="send an amount above zero"
