@@ -1,6 +1,7 @@
 """Releases taken back: what leaves drafts and books, and what may come again."""
 
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -8,9 +9,17 @@ from invoice_payment_builders import APPROVER
 from invoice_payment_credits import assert_agrees, drafted, issued, the_invoice
 from invoice_payment_world import World, a_batch, taking_back
 
+from invoice_payment.bulk import retraction
 from invoice_payment.commands import invoice as invoices
-from invoice_payment.commands.item import ItemInvoiced, ItemNetted
+from invoice_payment.commands.item import (
+    ChangedDraft,
+    ItemInvoiced,
+    ItemNetted,
+    withdraw_items,
+)
+from invoice_payment.domain.credit import NothingLeft, WantedItem, WantedLine
 from invoice_payment.domain.invoice import InvoiceStatus
+from invoice_payment.domain.line import Disposition
 from throughline.billing_event.events.v1.billing_event_events_pb2 import BillingEventsReleased
 from throughline.invoice_payment.events.v1.invoice_payment_events_pb2 import (
     InvoiceDrafted,
@@ -191,3 +200,60 @@ async def test_services_find_and_withdraw_items_and_people_do_not(
     with pytest.raises(Refusal) as refused:
         await people.WithdrawItems(request)
     assert refused.value.stable_code == "caller.role_missing"
+
+
+async def test_an_item_of_a_draft_that_is_voided_at_this_moment_is_withdrawn(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = await world.release(a_batch(2))
+    await world.draft()
+    [(invoice_id,)] = await world.rows("SELECT invoice_id FROM invoice")
+    find = retraction.portions
+
+    async def voided_after(tx: Any, item_ids: Any) -> Any:
+        found = await find(tx, item_ids)
+        await world.void(invoice_id)
+        return found
+
+    monkeypatch.setattr(retraction, "portions", voided_after)
+    assert await withdraw(world, ids_of(event)[0]) == []
+    assert (await world.totals())["billable_items"]["open_amount.EUR"] == Decimal("1440.00")
+
+
+async def test_what_a_withdrawn_correction_took_back_can_be_credited(world: World) -> None:
+    event = await world.release(a_batch(1))
+    await world.bill()
+    correction = await world.release(taking_back(event))
+    invoice_id = await the_invoice(world)
+    with pytest.raises(NothingLeft):
+        await drafted(world, invoice_id)
+
+    await withdraw(world, *ids_of(correction))
+    await issued(world, await drafted(world, invoice_id))
+    await assert_agrees(world)
+
+
+async def test_each_part_of_an_item_is_told_where_it_is(world: World, running: Running) -> None:
+    event = await world.release(a_batch(1))
+    await world.bill()
+    invoice_id = await the_invoice(world)
+    line_id = await world.value("SELECT invoice_line_id FROM invoice_line")
+    [item_id] = ids_of(event)
+    stub = running.stub(BillableItemServiceStub, caller=BILLING)
+
+    async def credit(quantity: str, disposition: Disposition) -> list[tuple[int, str]]:
+        item = WantedItem(item_id, Decimal(quantity))
+        wanted = WantedLine(line_id, disposition, (item,))
+        await issued(world, await drafted(world, invoice_id, wanted))
+        request = pb.LocateItemsRequest(billing_event_ids=[str(item_id)])
+        locations = (await stub.LocateItems(request)).locations
+        return sorted((each.status, each.quantity) for each in locations)
+
+    assert await credit("3.00", Disposition.WRITE_OFF) == [
+        (pb.BILLABLE_ITEM_STATUS_INVOICED, "5"),
+        (pb.BILLABLE_ITEM_STATUS_WRITTEN_OFF, "3"),
+    ]
+    assert await credit("5.00", Disposition.RETURN_TO_UNBILLED) == [
+        (pb.BILLABLE_ITEM_STATUS_OPEN, "5"),
+        (pb.BILLABLE_ITEM_STATUS_WRITTEN_OFF, "3"),
+    ]

@@ -230,8 +230,10 @@ def test_what_is_asked_for_wrongly_is_refused() -> None:
 def test_what_a_released_row_takes_back_is_not_credited_too() -> None:
     invoice = an_issued(hours("8.00"))
     [claim] = claims_of(invoice)
-    with pytest.raises(NothingLeft):
+    with pytest.raises(NothingLeft) as refused:
         choose(invoice, [replace(claim, is_taken_back=True)], (), RETURN)
+    assert refused.value.advice is not None
+    assert "a correction took the work back" in refused.value.advice
 
 
 def test_the_entry_of_a_full_credit_is_the_mirror_of_the_invoices() -> None:

@@ -132,7 +132,9 @@ async def take_off_drafts(
     for portion in found:
         _require_free(portion)
     claimed = [portion for portion in found if portion.invoice_id and portion.number is None]
-    locked = await invoices.load(tx, {each.invoice_id for each in claimed if each.invoice_id})
+    found_on = await invoices.load(tx, {each.invoice_id for each in claimed if each.invoice_id})
+    # One that was voided meanwhile has let go of them already.
+    locked = [each for each in found_on if each.status is not InvoiceStatus.VOIDED]
     for document in locked:
         if document.number is not None:
             raise _invoiced(claimed[0].billing_event_id, document.number.text)

@@ -23,6 +23,11 @@ _CREDITABLE: Final = frozenset(
     }
 )
 
+_TAKEN_BACK: Final = (
+    "a correction took the work back: it is a credit on the next invoice; or draft a credit note"
+    " over the open items of the contract"
+)
+
 
 class InvoiceNotIssued(FailedPrecondition):
     """A draft is voided, and a credit note is not credited."""
@@ -157,10 +162,13 @@ def choose(
                 )
             parts[key] = part
     if not parts:
+        asked = {line.invoice_line_id for line in wanted} or known
         raise NothingLeft(
             f"nothing is left to credit of invoice {invoice.invoice_id}",
             field="lines" if wanted else "invoice_id",
-            advice="list the credit notes of the invoice; void one that is not issued to redo it",
+            advice=_TAKEN_BACK
+            if any(_is_taken_back(claim) for line_id in asked for claim in of_line[line_id])
+            else "list the credit notes of the invoice; void one that is not issued to redo it",
         )
     return list(parts.values())
 
@@ -201,7 +209,9 @@ def _parts_of_item(
         raise ExceedsCreditable(
             f"of {item.billing_event_id} only {left} are left to credit",
             field="lines.items.quantity",
-            advice="credit at most that; list the invoice's items to see what was credited",
+            advice=_TAKEN_BACK
+            if any(map(_is_taken_back, claims))
+            else "credit at most that; list the invoice's items to see what was credited",
         )
     parts = []
     for claim in claims:
@@ -210,6 +220,10 @@ def _parts_of_item(
             parts.append(_part(claim, share, disposition))
             wanted -= share
     return parts
+
+
+def _is_taken_back(claim: Claimed) -> bool:
+    return claim.is_taken_back and claim.quantity != claim.credited_quantity
 
 
 def _part(claim: Claimed, quantity: Decimal, disposition: Disposition) -> Part:

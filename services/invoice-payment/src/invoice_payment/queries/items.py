@@ -81,20 +81,31 @@ _ITEMS: Final = text(f"""
     ORDER BY contract_id, service_from, billing_event_id, portion LIMIT :limit
 """)
 
+# What a credit note returned is a portion of its own; what it gave up is where it was billed.
 _LOCATIONS: Final = text(f"""
     WITH placed AS (
         {_PLACED} WHERE item.billing_event_id = ANY(CAST(:billing_event_ids AS uuid[]))
+    ), credited AS (
+        SELECT credit.invoice_id, credit.billing_event_id, credit.portion,
+               sum(credit.quantity) AS quantity,
+               sum(credit.quantity) FILTER (WHERE credit.disposition = 'write_off') AS given_up
+        FROM credit_item AS credit JOIN invoice AS note ON note.invoice_id = credit.credit_note_id
+        WHERE credit.billing_event_id = ANY(CAST(:billing_event_ids AS uuid[]))
+          AND credit.is_live AND note.number IS NOT NULL
+        GROUP BY credit.invoice_id, credit.billing_event_id, credit.portion
+    ), located AS (
+        SELECT billing_event_id, portion, status, invoice_id, number,
+               CASE status WHEN 'invoiced' THEN placed.quantity - coalesce(credited.quantity, 0)
+                    ELSE placed.quantity END AS quantity
+        FROM placed LEFT JOIN credited USING (invoice_id, billing_event_id, portion)
+        WHERE status NOT IN ('withdrawn', 'credited')
+          AND (status <> 'written_off' OR number IS NULL)
+        UNION ALL
+        SELECT billing_event_id, portion, 'written_off', invoice_id, number, given_up
+        FROM placed JOIN credited USING (invoice_id, billing_event_id, portion)
+        WHERE status <> 'withdrawn' AND given_up <> 0
     )
-    SELECT billing_event_id, portion, status, invoice_id, number,
-           quantity - CASE status WHEN 'invoiced' THEN coalesce((
-               SELECT sum(credit.quantity) FROM credit_item AS credit
-               JOIN invoice AS note ON note.invoice_id = credit.credit_note_id
-               WHERE credit.invoice_id = placed.invoice_id AND credit.is_live
-                 AND credit.billing_event_id = placed.billing_event_id
-                 AND credit.portion = placed.portion AND note.number IS NOT NULL), 0)
-           ELSE 0 END AS quantity
-    FROM placed WHERE status NOT IN ('withdrawn', 'credited')
-    ORDER BY billing_event_id, portion
+    SELECT * FROM located ORDER BY billing_event_id, portion, status
 """)
 
 

@@ -14,6 +14,7 @@ from invoice_payment.domain.credit import Claimed, Part
 from invoice_payment.domain.credit_note import Taken, line_id_of
 from invoice_payment.domain.invoice import CreditApplied, Invoice
 from invoice_payment.domain.line import Disposition
+from invoice_payment.repository.open_items import ALIVE
 from invoice_payment.wire.invoice import DISPOSITIONS
 from throughline.invoice_payment.v1 import invoice_pb2
 from throughline_core.errors import NotFound
@@ -28,18 +29,20 @@ class CreditNoteNotFound(NotFound):
     code = "credit_note.not_found"
 
 
-_CLAIMS: Final = text("""
+# What was withdrawn or written off takes nothing back.
+_CLAIMS: Final = text(f"""
     SELECT claim.billing_event_id, claim.portion, claim.source_item_id, claim.invoice_line_id,
            claim.quantity, item.unit_rate, claim.currency, claim.amount, claim.recognised_amount,
            item.service_from, item.service_to, claim.credited_quantity, claim.credited_amount,
            claim.credited_recognised,
            EXISTS (
-               SELECT FROM billable_item AS reversal
-               WHERE reversal.reverses_billing_event_id = claim.billing_event_id
+               SELECT FROM billable_item AS item
+               WHERE item.reverses_billing_event_id = claim.billing_event_id
+                 AND item.billing_event_id <> ALL(CAST(:reversal_ids AS uuid[]))
                  AND NOT EXISTS (
                      SELECT FROM netted_item AS netted
-                     WHERE netted.billing_event_id = reversal.billing_event_id)
-                 AND reversal.billing_event_id <> ALL(CAST(:reversal_ids AS uuid[]))
+                     WHERE netted.billing_event_id = item.billing_event_id)
+                 AND {ALIVE}
            ) AS is_taken_back
     FROM invoice_item AS claim JOIN billable_item AS item USING (billing_event_id, portion)
     WHERE claim.invoice_id = :invoice_id AND claim.is_live
