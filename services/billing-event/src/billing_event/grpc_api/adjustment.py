@@ -9,7 +9,7 @@ from billing_event.domain.adjustment import AdjustmentId
 from billing_event.domain.position import BillingEventId
 from billing_event.domain.proposal import ProposalStatus
 from billing_event.domain.source import ContractId, ContractLineId
-from billing_event.grpc_api.fields import read_contract_id, read_line_id
+from billing_event.grpc_api.fields import read_contract_id, read_entities, read_line_id
 from billing_event.queries import adjustment as queries
 from throughline.billing_event.v1 import adjustment_service_pb2 as pb
 from throughline.billing_event.v1.adjustment_service_pb2_grpc import AdjustmentServiceServicer
@@ -23,7 +23,7 @@ from throughline_runtime.fields import (
     read_optional_uuid,
     read_uuid,
 )
-from throughline_runtime.identity import current_caller, visible_entities
+from throughline_runtime.identity import current_caller
 from throughline_runtime.once import once
 from throughline_runtime.page import read_page
 
@@ -130,7 +130,7 @@ class AdjustmentServicer(AdjustmentServiceServicer):
         self, request: pb.ListAdjustmentsRequest, context: object
     ) -> pb.ListAdjustmentsResponse:
         wanted = queries.AdjustmentFilter(
-            legal_entity_ids=visible_entities(),
+            legal_entity_ids=read_entities(request.legal_entity_id),
             contract_id=read_contract_id(request.contract_id),
             contract_line_id=read_line_id(request.contract_line_id),
             status=read_optional_enum("status", request.status, queries.STATUSES),

@@ -33,7 +33,7 @@ from throughline_runtime.fields import (
     read_uuid,
     write_money,
 )
-from throughline_runtime.identity import current_caller, visible_entities
+from throughline_runtime.identity import current_caller
 from throughline_runtime.once import once
 from throughline_runtime.page import read_page
 
@@ -211,13 +211,16 @@ class BillingEventServicer(BillingEventServiceServicer):
         self, request: event_pb.ListHoldsRequest, context: object
     ) -> event_pb.ListHoldsResponse:
         wanted = event.HoldFilter(
-            legal_entity_ids=visible_entities(),
+            legal_entity_ids=read_entities(request.legal_entity_id),
             reason=read_optional_enum("reason", request.reason, REASONS),
             contract_id=read_contract_id(request.contract_id),
             owner=request.owner or None,
             age_days_min=request.age_days_min,
             unrated_only=request.unrated_only,
             source_item_id=read_item_id(request.source_item_id),
+            type=read_optional_enum("type", request.type, TYPES),
+            project_id=read_optional_uuid("project_id", request.project_id),
+            person_id=read_optional_uuid("person_id", request.person_id),
         )
         page = read_page(request, keys=2, max=_LIST_MAX)
         async with database.read(self._engine) as tx:

@@ -10,11 +10,16 @@ from throughline_runtime.identity import require_entity, visible_entities
 
 def read_entities(wanted: str) -> Collection[UUID] | None:
     """Return the legal entities to look at: the one asked for, or all the caller may see."""
+    entity_id = read_entity_id(wanted)
+    return visible_entities() if entity_id is None else [entity_id]
+
+
+def read_entity_id(wanted: str) -> UUID | None:
+    """Return the legal entity asked for, which the caller may see."""
     entity_id = read_optional_uuid("legal_entity_id", wanted)
-    if entity_id is None:
-        return visible_entities()
-    require_entity(entity_id)
-    return [entity_id]
+    if entity_id is not None:
+        require_entity(entity_id)
+    return entity_id
 
 
 def read_contract_id(value: str) -> ContractId | None:

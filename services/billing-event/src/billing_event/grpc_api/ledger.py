@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event.commands import rate
 from billing_event.domain.recurring import require_near
-from billing_event.grpc_api.fields import read_contract_id, read_line_id
+from billing_event.grpc_api.fields import read_contract_id, read_entities, read_line_id
 from billing_event.queries import catalogue
 from billing_event.repository import recurring
 from throughline.billing_event.v1 import (
@@ -38,7 +38,7 @@ class RecurringServicer(RecurringServiceServicer):
         self, request: recurring_pb.ListRecurringPeriodsRequest, context: object
     ) -> recurring_pb.ListRecurringPeriodsResponse:
         wanted = catalogue.PeriodFilter(
-            legal_entity_ids=visible_entities(),
+            legal_entity_ids=read_entities(request.legal_entity_id),
             contract_id=read_contract_id(request.contract_id),
             contract_line_id=read_line_id(request.contract_line_id),
             status=read_optional_enum("status", request.status, catalogue.PERIOD_STATUSES),

@@ -11,7 +11,7 @@ from billing_event.commands import progress as commands
 from billing_event.domain.progress import PERCENT_PLACES, NothingToSuggest, ProgressReportId
 from billing_event.domain.proposal import ProposalStatus
 from billing_event.domain.source import ContractId, ContractLineId
-from billing_event.grpc_api.fields import read_contract_id, read_line_id
+from billing_event.grpc_api.fields import read_contract_id, read_entities, read_line_id
 from billing_event.queries import progress as queries
 from billing_event.repository import progress as repository
 from throughline.billing_event.v1 import progress_service_pb2 as pb
@@ -29,7 +29,7 @@ from throughline_runtime.fields import (
     write_decimal,
     write_money,
 )
-from throughline_runtime.identity import current_caller, require_entity, visible_entities
+from throughline_runtime.identity import current_caller, require_entity
 from throughline_runtime.once import once
 from throughline_runtime.page import read_page
 
@@ -117,7 +117,7 @@ class ProgressServicer(ProgressServiceServicer):
         self, request: pb.ListProgressReportsRequest, context: object
     ) -> pb.ListProgressReportsResponse:
         wanted = queries.ReportFilter(
-            legal_entity_ids=visible_entities(),
+            legal_entity_ids=read_entities(request.legal_entity_id),
             contract_id=read_contract_id(request.contract_id),
             contract_line_id=read_line_id(request.contract_line_id),
             status=read_optional_enum("status", request.status, queries.STATUSES),

@@ -9,7 +9,7 @@ from billing_event.commands import purchase as commands
 from billing_event.domain.proposal import ProposalStatus
 from billing_event.domain.purchase import Bought, PurchaseId
 from billing_event.domain.source import ContractId, ContractLineId, SourceRef
-from billing_event.grpc_api.fields import read_contract_id, read_line_id
+from billing_event.grpc_api.fields import read_contract_id, read_entities, read_line_id
 from billing_event.queries import purchase as queries
 from throughline.billing_event.v1 import purchase_service_pb2 as pb
 from throughline.billing_event.v1.purchase_service_pb2_grpc import PurchaseServiceServicer
@@ -18,7 +18,7 @@ from throughline_core.money import RATE_PLACES
 from throughline_runtime import database
 from throughline_runtime.context import Context
 from throughline_runtime.fields import read_date, read_money, read_optional_enum, read_uuid
-from throughline_runtime.identity import current_caller, visible_entities
+from throughline_runtime.identity import current_caller
 from throughline_runtime.once import once
 from throughline_runtime.page import read_page
 
@@ -95,7 +95,7 @@ class PurchaseServicer(PurchaseServiceServicer):
         self, request: pb.ListPurchasesRequest, context: object
     ) -> pb.ListPurchasesResponse:
         wanted = queries.PurchaseFilter(
-            legal_entity_ids=visible_entities(),
+            legal_entity_ids=read_entities(request.legal_entity_id),
             contract_id=read_contract_id(request.contract_id),
             contract_line_id=read_line_id(request.contract_line_id),
             status=read_optional_enum("status", request.status, queries.STATUSES),

@@ -19,7 +19,7 @@ from billing_event.domain.release_run import (
 )
 from billing_event.domain.write_off import NothingNamed as NoRowsNamed
 from billing_event.domain.write_off import OnADraft, WriteOff, WriteOffId
-from billing_event.grpc_api.fields import read_contract_id, read_entities
+from billing_event.grpc_api.fields import read_contract_id, read_entities, read_entity_id
 from billing_event.queries import release as queries
 from billing_event.queries import write_off as write_off_queries
 from billing_event.repository import release as repository
@@ -98,6 +98,7 @@ class ReleaseServicer(ReleaseServiceServicer):
     ) -> pb.ListReleaseRunsResponse:
         status = read_optional_enum("status", request.status, queries.RUN_STATUSES)
         contract_id = read_contract_id(request.contract_id)
+        entity_id = read_entity_id(request.legal_entity_id)
         page = read_page(request)
         async with database.read(self._engine) as tx:
             return await queries.runs(
@@ -105,7 +106,8 @@ class ReleaseServicer(ReleaseServiceServicer):
                 page,
                 status=status,
                 contract_id=contract_id,
-                legal_entity_ids=visible_entities(),
+                legal_entity_id=entity_id,
+                visible=visible_entities(),
             )
 
     async def StopReleaseRun(
@@ -173,12 +175,9 @@ class ReleaseServicer(ReleaseServiceServicer):
     async def ListReleaseWithdrawals(
         self, request: pb.ListReleaseWithdrawalsRequest, context: object
     ) -> pb.ListReleaseWithdrawalsResponse:
-        entity_id = read_optional_uuid("legal_entity_id", request.legal_entity_id)
-        if entity_id is not None:
-            require_entity(entity_id)
         wanted = queries.WithdrawalFilter(
             visible=visible_entities(),
-            legal_entity_id=entity_id,
+            legal_entity_id=read_entity_id(request.legal_entity_id),
             contract_id=read_contract_id(request.contract_id),
             status=read_optional_enum("status", request.status, queries.WITHDRAWAL_STATUSES),
         )

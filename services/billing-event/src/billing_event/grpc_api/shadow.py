@@ -9,7 +9,13 @@ from billing_event import tables
 from billing_event.commands import shadow
 from billing_event.domain.job import RunStatus
 from billing_event.domain.shadow import ShadowRunId, ShadowScope
-from billing_event.grpc_api.fields import read_contract_id, read_entities, read_line_id
+from billing_event.grpc_api.fields import (
+    read_contract_id,
+    read_entities,
+    read_entity_id,
+    read_line_id,
+)
+from billing_event.queries.scope import is_over
 from billing_event.repository import shadow as repository
 from billing_event.wire.shadow import RUN_STATUSES, write_difference, write_run
 from throughline.billing_event.v1 import shadow_service_pb2 as pb
@@ -68,11 +74,14 @@ class ShadowServicer(ShadowServiceServicer):
         self, request: pb.ListShadowRunsRequest, context: object
     ) -> pb.ListShadowRunsResponse:
         status = read_optional_enum("status", request.status, RUN_STATUSES)
+        entity_id = read_entity_id(request.legal_entity_id)
         page = read_page(request)
         table, visible = tables.shadow_run, visible_entities()
         query = select(table)
         if status is not None:
             query = query.where(table.c.status == status)
+        if entity_id is not None:
+            query = query.where(is_over(table, entity_id))
         if visible is not None:
             query = query.where(table.c.legal_entity_ids.contained_by(list(visible)))
         if page.after is not None:

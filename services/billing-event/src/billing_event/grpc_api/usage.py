@@ -9,7 +9,7 @@ from billing_event.commands import usage as commands
 from billing_event.domain.reading import QUANTITY_PLACES, Reading, UsageRecordId
 from billing_event.domain.source import SourceRef
 from billing_event.domain.usage import UsagePeriodId
-from billing_event.grpc_api.fields import read_contract_id, read_line_id
+from billing_event.grpc_api.fields import read_contract_id, read_entities, read_line_id
 from billing_event.queries import usage as queries
 from throughline.billing_event.v1 import usage_service_pb2 as pb
 from throughline.billing_event.v1.usage_service_pb2_grpc import UsageServiceServicer
@@ -24,7 +24,7 @@ from throughline_runtime.fields import (
     read_optional_enum,
     read_uuid,
 )
-from throughline_runtime.identity import current_caller, visible_entities
+from throughline_runtime.identity import current_caller
 from throughline_runtime.once import once
 from throughline_runtime.page import read_page
 
@@ -68,7 +68,7 @@ class UsageServicer(UsageServiceServicer):
         self, request: pb.ListUsageRecordsRequest, context: object
     ) -> pb.ListUsageRecordsResponse:
         wanted = queries.RecordFilter(
-            legal_entity_ids=visible_entities(),
+            legal_entity_ids=read_entities(request.legal_entity_id),
             contract_id=read_contract_id(request.contract_id),
             contract_line_id=read_line_id(request.contract_line_id),
             meter=request.meter,
@@ -85,7 +85,7 @@ class UsageServicer(UsageServiceServicer):
         self, request: pb.ListUsagePeriodsRequest, context: object
     ) -> pb.ListUsagePeriodsResponse:
         wanted = queries.PeriodFilter(
-            legal_entity_ids=visible_entities(),
+            legal_entity_ids=read_entities(request.legal_entity_id),
             contract_id=read_contract_id(request.contract_id),
             contract_line_id=read_line_id(request.contract_line_id),
             status=read_optional_enum("status", request.status, queries.PERIOD_STATUSES),

@@ -37,6 +37,8 @@ _EVENT = tables.billing_event
 _POSITION = tables.position
 _ITEM = tables.source_item
 _HOLD = tables.hold
+# A thing that could not be rated has no row whose type it is.
+_HELD_TYPE = func.coalesce(_EVENT.c.type, _ITEM.c.type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,9 @@ class HoldFilter:
     age_days_min: int = 0
     unrated_only: bool = False
     source_item_id: SourceItemId | None = None
+    type: EventType | None = None
+    project_id: UUID | None = None
+    person_id: UUID | None = None
 
 
 async def billing_events(
@@ -140,21 +145,7 @@ async def holds(
     tx: AsyncConnection, wanted: HoldFilter, page: Page, *, now: datetime
 ) -> service_pb.ListHoldsResponse:
     """Return a page of open holds, oldest first."""
-    query = _select_holds().where(_HOLD.c.cleared_at.is_(None))
-    if wanted.legal_entity_ids is not None:
-        query = query.where(_HOLD.c.legal_entity_id.in_(wanted.legal_entity_ids))
-    if wanted.reason is not None:
-        query = query.where(_HOLD.c.reason == wanted.reason)
-    if wanted.contract_id is not None:
-        query = query.where(_HOLD.c.contract_id == wanted.contract_id)
-    if wanted.owner is not None:
-        query = query.where(_HOLD.c.owner == wanted.owner)
-    if wanted.age_days_min:
-        query = query.where(_HOLD.c.opened_at <= now - timedelta(days=wanted.age_days_min))
-    if wanted.unrated_only:
-        query = query.where(_HOLD.c.billing_event_id.is_(None))
-    if wanted.source_item_id is not None:
-        query = query.where(_HOLD.c.source_item_id == wanted.source_item_id)
+    query = _filtered_holds(wanted, now=now)
     if page.after is not None:
         opened_at, hold_id = page.after
         after = read_moment(opened_at), read_uuid("page_token", hold_id)
@@ -253,13 +244,35 @@ def _select_holds() -> Select[Any]:
     return (
         select(
             _HOLD,
-            func.coalesce(_EVENT.c.type, _ITEM.c.type).label("type"),
+            _HELD_TYPE.label("type"),
             _EVENT.c.amount,
             _EVENT.c.currency,
         )
         .join(_ITEM, _ITEM.c.source_item_id == _HOLD.c.source_item_id)
         .outerjoin(_EVENT, _EVENT.c.billing_event_id == _HOLD.c.billing_event_id)
     )
+
+
+def _filtered_holds(wanted: HoldFilter, *, now: datetime) -> Select[Any]:
+    query = _select_holds().where(_HOLD.c.cleared_at.is_(None))
+    for column, value in (
+        (_HOLD.c.reason, wanted.reason),
+        (_HOLD.c.contract_id, wanted.contract_id),
+        (_HOLD.c.owner, wanted.owner),
+        (_HOLD.c.source_item_id, wanted.source_item_id),
+        (_HELD_TYPE, wanted.type),
+        (_ITEM.c.project_id, wanted.project_id),
+        (_ITEM.c.person_id, wanted.person_id),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.legal_entity_ids is not None:
+        query = query.where(_HOLD.c.legal_entity_id.in_(wanted.legal_entity_ids))
+    if wanted.age_days_min:
+        query = query.where(_HOLD.c.opened_at <= now - timedelta(days=wanted.age_days_min))
+    if wanted.unrated_only:
+        query = query.where(_HOLD.c.billing_event_id.is_(None))
+    return query
 
 
 def _write_hold(row: SqlRow[Any], *, now: datetime) -> service_pb.Hold:

@@ -19,6 +19,7 @@ from billing_event.domain.release_run import (
     WithdrawalStatus,
 )
 from billing_event.domain.source import ContractId
+from billing_event.queries.scope import is_over
 from billing_event.repository.release import run_from, withdrawals_from
 from billing_event.wire.published import REASONS, TYPES
 from throughline.billing_event.v1 import billing_event_service_pb2 as event_pb
@@ -101,7 +102,8 @@ async def runs(
     *,
     status: RunStatus | None,
     contract_id: ContractId | None,
-    legal_entity_ids: Collection[UUID] | None,
+    legal_entity_id: UUID | None,
+    visible: Collection[UUID] | None,
 ) -> pb.ListReleaseRunsResponse:
     """Return a page of runs, latest first."""
     query = select(_RUN)
@@ -109,8 +111,10 @@ async def runs(
         query = query.where(_RUN.c.status == status)
     if contract_id is not None:
         query = query.where(_RUN.c.contract_id == contract_id)
-    if legal_entity_ids is not None:
-        query = query.where(_RUN.c.legal_entity_ids.contained_by(list(legal_entity_ids)))
+    if legal_entity_id is not None:
+        query = query.where(is_over(_RUN, legal_entity_id))
+    if visible is not None:
+        query = query.where(_RUN.c.legal_entity_ids.contained_by(list(visible)))
     if page.after is not None:
         query = query.where(_RUN.c.release_run_id < read_uuid("page_token", page.after[0]))
     ordered = query.order_by(_RUN.c.release_run_id.desc()).limit(page.size + 1)

@@ -299,6 +299,13 @@ hold: Final = table(
     Index("hold_by_item", "source_item_id"),
     Index("hold_open", "opened_at", "hold_id", postgresql_where=text("cleared_at IS NULL")),
     Index("hold_open_by_contract", "contract_id", postgresql_where=text("cleared_at IS NULL")),
+    Index(
+        "hold_open_by_entity",
+        "legal_entity_id",
+        "opened_at",
+        "hold_id",
+        postgresql_where=text("cleared_at IS NULL"),
+    ),
 )
 
 recurring_period: Final = table(

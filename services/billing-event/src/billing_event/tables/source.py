@@ -59,6 +59,7 @@ usage_record: Final = table(
     Index("usage_record_once", "record_key", "revision", unique=True),
     Index("usage_record_by_line", "contract_line_id", "measured_on"),
     Index("usage_record_by_time", "measured_at", "usage_record_id"),
+    Index("usage_record_by_entity", "legal_entity_id", "measured_at", "usage_record_id"),
     comment="append-only: a reading is corrected by the next revision of it",
 )
 

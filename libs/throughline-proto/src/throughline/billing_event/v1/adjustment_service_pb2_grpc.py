@@ -142,7 +142,7 @@ class AdjustmentServiceServicer:
 
     def ListAdjustments(self, request, context):
         """List adjustments in the order they were proposed. Limited to the caller's legal entities.
-        Refuses: request.malformed_page.
+        Refuses: request.malformed_page, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

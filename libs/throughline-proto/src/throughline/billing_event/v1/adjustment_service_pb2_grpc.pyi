@@ -65,7 +65,7 @@ class AdjustmentServiceStub:
     """
     ListAdjustments: _grpc.UnaryUnaryMultiCallable[_adjustment_service_pb2.ListAdjustmentsRequest, _adjustment_service_pb2.ListAdjustmentsResponse]
     """List adjustments in the order they were proposed. Limited to the caller's legal entities.
-    Refuses: request.malformed_page.
+    Refuses: request.malformed_page, caller.entity_forbidden.
     """
     PutAdjustmentReason: _grpc.UnaryUnaryMultiCallable[_adjustment_service_pb2.PutAdjustmentReasonRequest, _adjustment_service_pb2.PutAdjustmentReasonResponse]
     """Put a reason that adjustments may name; one that is not active is kept for those that have it. Safe to retry with the same
@@ -114,7 +114,7 @@ class AdjustmentServiceAsyncStub(AdjustmentServiceStub):
     """
     ListAdjustments: _aio.UnaryUnaryMultiCallable[_adjustment_service_pb2.ListAdjustmentsRequest, _adjustment_service_pb2.ListAdjustmentsResponse]  # type: ignore[assignment]
     """List adjustments in the order they were proposed. Limited to the caller's legal entities.
-    Refuses: request.malformed_page.
+    Refuses: request.malformed_page, caller.entity_forbidden.
     """
     PutAdjustmentReason: _aio.UnaryUnaryMultiCallable[_adjustment_service_pb2.PutAdjustmentReasonRequest, _adjustment_service_pb2.PutAdjustmentReasonResponse]  # type: ignore[assignment]
     """Put a reason that adjustments may name; one that is not active is kept for those that have it. Safe to retry with the same
@@ -202,7 +202,7 @@ class AdjustmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_adjustment_service_pb2.ListAdjustmentsResponse, _abc.Awaitable[_adjustment_service_pb2.ListAdjustmentsResponse]]:
         """List adjustments in the order they were proposed. Limited to the caller's legal entities.
-        Refuses: request.malformed_page.
+        Refuses: request.malformed_page, caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod

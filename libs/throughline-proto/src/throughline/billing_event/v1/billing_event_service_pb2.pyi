@@ -713,6 +713,10 @@ class ListHoldsRequest(_message.Message):
     AGE_DAYS_MIN_FIELD_NUMBER: _builtins.int
     UNRATED_ONLY_FIELD_NUMBER: _builtins.int
     SOURCE_ITEM_ID_FIELD_NUMBER: _builtins.int
+    LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
+    PERSON_ID_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """1 to 500, default 50."""
     page_token: _builtins.str
@@ -726,6 +730,14 @@ class ListHoldsRequest(_message.Message):
     """Only holds of work that could not be rated and has no row."""
     source_item_id: _builtins.str
     """The holds of one approved thing, UUID."""
+    legal_entity_id: _builtins.str
+    """Only holds of this legal entity; work whose contract is not known yet has none."""
+    type: _billing_event_pb2.BillingEventType.ValueType
+    """Only holds of things of this type: `time`, `expense`."""
+    project_id: _builtins.str
+    """Only holds of work on this project, UUID."""
+    person_id: _builtins.str
+    """Only holds of work of this person, UUID."""
     def __init__(
         self,
         *,
@@ -737,17 +749,33 @@ class ListHoldsRequest(_message.Message):
         age_days_min: _builtins.int = ...,
         unrated_only: _builtins.bool = ...,
         source_item_id: _builtins.str | None = ...,
+        legal_entity_id: _builtins.str | None = ...,
+        type: _billing_event_pb2.BillingEventType.ValueType = ...,
+        project_id: _builtins.str | None = ...,
+        person_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_source_item_id", b"_source_item_id", "contract_id", b"contract_id", "source_item_id", b"source_item_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_legal_entity_id", b"_legal_entity_id", "_person_id", b"_person_id", "_project_id", b"_project_id", "_source_item_id", b"_source_item_id", "contract_id", b"contract_id", "legal_entity_id", b"legal_entity_id", "person_id", b"person_id", "project_id", b"project_id", "source_item_id", b"source_item_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_source_item_id", b"_source_item_id", "age_days_min", b"age_days_min", "contract_id", b"contract_id", "owner", b"owner", "page_size", b"page_size", "page_token", b"page_token", "reason", b"reason", "source_item_id", b"source_item_id", "unrated_only", b"unrated_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_legal_entity_id", b"_legal_entity_id", "_person_id", b"_person_id", "_project_id", b"_project_id", "_source_item_id", b"_source_item_id", "age_days_min", b"age_days_min", "contract_id", b"contract_id", "legal_entity_id", b"legal_entity_id", "owner", b"owner", "page_size", b"page_size", "page_token", b"page_token", "person_id", b"person_id", "project_id", b"project_id", "reason", b"reason", "source_item_id", b"source_item_id", "type", b"type", "unrated_only", b"unrated_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__contract_id: _TypeAlias = _typing.Literal["contract_id"]  # noqa: Y015
     _WhichOneofArgType__contract_id: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id"]  # noqa: Y015
+    _WhichOneofReturnType__legal_entity_id: _TypeAlias = _typing.Literal["legal_entity_id"]  # noqa: Y015
+    _WhichOneofArgType__legal_entity_id: _TypeAlias = _typing.Literal["_legal_entity_id", b"_legal_entity_id"]  # noqa: Y015
+    _WhichOneofReturnType__person_id: _TypeAlias = _typing.Literal["person_id"]  # noqa: Y015
+    _WhichOneofArgType__person_id: _TypeAlias = _typing.Literal["_person_id", b"_person_id"]  # noqa: Y015
+    _WhichOneofReturnType__project_id: _TypeAlias = _typing.Literal["project_id"]  # noqa: Y015
+    _WhichOneofArgType__project_id: _TypeAlias = _typing.Literal["_project_id", b"_project_id"]  # noqa: Y015
     _WhichOneofReturnType__source_item_id: _TypeAlias = _typing.Literal["source_item_id"]  # noqa: Y015
     _WhichOneofArgType__source_item_id: _TypeAlias = _typing.Literal["_source_item_id", b"_source_item_id"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_id) -> _WhichOneofReturnType__contract_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__legal_entity_id) -> _WhichOneofReturnType__legal_entity_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__person_id) -> _WhichOneofReturnType__person_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__project_id) -> _WhichOneofReturnType__project_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__source_item_id) -> _WhichOneofReturnType__source_item_id | None: ...
 

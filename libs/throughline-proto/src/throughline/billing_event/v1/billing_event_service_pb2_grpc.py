@@ -159,6 +159,7 @@ class BillingEventServiceServicer:
     def ListHolds(self, request, context):
         """List holds, oldest first, with age, owner and what would clear them: also those of approved work that could not
         be rated yet and therefore has no row. Limited to the caller's legal entities.
+        Refuses: caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

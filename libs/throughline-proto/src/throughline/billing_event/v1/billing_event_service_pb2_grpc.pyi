@@ -73,6 +73,7 @@ class BillingEventServiceStub:
     ListHolds: _grpc.UnaryUnaryMultiCallable[_billing_event_service_pb2.ListHoldsRequest, _billing_event_service_pb2.ListHoldsResponse]
     """List holds, oldest first, with age, owner and what would clear them: also those of approved work that could not
     be rated yet and therefore has no row. Limited to the caller's legal entities.
+    Refuses: caller.entity_forbidden.
     """
 
 @_typing.type_check_only
@@ -120,6 +121,7 @@ class BillingEventServiceAsyncStub(BillingEventServiceStub):
     ListHolds: _aio.UnaryUnaryMultiCallable[_billing_event_service_pb2.ListHoldsRequest, _billing_event_service_pb2.ListHoldsResponse]  # type: ignore[assignment]
     """List holds, oldest first, with age, owner and what would clear them: also those of approved work that could not
     be rated yet and therefore has no row. Limited to the caller's legal entities.
+    Refuses: caller.entity_forbidden.
     """
 
 class BillingEventServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -218,6 +220,7 @@ class BillingEventServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_billing_event_service_pb2.ListHoldsResponse, _abc.Awaitable[_billing_event_service_pb2.ListHoldsResponse]]:
         """List holds, oldest first, with age, owner and what would clear them: also those of approved work that could not
         be rated yet and therefore has no row. Limited to the caller's legal entities.
+        Refuses: caller.entity_forbidden.
         """
 
 def add_BillingEventServiceServicer_to_server(servicer: BillingEventServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -123,7 +123,7 @@ class ProgressServiceServicer:
 
     def ListProgressReports(self, request, context):
         """List reports in the order they were made. Limited to the caller's legal entities.
-        Refuses: request.malformed_page.
+        Refuses: request.malformed_page, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -60,7 +60,7 @@ class ProgressServiceStub:
     """
     ListProgressReports: _grpc.UnaryUnaryMultiCallable[_progress_service_pb2.ListProgressReportsRequest, _progress_service_pb2.ListProgressReportsResponse]
     """List reports in the order they were made. Limited to the caller's legal entities.
-    Refuses: request.malformed_page.
+    Refuses: request.malformed_page, caller.entity_forbidden.
     """
     SuggestProgress: _grpc.UnaryUnaryMultiCallable[_progress_service_pb2.SuggestProgressRequest, _progress_service_pb2.SuggestProgressResponse]
     """Suggest a percentage for a line: approved hours divided by the hours at completion, as project-provisioning knows them, over
@@ -101,7 +101,7 @@ class ProgressServiceAsyncStub(ProgressServiceStub):
     """
     ListProgressReports: _aio.UnaryUnaryMultiCallable[_progress_service_pb2.ListProgressReportsRequest, _progress_service_pb2.ListProgressReportsResponse]  # type: ignore[assignment]
     """List reports in the order they were made. Limited to the caller's legal entities.
-    Refuses: request.malformed_page.
+    Refuses: request.malformed_page, caller.entity_forbidden.
     """
     SuggestProgress: _aio.UnaryUnaryMultiCallable[_progress_service_pb2.SuggestProgressRequest, _progress_service_pb2.SuggestProgressResponse]  # type: ignore[assignment]
     """Suggest a percentage for a line: approved hours divided by the hours at completion, as project-provisioning knows them, over
@@ -175,7 +175,7 @@ class ProgressServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_progress_service_pb2.ListProgressReportsResponse, _abc.Awaitable[_progress_service_pb2.ListProgressReportsResponse]]:
         """List reports in the order they were made. Limited to the caller's legal entities.
-        Refuses: request.malformed_page.
+        Refuses: request.malformed_page, caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod

@@ -120,7 +120,7 @@ class PurchaseServiceServicer:
 
     def ListPurchases(self, request, context):
         """List purchases in the order they came. Limited to the caller's legal entities.
-        Refuses: request.malformed_page.
+        Refuses: request.malformed_page, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

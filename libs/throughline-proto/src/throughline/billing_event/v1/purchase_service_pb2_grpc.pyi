@@ -62,7 +62,7 @@ class PurchaseServiceStub:
     """
     ListPurchases: _grpc.UnaryUnaryMultiCallable[_purchase_service_pb2.ListPurchasesRequest, _purchase_service_pb2.ListPurchasesResponse]
     """List purchases in the order they came. Limited to the caller's legal entities.
-    Refuses: request.malformed_page.
+    Refuses: request.malformed_page, caller.entity_forbidden.
     """
 
 @_typing.type_check_only
@@ -99,7 +99,7 @@ class PurchaseServiceAsyncStub(PurchaseServiceStub):
     """
     ListPurchases: _aio.UnaryUnaryMultiCallable[_purchase_service_pb2.ListPurchasesRequest, _purchase_service_pb2.ListPurchasesResponse]  # type: ignore[assignment]
     """List purchases in the order they came. Limited to the caller's legal entities.
-    Refuses: request.malformed_page.
+    Refuses: request.malformed_page, caller.entity_forbidden.
     """
 
 class PurchaseServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -169,7 +169,7 @@ class PurchaseServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_purchase_service_pb2.ListPurchasesResponse, _abc.Awaitable[_purchase_service_pb2.ListPurchasesResponse]]:
         """List purchases in the order they came. Limited to the caller's legal entities.
-        Refuses: request.malformed_page.
+        Refuses: request.malformed_page, caller.entity_forbidden.
         """
 
 def add_PurchaseServiceServicer_to_server(servicer: PurchaseServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

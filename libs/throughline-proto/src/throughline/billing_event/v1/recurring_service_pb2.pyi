@@ -109,6 +109,7 @@ class ListRecurringPeriodsRequest(_message.Message):
     CONTRACT_LINE_ID_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     DUE_THROUGH_FIELD_NUMBER: _builtins.int
+    LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """1 to 500, default 50."""
     page_token: _builtins.str
@@ -117,6 +118,8 @@ class ListRecurringPeriodsRequest(_message.Message):
     status: Global___RecurringPeriodStatus.ValueType
     due_through: _builtins.str
     """Only what falls due by this day, inclusive, ISO 8601."""
+    legal_entity_id: _builtins.str
+    """Only periods of contracts that this legal entity invoices."""
     def __init__(
         self,
         *,
@@ -126,10 +129,11 @@ class ListRecurringPeriodsRequest(_message.Message):
         contract_line_id: _builtins.str | None = ...,
         status: Global___RecurringPeriodStatus.ValueType = ...,
         due_through: _builtins.str | None = ...,
+        legal_entity_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_contract_line_id", b"_contract_line_id", "_due_through", b"_due_through", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "due_through", b"due_through"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_contract_line_id", b"_contract_line_id", "_due_through", b"_due_through", "_legal_entity_id", b"_legal_entity_id", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "due_through", b"due_through", "legal_entity_id", b"legal_entity_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_contract_line_id", b"_contract_line_id", "_due_through", b"_due_through", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "due_through", b"due_through", "page_size", b"page_size", "page_token", b"page_token", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_contract_line_id", b"_contract_line_id", "_due_through", b"_due_through", "_legal_entity_id", b"_legal_entity_id", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "due_through", b"due_through", "legal_entity_id", b"legal_entity_id", "page_size", b"page_size", "page_token", b"page_token", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__contract_id: _TypeAlias = _typing.Literal["contract_id"]  # noqa: Y015
     _WhichOneofArgType__contract_id: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id"]  # noqa: Y015
@@ -137,12 +141,16 @@ class ListRecurringPeriodsRequest(_message.Message):
     _WhichOneofArgType__contract_line_id: _TypeAlias = _typing.Literal["_contract_line_id", b"_contract_line_id"]  # noqa: Y015
     _WhichOneofReturnType__due_through: _TypeAlias = _typing.Literal["due_through"]  # noqa: Y015
     _WhichOneofArgType__due_through: _TypeAlias = _typing.Literal["_due_through", b"_due_through"]  # noqa: Y015
+    _WhichOneofReturnType__legal_entity_id: _TypeAlias = _typing.Literal["legal_entity_id"]  # noqa: Y015
+    _WhichOneofArgType__legal_entity_id: _TypeAlias = _typing.Literal["_legal_entity_id", b"_legal_entity_id"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_id) -> _WhichOneofReturnType__contract_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_line_id) -> _WhichOneofReturnType__contract_line_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__due_through) -> _WhichOneofReturnType__due_through | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__legal_entity_id) -> _WhichOneofReturnType__legal_entity_id | None: ...
 
 Global___ListRecurringPeriodsRequest: _TypeAlias = ListRecurringPeriodsRequest  # noqa: Y015
 

@@ -53,6 +53,7 @@ class RecurringServiceServicer:
 
     def ListRecurringPeriods(self, request, context):
         """List the periods of recurring lines by due day. Limited to the caller's legal entities.
+        Refuses: caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,7 +34,9 @@ class RecurringServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RecurringServiceAsyncStub: ...
     ListRecurringPeriods: _grpc.UnaryUnaryMultiCallable[_recurring_service_pb2.ListRecurringPeriodsRequest, _recurring_service_pb2.ListRecurringPeriodsResponse]
-    """List the periods of recurring lines by due day. Limited to the caller's legal entities."""
+    """List the periods of recurring lines by due day. Limited to the caller's legal entities.
+    Refuses: caller.entity_forbidden.
+    """
     GenerateRecurringCharges: _grpc.UnaryUnaryMultiCallable[_recurring_service_pb2.GenerateRecurringChargesRequest, _recurring_service_pb2.GenerateRecurringChargesResponse]
     """Charge every period that falls due up to a day and was not charged yet, at most 5,000 a call: what the schedule
     does daily, for a month end that cannot wait for it. Safe to retry with the same request_id.
@@ -47,7 +49,9 @@ class RecurringServiceAsyncStub(RecurringServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListRecurringPeriods: _aio.UnaryUnaryMultiCallable[_recurring_service_pb2.ListRecurringPeriodsRequest, _recurring_service_pb2.ListRecurringPeriodsResponse]  # type: ignore[assignment]
-    """List the periods of recurring lines by due day. Limited to the caller's legal entities."""
+    """List the periods of recurring lines by due day. Limited to the caller's legal entities.
+    Refuses: caller.entity_forbidden.
+    """
     GenerateRecurringCharges: _aio.UnaryUnaryMultiCallable[_recurring_service_pb2.GenerateRecurringChargesRequest, _recurring_service_pb2.GenerateRecurringChargesResponse]  # type: ignore[assignment]
     """Charge every period that falls due up to a day and was not charged yet, at most 5,000 a call: what the schedule
     does daily, for a month end that cannot wait for it. Safe to retry with the same request_id.
@@ -63,7 +67,9 @@ class RecurringServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recurring_service_pb2.ListRecurringPeriodsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recurring_service_pb2.ListRecurringPeriodsResponse, _abc.Awaitable[_recurring_service_pb2.ListRecurringPeriodsResponse]]:
-        """List the periods of recurring lines by due day. Limited to the caller's legal entities."""
+        """List the periods of recurring lines by due day. Limited to the caller's legal entities.
+        Refuses: caller.entity_forbidden.
+        """
 
     @_abc_1.abstractmethod
     def GenerateRecurringCharges(

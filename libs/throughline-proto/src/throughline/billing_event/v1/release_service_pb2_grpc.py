@@ -116,6 +116,7 @@ class ReleaseServiceServicer:
 
     def ListReleaseRuns(self, request, context):
         """List runs, latest first. Limited to the caller's legal entities.
+        Refuses: caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

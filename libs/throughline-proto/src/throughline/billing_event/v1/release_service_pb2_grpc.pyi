@@ -50,7 +50,9 @@ class ReleaseServiceStub:
     Refuses: release_run.not_found, caller.entity_forbidden.
     """
     ListReleaseRuns: _grpc.UnaryUnaryMultiCallable[_release_service_pb2.ListReleaseRunsRequest, _release_service_pb2.ListReleaseRunsResponse]
-    """List runs, latest first. Limited to the caller's legal entities."""
+    """List runs, latest first. Limited to the caller's legal entities.
+    Refuses: caller.entity_forbidden.
+    """
     StopReleaseRun: _grpc.UnaryUnaryMultiCallable[_release_service_pb2.StopReleaseRunRequest, _release_service_pb2.StopReleaseRunResponse]
     """Stop a run. Nothing is released after the answer; what is released stays released.
     Safe to retry with the same request_id.
@@ -100,7 +102,9 @@ class ReleaseServiceAsyncStub(ReleaseServiceStub):
     Refuses: release_run.not_found, caller.entity_forbidden.
     """
     ListReleaseRuns: _aio.UnaryUnaryMultiCallable[_release_service_pb2.ListReleaseRunsRequest, _release_service_pb2.ListReleaseRunsResponse]  # type: ignore[assignment]
-    """List runs, latest first. Limited to the caller's legal entities."""
+    """List runs, latest first. Limited to the caller's legal entities.
+    Refuses: caller.entity_forbidden.
+    """
     StopReleaseRun: _aio.UnaryUnaryMultiCallable[_release_service_pb2.StopReleaseRunRequest, _release_service_pb2.StopReleaseRunResponse]  # type: ignore[assignment]
     """Stop a run. Nothing is released after the answer; what is released stays released.
     Safe to retry with the same request_id.
@@ -171,7 +175,9 @@ class ReleaseServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _release_service_pb2.ListReleaseRunsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_release_service_pb2.ListReleaseRunsResponse, _abc.Awaitable[_release_service_pb2.ListReleaseRunsResponse]]:
-        """List runs, latest first. Limited to the caller's legal entities."""
+        """List runs, latest first. Limited to the caller's legal entities.
+        Refuses: caller.entity_forbidden.
+        """
 
     @_abc_1.abstractmethod
     def StopReleaseRun(

@@ -92,6 +92,7 @@ class ShadowServiceServicer:
 
     def ListShadowRuns(self, request, context):
         """List runs, latest first. Limited to the caller's legal entities.
+        Refuses: caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

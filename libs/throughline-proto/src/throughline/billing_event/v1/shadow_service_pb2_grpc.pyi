@@ -45,7 +45,9 @@ class ShadowServiceStub:
     Refuses: shadow_run.not_found, caller.entity_forbidden.
     """
     ListShadowRuns: _grpc.UnaryUnaryMultiCallable[_shadow_service_pb2.ListShadowRunsRequest, _shadow_service_pb2.ListShadowRunsResponse]
-    """List runs, latest first. Limited to the caller's legal entities."""
+    """List runs, latest first. Limited to the caller's legal entities.
+    Refuses: caller.entity_forbidden.
+    """
     ListShadowDifferences: _grpc.UnaryUnaryMultiCallable[_shadow_service_pb2.ListShadowDifferencesRequest, _shadow_service_pb2.ListShadowDifferencesResponse]
     """List the things that come out differently, by service day.
     Refuses: shadow_run.not_found, caller.entity_forbidden.
@@ -76,7 +78,9 @@ class ShadowServiceAsyncStub(ShadowServiceStub):
     Refuses: shadow_run.not_found, caller.entity_forbidden.
     """
     ListShadowRuns: _aio.UnaryUnaryMultiCallable[_shadow_service_pb2.ListShadowRunsRequest, _shadow_service_pb2.ListShadowRunsResponse]  # type: ignore[assignment]
-    """List runs, latest first. Limited to the caller's legal entities."""
+    """List runs, latest first. Limited to the caller's legal entities.
+    Refuses: caller.entity_forbidden.
+    """
     ListShadowDifferences: _aio.UnaryUnaryMultiCallable[_shadow_service_pb2.ListShadowDifferencesRequest, _shadow_service_pb2.ListShadowDifferencesResponse]  # type: ignore[assignment]
     """List the things that come out differently, by service day.
     Refuses: shadow_run.not_found, caller.entity_forbidden.
@@ -122,7 +126,9 @@ class ShadowServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _shadow_service_pb2.ListShadowRunsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_shadow_service_pb2.ListShadowRunsResponse, _abc.Awaitable[_shadow_service_pb2.ListShadowRunsResponse]]:
-        """List runs, latest first. Limited to the caller's legal entities."""
+        """List runs, latest first. Limited to the caller's legal entities.
+        Refuses: caller.entity_forbidden.
+        """
 
     @_abc_1.abstractmethod
     def ListShadowDifferences(

@@ -405,6 +405,7 @@ class ListUsageRecordsRequest(_message.Message):
     MEASURED_TO_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     SOURCE_SYSTEM_FIELD_NUMBER: _builtins.int
+    LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """1 to 500, default 50."""
     page_token: _builtins.str
@@ -416,6 +417,8 @@ class ListUsageRecordsRequest(_message.Message):
     measured_to: _builtins.str
     status: Global___UsageRecordStatus.ValueType
     source_system: _builtins.str
+    legal_entity_id: _builtins.str
+    """Only readings of contracts that this legal entity invoices."""
     def __init__(
         self,
         *,
@@ -428,15 +431,18 @@ class ListUsageRecordsRequest(_message.Message):
         measured_to: _builtins.str | None = ...,
         status: Global___UsageRecordStatus.ValueType = ...,
         source_system: _builtins.str = ...,
+        legal_entity_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_contract_line_id", b"_contract_line_id", "_measured_from", b"_measured_from", "_measured_to", b"_measured_to", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "measured_from", b"measured_from", "measured_to", b"measured_to"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_contract_line_id", b"_contract_line_id", "_legal_entity_id", b"_legal_entity_id", "_measured_from", b"_measured_from", "_measured_to", b"_measured_to", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "legal_entity_id", b"legal_entity_id", "measured_from", b"measured_from", "measured_to", b"measured_to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_contract_line_id", b"_contract_line_id", "_measured_from", b"_measured_from", "_measured_to", b"_measured_to", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "measured_from", b"measured_from", "measured_to", b"measured_to", "meter", b"meter", "page_size", b"page_size", "page_token", b"page_token", "source_system", b"source_system", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id", "_contract_line_id", b"_contract_line_id", "_legal_entity_id", b"_legal_entity_id", "_measured_from", b"_measured_from", "_measured_to", b"_measured_to", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "legal_entity_id", b"legal_entity_id", "measured_from", b"measured_from", "measured_to", b"measured_to", "meter", b"meter", "page_size", b"page_size", "page_token", b"page_token", "source_system", b"source_system", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__contract_id: _TypeAlias = _typing.Literal["contract_id"]  # noqa: Y015
     _WhichOneofArgType__contract_id: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id"]  # noqa: Y015
     _WhichOneofReturnType__contract_line_id: _TypeAlias = _typing.Literal["contract_line_id"]  # noqa: Y015
     _WhichOneofArgType__contract_line_id: _TypeAlias = _typing.Literal["_contract_line_id", b"_contract_line_id"]  # noqa: Y015
+    _WhichOneofReturnType__legal_entity_id: _TypeAlias = _typing.Literal["legal_entity_id"]  # noqa: Y015
+    _WhichOneofArgType__legal_entity_id: _TypeAlias = _typing.Literal["_legal_entity_id", b"_legal_entity_id"]  # noqa: Y015
     _WhichOneofReturnType__measured_from: _TypeAlias = _typing.Literal["measured_from"]  # noqa: Y015
     _WhichOneofArgType__measured_from: _TypeAlias = _typing.Literal["_measured_from", b"_measured_from"]  # noqa: Y015
     _WhichOneofReturnType__measured_to: _TypeAlias = _typing.Literal["measured_to"]  # noqa: Y015
@@ -445,6 +451,8 @@ class ListUsageRecordsRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_id) -> _WhichOneofReturnType__contract_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_line_id) -> _WhichOneofReturnType__contract_line_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__legal_entity_id) -> _WhichOneofReturnType__legal_entity_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__measured_from) -> _WhichOneofReturnType__measured_from | None: ...
     @_typing.overload
@@ -603,6 +611,7 @@ class ListUsagePeriodsRequest(_message.Message):
     CONTRACT_LINE_ID_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     BEGUN_BY_FIELD_NUMBER: _builtins.int
+    LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """1 to 500, default 50."""
     page_token: _builtins.str
@@ -611,6 +620,8 @@ class ListUsagePeriodsRequest(_message.Message):
     status: Global___UsagePeriodStatus.ValueType
     begun_by: _builtins.str
     """Only periods that have begun by this day, inclusive, ISO 8601."""
+    legal_entity_id: _builtins.str
+    """Only periods of contracts that this legal entity invoices."""
     def __init__(
         self,
         *,
@@ -620,10 +631,11 @@ class ListUsagePeriodsRequest(_message.Message):
         contract_line_id: _builtins.str | None = ...,
         status: Global___UsagePeriodStatus.ValueType = ...,
         begun_by: _builtins.str | None = ...,
+        legal_entity_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_begun_by", b"_begun_by", "_contract_id", b"_contract_id", "_contract_line_id", b"_contract_line_id", "begun_by", b"begun_by", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_begun_by", b"_begun_by", "_contract_id", b"_contract_id", "_contract_line_id", b"_contract_line_id", "_legal_entity_id", b"_legal_entity_id", "begun_by", b"begun_by", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "legal_entity_id", b"legal_entity_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_begun_by", b"_begun_by", "_contract_id", b"_contract_id", "_contract_line_id", b"_contract_line_id", "begun_by", b"begun_by", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "page_size", b"page_size", "page_token", b"page_token", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_begun_by", b"_begun_by", "_contract_id", b"_contract_id", "_contract_line_id", b"_contract_line_id", "_legal_entity_id", b"_legal_entity_id", "begun_by", b"begun_by", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "legal_entity_id", b"legal_entity_id", "page_size", b"page_size", "page_token", b"page_token", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__begun_by: _TypeAlias = _typing.Literal["begun_by"]  # noqa: Y015
     _WhichOneofArgType__begun_by: _TypeAlias = _typing.Literal["_begun_by", b"_begun_by"]  # noqa: Y015
@@ -631,12 +643,16 @@ class ListUsagePeriodsRequest(_message.Message):
     _WhichOneofArgType__contract_id: _TypeAlias = _typing.Literal["_contract_id", b"_contract_id"]  # noqa: Y015
     _WhichOneofReturnType__contract_line_id: _TypeAlias = _typing.Literal["contract_line_id"]  # noqa: Y015
     _WhichOneofArgType__contract_line_id: _TypeAlias = _typing.Literal["_contract_line_id", b"_contract_line_id"]  # noqa: Y015
+    _WhichOneofReturnType__legal_entity_id: _TypeAlias = _typing.Literal["legal_entity_id"]  # noqa: Y015
+    _WhichOneofArgType__legal_entity_id: _TypeAlias = _typing.Literal["_legal_entity_id", b"_legal_entity_id"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__begun_by) -> _WhichOneofReturnType__begun_by | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_id) -> _WhichOneofReturnType__contract_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_line_id) -> _WhichOneofReturnType__contract_line_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__legal_entity_id) -> _WhichOneofReturnType__legal_entity_id | None: ...
 
 Global___ListUsagePeriodsRequest: _TypeAlias = ListUsagePeriodsRequest  # noqa: Y015
 

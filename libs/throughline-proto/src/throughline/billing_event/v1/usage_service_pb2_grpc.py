@@ -89,7 +89,7 @@ class UsageServiceServicer:
 
     def ListUsageRecords(self, request, context):
         """List readings, oldest first. Limited to the caller's legal entities.
-        Refuses: request.malformed_page, request.malformed_field.
+        Refuses: request.malformed_page, request.malformed_field, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

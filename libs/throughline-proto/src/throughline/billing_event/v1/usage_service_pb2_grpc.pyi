@@ -48,7 +48,7 @@ class UsageServiceStub:
     """
     ListUsageRecords: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.ListUsageRecordsRequest, _usage_service_pb2.ListUsageRecordsResponse]
     """List readings, oldest first. Limited to the caller's legal entities.
-    Refuses: request.malformed_page, request.malformed_field.
+    Refuses: request.malformed_page, request.malformed_field, caller.entity_forbidden.
     """
     ListUsagePeriods: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.ListUsagePeriodsRequest, _usage_service_pb2.ListUsagePeriodsResponse]
     """List the periods of usage lines by their end, each with the quantity so far. Limited to the caller's legal entities.
@@ -79,7 +79,7 @@ class UsageServiceAsyncStub(UsageServiceStub):
     """
     ListUsageRecords: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.ListUsageRecordsRequest, _usage_service_pb2.ListUsageRecordsResponse]  # type: ignore[assignment]
     """List readings, oldest first. Limited to the caller's legal entities.
-    Refuses: request.malformed_page, request.malformed_field.
+    Refuses: request.malformed_page, request.malformed_field, caller.entity_forbidden.
     """
     ListUsagePeriods: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.ListUsagePeriodsRequest, _usage_service_pb2.ListUsagePeriodsResponse]  # type: ignore[assignment]
     """List the periods of usage lines by their end, each with the quantity so far. Limited to the caller's legal entities.
@@ -125,7 +125,7 @@ class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_usage_service_pb2.ListUsageRecordsResponse, _abc.Awaitable[_usage_service_pb2.ListUsageRecordsResponse]]:
         """List readings, oldest first. Limited to the caller's legal entities.
-        Refuses: request.malformed_page, request.malformed_field.
+        Refuses: request.malformed_page, request.malformed_field, caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod
