@@ -20,6 +20,7 @@ from google.protobuf.descriptor import (
 )
 from google.protobuf.message import Message
 
+from throughline.options.v1 import options_pb2
 from throughline_runtime.identity import Access
 from throughline_runtime.ownership import Owned, owned_by
 from throughline_runtime.rpc.access import access_of, seconds_of
@@ -50,6 +51,7 @@ class RestMethod:
     access: Access
     seconds: float | None  # How long its answer may take, where it says so.
     owned: Owned | None  # What it touches, for callers that speak for an outside system.
+    sheet: FieldDescriptor | None  # The reply's rows, or their text, where they are a sheet too.
     comment: str
     stub_class: type[Any]
 
@@ -229,6 +231,24 @@ def _read_method(method: MethodDescriptor, owner: str, stub_class: type[Any]) ->
         access=access_of(method),
         seconds=seconds_of(method),
         owned=owned_by(method),
+        sheet=_sheet_of(method, verb),
         comment=comments().of(method),
         stub_class=stub_class,
     )
+
+
+def _sheet_of(method: MethodDescriptor, verb: str) -> FieldDescriptor | None:
+    """Return the field of the reply that is served as a sheet: the one named, else its only list.
+
+    Raises:
+        ContractUnfit: the one named is not there.
+    """
+    fields = method.output_type.fields_by_name
+    named = method.GetOptions().Extensions[options_pb2.sheet]
+    if named:
+        if named not in fields:
+            raise ContractUnfit(f"{method.full_name} answers with no {named}")
+        return fields[named]
+    rest = [field for field in fields.values() if field.name != "next_page_token"]
+    is_list = len(rest) == 1 and rest[0].is_repeated and rest[0].message_type is not None
+    return rest[0] if verb == "get" and is_list else None

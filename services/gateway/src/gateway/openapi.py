@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import gateway
-from gateway import problems, reading, transcode
+from gateway import problems, reading, sheets, transcode
 from gateway.contract import RestMethod, groups
 from gateway.examples import example_of, example_of_field
 from gateway.transcode import Shape
@@ -33,6 +33,8 @@ One approved commercial baseline, from quote to cash.
   that says a part is out of reach.
 * Amounts, rates and quantities are decimal strings; dates are `YYYY-MM-DD`, instants are UTC.
 * Lists are paged: pass `next_page_token` back as `page_token`.
+* Lists are sheets too: with `Accept: text/csv` all pages come as one file of at most some 10,000
+  rows, and where there are more a `Link` leads to the rest. With `page_size` it is that one page.
 * Errors are RFC 9457 problems that name the field, the rule and what to do.
 * `:batch` methods take a JSON object, or `application/x-ndjson` with one item a line.
 """
@@ -54,6 +56,10 @@ _OF_BODIES: Final = frozenset({"408", "413", "415"})
 _HEADERS: Final = {
     "trace-id": ("Quote it to support.", "4bf92f3577b34da6a3ce929d0e0e4736"),
     "idempotency-key": ("The key of this command, sent or made.", "7d3c1f0e-5a52-4a57-9f3e"),
+    "link": (
+        'Of a sheet that does not hold all rows: where it goes on, as `rel="next"`.',
+        '</v1/holds?page_token=WyJhIl0>; rel="next"',
+    ),
     "retry-after": ("Seconds to wait before the next attempt.", "1"),
 }
 _VIOLATION: Final = {
@@ -149,7 +155,7 @@ def operation(
         "security": [] if access is None else [{"bearer": []}],
         "parameters": [*parameters, *([_KEY_PARAMETER] if is_command else [])],
         "responses": {
-            "200": {**reply, "headers": _headers(*headers)},
+            "200": {**reply, "headers": {**_headers(*headers), **reply.get("headers", {})}},
             **{
                 status: {"$ref": f"#/components/responses/{status}"}
                 for status in _ERRORS
@@ -198,13 +204,34 @@ def describe(method: RestMethod) -> Operation:
         description=paragraphs(method.comment) + _ownership(method),
         tag=method.group,
         access=method.access,
-        reply=json_reply(
-            transcode.reply_type_of(method.response),
-            "Done." if method.is_command else "Found.",
-        ),
+        reply=_reply(method),
         parameters=list(_parameters(method)),
         body=_body(method) if method.has_body else None,
         is_command=method.is_command,
+    )
+
+
+def _reply(method: RestMethod) -> dict[str, Any]:
+    """Return the description of a method's reply: in JSON, and as a sheet where it is one."""
+    text = "Done." if method.is_command else "Found."
+    reply = json_reply(transcode.reply_type_of(method.response), text)
+    if method.sheet is not None:
+        reply["content"][sheets.CSV] = {"schema": {"type": "string", "description": _sheet(method)}}
+        reply["headers"] = _headers("link")
+    return reply
+
+
+def _sheet(method: RestMethod) -> str:
+    """Return what stands in the sheet of a method that has one."""
+    assert method.sheet is not None
+    if method.sheet.message_type is None:
+        return transcode.describe(method.sheet)
+    columns = ", ".join(column.name for column in sheets.columns_of(method.sheet.message_type))
+    return (
+        "The rows of the list (RFC 4180, UTF-8), the headings first; a sheet that goes on another "
+        "has none. Absent values are empty, several in one cell stand apart by `;`, and texts that "
+        "a spreadsheet would take for a formula are led by an apostrophe. "
+        f"Columns: {columns}."
     )
 
 

@@ -299,7 +299,7 @@ def encoder_of(descriptor: Descriptor) -> Encoder:
 
     Every field is present: absent optional ones are null, so a client reads one shape.
     """
-    writers = [(field.name, _writer(field)) for field in descriptor.fields]
+    writers = [(field.name, writer_of(field)) for field in descriptor.fields]
 
     def encode(message: Message) -> dict[str, Any]:
         return {name: write(message) for name, write in writers}
@@ -307,7 +307,8 @@ def encoder_of(descriptor: Descriptor) -> Encoder:
     return encode
 
 
-def _writer(field: FieldDescriptor) -> Callable[[Message], Any]:
+def writer_of(field: FieldDescriptor) -> Callable[[Message], Any]:
+    """Return the function that makes a JSON value of one field of a message."""
     name = field.name
     if _is_map(field):
         value = _value_writer(message_of(field).fields_by_name["value"])

@@ -13,6 +13,7 @@ from gateway.app import make_app
 from gateway.contract import RestMethod, message_class, rest_methods
 from gateway.examples import example_of
 from gateway.main import make_edge
+from gateway.sheets import columns_of
 from gateway.transcode import shape_of
 from throughline_runtime.rpc.validation import violations_of
 
@@ -174,3 +175,21 @@ def test_commands_take_a_key_and_questions_do_not(operations: dict[str, dict[str
 
     assert headers("ActivateContract") == headers("ReplayParked") == {"Idempotency-Key"}
     assert headers("ListContracts") == headers("PreviewInvoiceRun") == set()
+
+
+def test_a_list_is_described_as_a_sheet_of_unique_columns(
+    operations: dict[str, dict[str, Any]],
+) -> None:
+    sheets_of = [method for method in rest_methods() if method.sheet is not None]
+    assert {"GetWip", "ListHolds", "ListBillingEvents", "ListLimitEntries"} <= {
+        method.name for method in sheets_of
+    }
+    for method in sheets_of:
+        reply = operations[method.name]["responses"]["200"]
+        assert "link" in reply["headers"]
+        text = reply["content"]["text/csv"]["schema"]["description"]
+        assert "olumns: " in text
+        if method.sheet is not None and method.sheet.message_type is not None:
+            names = [column.name for column in columns_of(method.sheet.message_type)]
+            assert len(names) == len(set(names)), method.path
+            assert text.endswith(f"Columns: {', '.join(names)}.")

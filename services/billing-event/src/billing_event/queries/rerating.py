@@ -33,6 +33,7 @@ from throughline.common.v1 import money_pb2
 from throughline_core.money import Money
 from throughline_core.period import add_months
 from throughline_core.rounding import round_half_away
+from throughline_core.sheet import harmless
 from throughline_runtime.fields import (
     EnumMap,
     read_uuid,
@@ -355,13 +356,13 @@ def _lines_of(row: Row[Any]) -> Iterable[list[str]]:
         item.contract_id,
         item.contract_line_id,
         item.service_from,
-        _harmless(row.person_name),
-        _harmless(row.role),
-        _harmless(row.description),
+        harmless(row.person_name),
+        harmless(row.role),
+        harmless(row.description),
         row.place,
         " ".join(row.invoices),
         row.action,
-        _harmless(row.reason),
+        harmless(row.reason),
         row.shown_outcome,
         row.currency,
         row.unit,
@@ -375,11 +376,6 @@ def _lines_of(row: Row[Any]) -> Iterable[list[str]]:
             write_quantity(part.new, part.key.unit),
             write_decimal(part.difference),
         ]
-
-
-def _harmless(words: str) -> str:
-    """Return words that a spreadsheet does not take for a formula."""
-    return f"'{words}" if words[:1] in ("=", "+", "-", "@", "\t", "\r") else words
 
 
 def _money(amount: Decimal, currency: str) -> money_pb2.Money:

@@ -4,11 +4,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from fastapi import FastAPI
+from google.protobuf.message import Message
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway import openapi, reading, rules, transcode
+from gateway import openapi, reading, rules, sheets, transcode
 from gateway.contract import RestMethod, message_class, rest_methods
 from gateway.edge import CALL_SECONDS, Edge, edge_of
 from gateway.openapi import Endpoint
@@ -27,7 +28,7 @@ def mount(app: FastAPI) -> None:
 
 
 def endpoint_of(method: RestMethod) -> Endpoint:
-    """Return the handler of one method: admit, read, call the owner, write."""
+    """Return the handler of one method: admit, read, call the owner, write JSON or a sheet."""
     message_type = message_class(method.request)
     encode = transcode.encoder_of(method.response)
     read = reader_of(method)
@@ -37,10 +38,20 @@ def endpoint_of(method: RestMethod) -> Endpoint:
         edge = edge_of(request)
         caller = await edge.admit(request, method.access)
         message = message_type(**await read(edge, request))
-        answer = await edge.call(
-            method.stub_class, method.service, method.name, message, caller=caller, seconds=seconds
-        )
-        return json_response(encode(answer))
+
+        async def ask(question: Message) -> Message:
+            return await edge.call(
+                method.stub_class,
+                method.service,
+                method.name,
+                question,
+                caller=caller,
+                seconds=seconds,
+            )
+
+        if method.sheet is not None and sheets.is_wanted(request):
+            return await sheets.respond(request, method, message, ask)
+        return json_response(encode(await ask(message)))
 
     return endpoint
 

@@ -203,7 +203,8 @@ class ReratingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExportReratingItems(self, request, context):
-        """Return the items as CSV (RFC 4180), a page at a time; put together the pages are one file, the first has the header.
+        """Return the items as CSV (RFC 4180), a page at a time; put together the pages are one file, the first has the header. In JSON
+        the text is a field; with `Accept: text/csv` it is the answer itself, several pages at once.
         Refuses: rerating_run.not_found, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -88,7 +88,8 @@ class ReratingServiceStub:
     Refuses: rerating_run.not_found, request.illegal_transition, caller.entity_forbidden.
     """
     ExportReratingItems: _grpc.UnaryUnaryMultiCallable[_rerating_service_pb2.ExportReratingItemsRequest, _rerating_service_pb2.ExportReratingItemsResponse]
-    """Return the items as CSV (RFC 4180), a page at a time; put together the pages are one file, the first has the header.
+    """Return the items as CSV (RFC 4180), a page at a time; put together the pages are one file, the first has the header. In JSON
+    the text is a field; with `Accept: text/csv` it is the answer itself, several pages at once.
     Refuses: rerating_run.not_found, caller.entity_forbidden.
     """
 
@@ -152,7 +153,8 @@ class ReratingServiceAsyncStub(ReratingServiceStub):
     Refuses: rerating_run.not_found, request.illegal_transition, caller.entity_forbidden.
     """
     ExportReratingItems: _aio.UnaryUnaryMultiCallable[_rerating_service_pb2.ExportReratingItemsRequest, _rerating_service_pb2.ExportReratingItemsResponse]  # type: ignore[assignment]
-    """Return the items as CSV (RFC 4180), a page at a time; put together the pages are one file, the first has the header.
+    """Return the items as CSV (RFC 4180), a page at a time; put together the pages are one file, the first has the header. In JSON
+    the text is a field; with `Accept: text/csv` it is the answer itself, several pages at once.
     Refuses: rerating_run.not_found, caller.entity_forbidden.
     """
 
@@ -285,7 +287,8 @@ class ReratingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rerating_service_pb2.ExportReratingItemsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rerating_service_pb2.ExportReratingItemsResponse, _abc.Awaitable[_rerating_service_pb2.ExportReratingItemsResponse]]:
-        """Return the items as CSV (RFC 4180), a page at a time; put together the pages are one file, the first has the header.
+        """Return the items as CSV (RFC 4180), a page at a time; put together the pages are one file, the first has the header. In JSON
+        the text is a field; with `Accept: text/csv` it is the answer itself, several pages at once.
         Refuses: rerating_run.not_found, caller.entity_forbidden.
         """
 

@@ -183,6 +183,7 @@ Global___Event: _TypeAlias = Event  # noqa: Y015
 ACCESS_FIELD_NUMBER: _builtins.int
 OWNED_FIELD_NUMBER: _builtins.int
 SECONDS_FIELD_NUMBER: _builtins.int
+SHEET_FIELD_NUMBER: _builtins.int
 EVENT_FIELD_NUMBER: _builtins.int
 access: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Access]
 """Who may call this method."""
@@ -190,5 +191,9 @@ owned: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, 
 """Which object it touches, for callers that speak for an outside system."""
 seconds: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.int]
 """How many seconds a caller should wait for its answer. Where it says nothing, the gateway waits for 10, for a batch 30."""
+sheet: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.str]
+"""Name of the reply's field that REST also serves as a sheet of rows (`Accept: text/csv`): a list of messages, or CSV text.
+A GET that answers with one list of messages, whole or paged, needs not say so: it is served as a sheet anyway.
+"""
 event: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MessageOptions, Global___Event]
 """Where this event is published."""
