@@ -15,6 +15,7 @@ from billing_event.domain.release import (
     ReleasePolicy,
     ReleaseRule,
     SecondPersonRequired,
+    checkpoint_of,
     passes,
     replaced,
     require_releasable,
@@ -44,6 +45,14 @@ def test_a_row_passes_by_policy_up_to_the_threshold(
     policy: ReleasePolicy | None, amount: Money, is_free: bool
 ) -> None:
     assert passes(policy, an_eligible_row().rating, an_item(), amount, on=TODAY) is is_free
+
+
+def test_a_row_in_another_currency_is_said_to_be_in_one() -> None:
+    dollars = Money(Decimal("10.00"), "USD")
+    found = checkpoint_of(POLICY, an_eligible_row().rating, an_item(), dollars, on=TODAY)
+    assert found.reason_to_stop(dollars) == (
+        "10.00 USD is in another currency than the 1000.00 EUR of the legal entity's threshold"
+    )
 
 
 def a_rule(**different: Any) -> ReleaseRule:

@@ -80,20 +80,53 @@ class SecondPersonRequired(PermissionDenied):
 Policies = Mapping[LegalEntityId, ReleasePolicy]
 
 
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Up to which amount, either sign, a row passes by itself, and by which rule.
+
+    `rule` is empty where no rule is for the row and the legal entity's threshold decides.
+    """
+
+    rule: str
+    threshold: Money
+
+    def lets_pass(self, amount: Money) -> bool:
+        """Whether a row of this amount passes; one in another currency never does."""
+        if self.threshold.currency != amount.currency:
+            return False
+        return abs(amount.amount) <= self.threshold.amount
+
+    def reason_to_stop(self, amount: Money) -> str:
+        """Return why a row of this amount that nothing holds waits for a person."""
+        whose = f"rule {self.rule}" if self.rule else "the legal entity's threshold"
+        rounded = amount.rounded()
+        if self.lets_pass(amount):
+            return (
+                f"{rounded} would pass by {whose} as it is now, {self.threshold}: what waits"
+                " already keeps waiting, and rows of one thing pass together"
+            )
+        if self.threshold.currency != amount.currency:
+            return f"{rounded} is in another currency than the {self.threshold} of {whose}"
+        return f"{rounded} is above the {self.threshold} of {whose}"
+
+
+def checkpoint_of(
+    policy: ReleasePolicy | None, rating: Rating, item: SourceItem, amount: Money, *, on: date
+) -> Checkpoint:
+    """Return what decides about a row that is judged on a day; without a policy, the default."""
+    if policy is None:
+        return Checkpoint("", Money(DEFAULT_THRESHOLD, amount.currency))
+    for rule in policy.rules:
+        if rule.is_for(rating, item, on=on):
+            return Checkpoint(rule.name, rule.threshold)
+    return Checkpoint("", policy.threshold)
+
+
 def passes(
     policy: ReleasePolicy | None, rating: Rating, item: SourceItem, amount: Money, *, on: date
 ) -> bool:
     """Whether a row passes by policy on a day; without one the default threshold holds."""
-    if policy is None:
-        return abs(amount.amount) <= DEFAULT_THRESHOLD
-    threshold = policy.threshold
-    for rule in policy.rules:
-        if rule.is_for(rating, item, on=on):
-            threshold = rule.threshold
-            break
-    if threshold.currency != amount.currency:
-        return False
-    return abs(amount.amount) <= threshold.amount
+    return checkpoint_of(policy, rating, item, amount, on=on).lets_pass(amount)
 
 
 def replaced(

@@ -71,7 +71,7 @@ class BillingEventServicer(BillingEventServiceServicer):
         )
         page = read_page(request, keys=2, max=_LIST_MAX)
         async with database.read(self._engine) as tx:
-            return await event.billing_events(tx, wanted, page)
+            return await event.billing_events(tx, wanted, page, now=self._clock.now())
 
     async def GetBillingEvent(
         self, request: event_pb.GetBillingEventRequest, context: object

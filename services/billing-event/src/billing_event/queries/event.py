@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row as SqlRow
 from sqlalchemy import Select, exists, func, select, tuple_
@@ -20,11 +21,13 @@ from billing_event.domain.position import (
     EventType,
     Row,
 )
+from billing_event.domain.release import checkpoint_of
 from billing_event.domain.source import ContractId, ContractLineId, SourceItemId
 from billing_event.queries.keys import read_moment
 from billing_event.repository import fact, standing
+from billing_event.repository.policy import load_policies
 from billing_event.repository.row import row_from
-from billing_event.wire.explanation import write_explanation
+from billing_event.wire.explanation import write_checkpoint, write_explanation
 from billing_event.wire.published import CLAIM_KINDS, REASONS, TYPES, RowWriter, write_quantity
 from throughline.billing_event.v1 import billing_event_pb2 as pb
 from throughline.billing_event.v1 import billing_event_service_pb2 as service_pb
@@ -37,6 +40,7 @@ _EVENT = tables.billing_event
 _POSITION = tables.position
 _ITEM = tables.source_item
 _HOLD = tables.hold
+_CONTRACT = tables.contract_state
 # A thing that could not be rated has no row whose type it is.
 _HELD_TYPE = func.coalesce(_EVENT.c.type, _ITEM.c.type)
 
@@ -77,7 +81,7 @@ class HoldFilter:
 
 
 async def billing_events(
-    tx: AsyncConnection, wanted: EventFilter, page: Page
+    tx: AsyncConnection, wanted: EventFilter, page: Page, *, now: datetime
 ) -> service_pb.ListBillingEventsResponse:
     """Return a page of rows by first day of service."""
     query = _filtered(_select_rows(), wanted)
@@ -88,8 +92,8 @@ async def billing_events(
     ordered = query.order_by(_EVENT.c.service_from, _EVENT.c.billing_event_id)
     rows = (await tx.execute(ordered.limit(page.size + 1))).all()
     shown = rows[: page.size]
-    found = await _read(tx, shown)
-    response = service_pb.ListBillingEventsResponse(billing_events=map(RowWriter().write, found))
+    found = await _told(tx, shown, now=now)
+    response = service_pb.ListBillingEventsResponse(billing_events=[event for _, event in found])
     if len(rows) > page.size:
         response.next_page_token = next_token(shown[-1].service_from, shown[-1].billing_event_id)
     return response
@@ -120,10 +124,10 @@ async def billing_event(
         .where(claim.c.billing_event_id == billing_event_id)
         .order_by(claim.c.recorded_at, claim.c.allocation_id)
     )
-    [shown] = await _read(tx, rows)
+    [(shown, told)] = await _told(tx, rows, now=now)
     effective_on = await fact.effective_on(tx, row.contract_id, row.contract_version)
     return service_pb.GetBillingEventResponse(
-        billing_event=RowWriter().write(shown),
+        billing_event=told,
         holds=[_write_hold(hold, now=now) for hold in holds],
         allocations=[
             pb.Allocation(
@@ -173,9 +177,12 @@ def _select_rows() -> Select[Any]:
         _POSITION.c.version,
         _POSITION.c.released_by,
         is_taken_back.label("is_taken_back"),
+        _CONTRACT.c.time_zone,
     )
-    return select(_EVENT, *state).join(
-        _POSITION, _POSITION.c.billing_event_id == _EVENT.c.billing_event_id
+    return (
+        select(_EVENT, *state)
+        .join(_POSITION, _POSITION.c.billing_event_id == _EVENT.c.billing_event_id)
+        .outerjoin(_CONTRACT, _CONTRACT.c.contract_id == _EVENT.c.contract_id)
     )
 
 
@@ -220,6 +227,27 @@ def _filtered(query: Select[Any], wanted: EventFilter) -> Select[Any]:
             .where(_HOLD.c.reason == wanted.hold_reason)
         )
     return query
+
+
+async def _told(
+    tx: AsyncConnection, rows: Sequence[SqlRow[Any]], *, now: datetime
+) -> list[tuple[Row, pb.BillingEvent]]:
+    """Return rows as values and as they are replied: who released them, or why they wait."""
+    found = await _read(tx, rows)
+    is_waiting = any(row.status is EventStatus.ELIGIBLE for row in found)
+    policies = await load_policies(tx) if is_waiting else {}
+    writer = RowWriter()
+    told = []
+    for stored, row in zip(rows, found, strict=True):
+        message = writer.write(row)
+        message.released_by = row.released_by
+        if row.status is EventStatus.ELIGIBLE:
+            today = now.astimezone(ZoneInfo(stored.time_zone or "UTC")).date()
+            policy = policies.get(row.rating.legal_entity_id)
+            checkpoint = checkpoint_of(policy, row.rating, row.item, row.amount, on=today)
+            message.checkpoint.CopyFrom(write_checkpoint(checkpoint, row.amount))
+        told.append((row, message))
+    return told
 
 
 async def _read(tx: AsyncConnection, rows: Sequence[SqlRow[Any]]) -> list[Row]:

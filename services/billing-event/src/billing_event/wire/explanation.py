@@ -1,12 +1,15 @@
-"""How a row came to be, as it is replied."""
+"""How a row came to be and why it waits, as it is replied."""
 
 from datetime import date
 from typing import Final
 
 from billing_event.domain.explanation import steps_of
 from billing_event.domain.position import RateRule, Row, Unit
+from billing_event.domain.release import Checkpoint
 from billing_event.wire.published import write_conversion, write_quantity
+from throughline.billing_event.v1 import billing_event_pb2 as event_pb
 from throughline.billing_event.v1 import billing_event_service_pb2 as pb
+from throughline_core.money import Money
 from throughline_runtime.fields import (
     EnumMap,
     write_date,
@@ -41,4 +44,13 @@ def write_explanation(row: Row, *, effective_on: date | None) -> pb.RatingExplan
         amount=write_money(row.amount),
         share_percent="" if rating.share_percent is None else write_decimal(rating.share_percent),
         steps=steps_of(row),
+    )
+
+
+def write_checkpoint(checkpoint: Checkpoint, amount: Money) -> event_pb.ReleaseCheckpoint:
+    """Return what makes a row of this amount wait for a person."""
+    return event_pb.ReleaseCheckpoint(
+        rule=checkpoint.rule,
+        threshold=write_money(checkpoint.threshold),
+        reason=checkpoint.reason_to_stop(amount),
     )

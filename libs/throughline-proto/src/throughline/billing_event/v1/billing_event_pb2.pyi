@@ -295,6 +295,8 @@ class BillingEvent(_message.Message):
     ADJUSTS_BILLING_EVENT_ID_FIELD_NUMBER: _builtins.int
     RERATING_RUN_ID_FIELD_NUMBER: _builtins.int
     RETAINER_PERIOD_ID_FIELD_NUMBER: _builtins.int
+    RELEASED_BY_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
     billing_event_id: _builtins.str
     """UUID."""
     type: Global___BillingEventType.ValueType
@@ -361,6 +363,10 @@ class BillingEvent(_message.Message):
     rerating_run_id: _builtins.str
     retainer_period_id: _builtins.str
     """On a draw: the period of the retainer it drew on, UUID."""
+    released_by: _builtins.str
+    """Who let it pass: token subject, or `policy` for what passed by itself; empty before release. In answers only: an event
+    says it once for all its rows.
+    """
     @_builtins.property
     def holds(self) -> _containers.RepeatedScalarFieldContainer[Global___HoldReason.ValueType]:
         """Open holds; empty unless held."""
@@ -382,6 +388,10 @@ class BillingEvent(_message.Message):
     @_builtins.property
     def conversion(self) -> Global___ExchangeConversion:
         """Absent where everything was in the contract's currency."""
+
+    @_builtins.property
+    def checkpoint(self) -> Global___ReleaseCheckpoint:
+        """On an eligible row: what makes it wait for a person. In answers only."""
 
     def __init__(
         self,
@@ -432,13 +442,17 @@ class BillingEvent(_message.Message):
         adjusts_billing_event_id: _builtins.str | None = ...,
         rerating_run_id: _builtins.str | None = ...,
         retainer_period_id: _builtins.str | None = ...,
+        released_by: _builtins.str = ...,
+        checkpoint: Global___ReleaseCheckpoint | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_adjusts_billing_event_id", b"_adjusts_billing_event_id", "_conversion", b"_conversion", "_person_id", b"_person_id", "_project_id", b"_project_id", "_rate_card_id", b"_rate_card_id", "_rate_card_version", b"_rate_card_version", "_replaces_source_item_id", b"_replaces_source_item_id", "_rerating_run_id", b"_rerating_run_id", "_retainer_period_id", b"_retainer_period_id", "_reverses_billing_event_id", b"_reverses_billing_event_id", "_source", b"_source", "_task_id", b"_task_id", "adjusts_billing_event_id", b"adjusts_billing_event_id", "amount", b"amount", "conversion", b"conversion", "person_id", b"person_id", "project_id", b"project_id", "rate_card_id", b"rate_card_id", "rate_card_version", b"rate_card_version", "rated_at", b"rated_at", "replaces_source_item_id", b"replaces_source_item_id", "rerating_run_id", b"rerating_run_id", "retainer_period_id", b"retainer_period_id", "reverses_billing_event_id", b"reverses_billing_event_id", "source", b"source", "task_id", b"task_id", "unit_rate", b"unit_rate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_adjusts_billing_event_id", b"_adjusts_billing_event_id", "_checkpoint", b"_checkpoint", "_conversion", b"_conversion", "_person_id", b"_person_id", "_project_id", b"_project_id", "_rate_card_id", b"_rate_card_id", "_rate_card_version", b"_rate_card_version", "_replaces_source_item_id", b"_replaces_source_item_id", "_rerating_run_id", b"_rerating_run_id", "_retainer_period_id", b"_retainer_period_id", "_reverses_billing_event_id", b"_reverses_billing_event_id", "_source", b"_source", "_task_id", b"_task_id", "adjusts_billing_event_id", b"adjusts_billing_event_id", "amount", b"amount", "checkpoint", b"checkpoint", "conversion", b"conversion", "person_id", b"person_id", "project_id", b"project_id", "rate_card_id", b"rate_card_id", "rate_card_version", b"rate_card_version", "rated_at", b"rated_at", "replaces_source_item_id", b"replaces_source_item_id", "rerating_run_id", b"rerating_run_id", "retainer_period_id", b"retainer_period_id", "reverses_billing_event_id", b"reverses_billing_event_id", "source", b"source", "task_id", b"task_id", "unit_rate", b"unit_rate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_adjusts_billing_event_id", b"_adjusts_billing_event_id", "_conversion", b"_conversion", "_person_id", b"_person_id", "_project_id", b"_project_id", "_rate_card_id", b"_rate_card_id", "_rate_card_version", b"_rate_card_version", "_replaces_source_item_id", b"_replaces_source_item_id", "_rerating_run_id", b"_rerating_run_id", "_retainer_period_id", b"_retainer_period_id", "_reverses_billing_event_id", b"_reverses_billing_event_id", "_source", b"_source", "_task_id", b"_task_id", "activity", b"activity", "adjusts_billing_event_id", b"adjusts_billing_event_id", "amount", b"amount", "bill_to_customer_id", b"bill_to_customer_id", "billing_event_id", b"billing_event_id", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "contract_version", b"contract_version", "conversion", b"conversion", "correlation_id", b"correlation_id", "delivering_legal_entity_id", b"delivering_legal_entity_id", "description", b"description", "engagement_id", b"engagement_id", "holds", b"holds", "kind", b"kind", "legal_entity_id", b"legal_entity_id", "minutes", b"minutes", "multiplier", b"multiplier", "person_id", b"person_id", "person_name", b"person_name", "project_id", b"project_id", "purchase_order_number", b"purchase_order_number", "quantity", b"quantity", "quote_line_id", b"quote_line_id", "rate_card_id", b"rate_card_id", "rate_card_version", b"rate_card_version", "rate_explanation", b"rate_explanation", "rated_at", b"rated_at", "replaces_source_item_id", b"replaces_source_item_id", "rerating_run_id", b"rerating_run_id", "retainer_period_id", b"retainer_period_id", "reverses_billing_event_id", b"reverses_billing_event_id", "role", b"role", "service_from", b"service_from", "service_to", b"service_to", "share_percent", b"share_percent", "source", b"source", "source_item_id", b"source_item_id", "status", b"status", "task_id", b"task_id", "tax_category", b"tax_category", "treatment", b"treatment", "type", b"type", "unit", b"unit", "unit_rate", b"unit_rate", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_adjusts_billing_event_id", b"_adjusts_billing_event_id", "_checkpoint", b"_checkpoint", "_conversion", b"_conversion", "_person_id", b"_person_id", "_project_id", b"_project_id", "_rate_card_id", b"_rate_card_id", "_rate_card_version", b"_rate_card_version", "_replaces_source_item_id", b"_replaces_source_item_id", "_rerating_run_id", b"_rerating_run_id", "_retainer_period_id", b"_retainer_period_id", "_reverses_billing_event_id", b"_reverses_billing_event_id", "_source", b"_source", "_task_id", b"_task_id", "activity", b"activity", "adjusts_billing_event_id", b"adjusts_billing_event_id", "amount", b"amount", "bill_to_customer_id", b"bill_to_customer_id", "billing_event_id", b"billing_event_id", "checkpoint", b"checkpoint", "contract_id", b"contract_id", "contract_line_id", b"contract_line_id", "contract_version", b"contract_version", "conversion", b"conversion", "correlation_id", b"correlation_id", "delivering_legal_entity_id", b"delivering_legal_entity_id", "description", b"description", "engagement_id", b"engagement_id", "holds", b"holds", "kind", b"kind", "legal_entity_id", b"legal_entity_id", "minutes", b"minutes", "multiplier", b"multiplier", "person_id", b"person_id", "person_name", b"person_name", "project_id", b"project_id", "purchase_order_number", b"purchase_order_number", "quantity", b"quantity", "quote_line_id", b"quote_line_id", "rate_card_id", b"rate_card_id", "rate_card_version", b"rate_card_version", "rate_explanation", b"rate_explanation", "rated_at", b"rated_at", "released_by", b"released_by", "replaces_source_item_id", b"replaces_source_item_id", "rerating_run_id", b"rerating_run_id", "retainer_period_id", b"retainer_period_id", "reverses_billing_event_id", b"reverses_billing_event_id", "role", b"role", "service_from", b"service_from", "service_to", b"service_to", "share_percent", b"share_percent", "source", b"source", "source_item_id", b"source_item_id", "status", b"status", "task_id", b"task_id", "tax_category", b"tax_category", "treatment", b"treatment", "type", b"type", "unit", b"unit", "unit_rate", b"unit_rate", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__adjusts_billing_event_id: _TypeAlias = _typing.Literal["adjusts_billing_event_id"]  # noqa: Y015
     _WhichOneofArgType__adjusts_billing_event_id: _TypeAlias = _typing.Literal["_adjusts_billing_event_id", b"_adjusts_billing_event_id"]  # noqa: Y015
+    _WhichOneofReturnType__checkpoint: _TypeAlias = _typing.Literal["checkpoint"]  # noqa: Y015
+    _WhichOneofArgType__checkpoint: _TypeAlias = _typing.Literal["_checkpoint", b"_checkpoint"]  # noqa: Y015
     _WhichOneofReturnType__conversion: _TypeAlias = _typing.Literal["conversion"]  # noqa: Y015
     _WhichOneofArgType__conversion: _TypeAlias = _typing.Literal["_conversion", b"_conversion"]  # noqa: Y015
     _WhichOneofReturnType__person_id: _TypeAlias = _typing.Literal["person_id"]  # noqa: Y015
@@ -464,6 +478,8 @@ class BillingEvent(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__adjusts_billing_event_id) -> _WhichOneofReturnType__adjusts_billing_event_id | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__checkpoint) -> _WhichOneofReturnType__checkpoint | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__conversion) -> _WhichOneofReturnType__conversion | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__person_id) -> _WhichOneofReturnType__person_id | None: ...
@@ -487,6 +503,38 @@ class BillingEvent(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__task_id) -> _WhichOneofReturnType__task_id | None: ...
 
 Global___BillingEvent: _TypeAlias = BillingEvent  # noqa: Y015
+
+@_typing.final
+class ReleaseCheckpoint(_message.Message):
+    """Why a row that nothing holds was not released by itself, by the release policy as it is now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_FIELD_NUMBER: _builtins.int
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    rule: _builtins.str
+    """Name of the rule that decides about the row; empty where none does and the legal entity's threshold decides."""
+    reason: _builtins.str
+    """The same in words: `6000.00 EUR is above the 5000.00 EUR of the legal entity's threshold`."""
+    @_builtins.property
+    def threshold(self) -> _money_pb2.Money:
+        """Up to this amount, either sign, it would have passed."""
+
+    def __init__(
+        self,
+        *,
+        rule: _builtins.str = ...,
+        threshold: _money_pb2.Money | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["threshold", b"threshold"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "rule", b"rule", "threshold", b"threshold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseCheckpoint: _TypeAlias = ReleaseCheckpoint  # noqa: Y015
 
 @_typing.final
 class Allocation(_message.Message):

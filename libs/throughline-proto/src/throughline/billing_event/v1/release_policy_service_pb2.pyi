@@ -33,7 +33,7 @@ class ReleaseRule(_message.Message):
     MIN_AGE_DAYS_FIELD_NUMBER: _builtins.int
     THRESHOLD_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Shown where the rule decides: `old work`."""
+    """Shown with each row that waits because of the rule, as `checkpoint.rule`: `old work`."""
     contract_id: _builtins.str
     """Only rows of this contract; absent = any."""
     min_age_days: _builtins.int
