@@ -4,8 +4,8 @@ from alembic import op
 
 from throughline_runtime.schema import run_sql
 
-revision = "0021"
-down_revision = "0020"
+revision = "0024"
+down_revision = "0023"
 
 # A small entity's page would else be looked for among all entities' readings and holds.
 _BY_ENTITY = """
