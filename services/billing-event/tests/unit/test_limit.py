@@ -11,6 +11,7 @@ from billing_event_builders import (
     a_book,
     a_judge,
     a_line,
+    a_milestone,
     an_expense,
     an_id,
     an_item,
@@ -90,12 +91,30 @@ def test_what_fits_is_billed_in_printed_hours(
 
 
 def test_an_expense_over_the_cap_is_billed_in_part() -> None:
-    judge = a_judge(book=a_book((None, "100.00")))
+    judge = a_judge(book=a_book((None, "99.999")))
     judge.decide_new([an_expense(eur("210.00"))])
-    billed, held = judge.decision.rated
-    assert (billed.quantity, billed.amount) == (Decimal("0.4761"), eur("99.981"))
-    assert billed.quantity + held.quantity == 1
-    assert billed.amount + held.amount == eur("210.00")
+    assert [(row.quantity, row.rating.unit_rate, row.amount) for row in judge.decision.rated] == [
+        (Decimal(1), eur("99.99"), eur("99.99")),
+        (Decimal(1), eur("110.01"), eur("110.01")),
+    ]
+
+
+def test_the_rest_of_an_amount_goes_on_in_cents_as_the_cap_is_raised() -> None:
+    judge = a_judge(book=a_book((None, "50.00")))
+    judge.decide_new([a_milestone(eur("90.00"))])
+    under, held = judge.decision.rated
+
+    raised = judged_again([under, held], room="10.01")
+    taken_off, billed = raised.decision.rated
+    assert [(row.quantity, row.rating.unit_rate) for row in (taken_off, billed)] == [
+        (Decimal(-1), eur("10.01")),
+        (Decimal(1), eur("10.01")),
+    ]
+    rest = judged_again([under, held, taken_off, billed], room="29.99")
+    assert amounts(rest.decision.changed) == [
+        ("40.00", EventStatus.RELEASED),
+        ("-10.01", EventStatus.RELEASED),
+    ]
 
 
 @pytest.mark.parametrize(("line", "contract"), [("50.00", "500.00"), ("500.00", "50.00")])

@@ -25,11 +25,12 @@ from billing_event.domain.position import (
     Portion,
     Rating,
     Row,
-    cut,
+    less,
     live_rows,
     mirror,
     mirror_apart,
     moved,
+    rated_at,
     row_id,
 )
 from billing_event.domain.rating import Covered, Priced, Rater, Share, Unratable
@@ -247,12 +248,11 @@ class Judge:
             self._add(item, rating, after + 1, kind, whole, share.holds)
             return 1
         over = (*share.holds, stop)
-        if not fits:
+        if fits is None:
             self._add(item, rating, after + 1, kind, whole, over)
             return 1
-        under, rest = cut(whole, rating.unit_rate, fits)
-        self._add(item, rating, after + 1, kind, under, share.holds)
-        self._add(item, rating, after + 2, kind, rest, over)
+        self._add(item, rating, after + 1, kind, fits, share.holds)
+        self._add(item, rating, after + 2, kind, less(rating, whole, fits), over)
         return 2
 
     def _add(
@@ -272,7 +272,7 @@ class Judge:
         row = Row(
             billing_event_id=row_id(item.source_item_id, part),
             item=item,
-            rating=rating,
+            rating=rated_at(rating, portion),
             part=part,
             kind=kind,
             quantity=portion.quantity,
@@ -397,12 +397,11 @@ class Judge:
                 for row in rows:
                     self.book.take(row)
                     freed.add(row.billing_event_id)
-            elif fits:
-                moving, _ = cut(whole, rating.unit_rate, fits)
+            elif fits is not None:
                 kind, by_facts = EventKind.ADJUSTMENT, wanted[rating.bill_to_customer_id]
                 over = (*by_facts, stop)
-                self._add(standing.item, rating, last + 1, kind, negative(moving), over)
-                self._add(standing.item, rating, last + 2, kind, moving, by_facts)
+                self._add(standing.item, rating, last + 1, kind, negative(fits), over)
+                self._add(standing.item, rating, last + 2, kind, fits, by_facts)
                 last += 2
         return freed
 

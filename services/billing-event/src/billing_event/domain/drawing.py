@@ -2,12 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Final
 
 from billing_event.domain.hold import HoldReason, OpenHold, WayOut
-from billing_event.domain.limit import fitting_quantity
-from billing_event.domain.position import Portion, Rating, Row, Treatment, cut
+from billing_event.domain.limit import fitting
+from billing_event.domain.position import (
+    Portion,
+    Rating,
+    Row,
+    Treatment,
+    Unit,
+    cut,
+    less,
+    rated_at,
+)
 from billing_event.domain.retainer import HOURS, Bucket, RetainerPeriod
 from billing_event.domain.retainer_book import RetainerBook
 from billing_event.domain.retainer_movement import Drawn
@@ -83,22 +91,21 @@ def _draw(
         quantity = min(rest.quantity, bucket.quantity)
         value = bucket.value_of(quantity, period.block.price.currency)
         unit_rate = Money(round_half_away(value / quantity, RATE_PLACES), rest.amount.currency)
-    else:
-        unit_rate = drawing.rating.unit_rate
-        quantity = fitting_quantity(drawing.rating, rest, bucket.quantity)
-        if not quantity:
-            return None, rest
-    # What is left of the work keeps the price of an hour, whatever this part of a block is worth.
-    portion, left = cut(rest, drawing.rating.unit_rate, quantity)
-    if period.block.unit == HOURS:
-        portion = replace(portion, amount=Money(value, rest.amount.currency))
+        # What is left keeps the price of an hour, whatever this part of a block is worth.
+        part, left = cut(drawing.rating, rest, quantity)
+        portion = replace(part, amount=Money(value, rest.amount.currency))
         drawn = Drawn(period, bucket, quantity, value)
     else:
+        fits = fitting(drawing.rating, rest, bucket.quantity)
+        if fits is None:
+            return None, rest
+        portion, left = fits, less(drawing.rating, rest, fits)
+        unit_rate = rated_at(drawing.rating, portion).unit_rate
         drawn = Drawn(period, bucket, portion.amount.amount, portion.amount.amount)
     words = f"{drawing.rating.explanation}; drawn on the block {_name(period, bucket)}"
     rating = replace(drawing.rating, unit_rate=unit_rate, explanation=words)
-    part = DrawnPart(rating, portion, drawn)
-    return part, left if left.quantity != Decimal(0) else None
+    is_all = left.quantity == 0 if rating.unit is Unit.HOUR else left.amount.is_zero
+    return DrawnPart(rating, portion, drawn), None if is_all else left
 
 
 def _name(period: RetainerPeriod, bucket: Bucket) -> str:

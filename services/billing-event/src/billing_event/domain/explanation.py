@@ -73,8 +73,11 @@ def _price_of(row: Row, base: Money) -> str:
         words = f"{words}, with the markup of the line"
     elif rating.unit is Unit.HOUR and price != rating.unit_rate.amount:
         words = f"{words}, rounded"
-    is_part = rating.unit is not Unit.HOUR and rating.share_percent is not None
-    return words if is_part else f"{words}: {_plain(rating.unit_rate)}"
+    if rating.unit is not Unit.HOUR and rating.share_percent is not None:
+        return words
+    is_cut = rating.rule is RateRule.AGREED and price != rating.unit_rate.amount
+    part = ", of which this row bills" if is_cut else ":"
+    return f"{words}{part} {_plain(rating.unit_rate)}"
 
 
 def _share_of(row: Row, percent: Decimal) -> str:

@@ -18,7 +18,9 @@ from billing_event.domain.position import (
     Rating,
     Row,
     Treatment,
-    portion_of,
+    Unit,
+    cut,
+    one_at,
 )
 from billing_event.domain.retainer_book import RetainerBook
 from billing_event.domain.source import (
@@ -30,7 +32,7 @@ from billing_event.domain.source import (
     SourceItem,
 )
 from throughline_core.ids import derived_id
-from throughline_core.money import Money
+from throughline_core.money import Money, exponent
 
 LimitAccountId = NewType("LimitAccountId", UUID)
 
@@ -208,16 +210,15 @@ class LimitBook:
 
     def fit(
         self, item: SourceItem, rating: Rating, whole: Portion
-    ) -> tuple[Decimal, OpenHold | None]:
-        """Return how much of a portion fits, and what holds the rest, None where all fits."""
+    ) -> tuple[Portion | None, OpenHold | None]:
+        """Return what of a portion fits, None if nothing, and what holds the rest, if any."""
         tightest = _tightest(self._of(rating, item))
         if tightest is None:
-            return whole.quantity, None
-        fits = fitting_quantity(rating, whole, tightest.room)
-        if fits == whole.quantity:
-            return fits, None
-        taken = portion_of(rating.unit_rate, fits, minutes=0).amount.amount
-        return fits, _over(tightest, taken)
+            return whole, None
+        fits = fitting(rating, whole, tightest.room)
+        if fits == whole:
+            return whole, None
+        return fits, _over(tightest, _NOTHING if fits is None else fits.amount.amount)
 
     def has_payers(self) -> bool:
         """Whether what a payer pays is limited by itself: then prices depend on what is left."""
@@ -309,18 +310,31 @@ class LimitBook:
         return found
 
 
-def fitting_quantity(rating: Rating, portion: Portion, room: Decimal | None) -> Decimal:
-    """Return how much of a portion fits into `room` at the rating's price.
+def fitting(rating: Rating, whole: Portion, room: Decimal | None) -> Portion | None:
+    """Return what of a portion fits into `room` at the rating's price, None if nothing does.
 
-    All of it, or what fits cut to the decimals the unit is printed with, so that the part billed
-    is still printed quantity times printed rate. What gives back always fits.
+    All of it, or of hours what fits cut to the decimals they are printed with, so that the part
+    billed is still printed quantity times printed rate, and of an agreed amount whole cents. What
+    gives back always fits.
     """
-    if room is None or portion.amount.amount <= max(room, _NOTHING):
-        return portion.quantity
+    if room is None or whole.amount.amount <= max(room, _NOTHING):
+        return whole
+    if rating.unit is not Unit.HOUR:
+        part = one_at(fitting_amount(whole.amount, room))
+        return None if part.amount.is_zero else part
     if room <= 0:
-        return _NOTHING
+        return None
     unit = Decimal(1).scaleb(-QUANTITY_PLACES[rating.unit])
-    return (room / rating.unit_rate.amount).quantize(unit, rounding=ROUND_DOWN)
+    quantity = (room / rating.unit_rate.amount).quantize(unit, rounding=ROUND_DOWN)
+    return cut(rating, whole, quantity)[0] if quantity else None
+
+
+def fitting_amount(whole: Money, room: Decimal) -> Money:
+    """Return what of an amount fits into `room`, in the smallest unit of its currency."""
+    if whole.amount <= max(room, _NOTHING):
+        return whole
+    unit = Decimal(1).scaleb(-exponent(whole.currency))
+    return Money(max(room, _NOTHING).quantize(unit, rounding=ROUND_DOWN), whole.currency)
 
 
 def _move(taken: Iterable[tuple[Account, Decimal]], sign: int) -> None:

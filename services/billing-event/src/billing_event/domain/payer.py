@@ -6,8 +6,8 @@ from decimal import ROUND_DOWN, ROUND_HALF_DOWN, Decimal
 from typing import Final, TypeAlias
 
 from billing_event.domain.agreement import Agreement
-from billing_event.domain.limit import fitting_quantity
-from billing_event.domain.position import Portion, Rating, Row, portion_of
+from billing_event.domain.limit import fitting, fitting_amount
+from billing_event.domain.position import Portion, Rating, Row, less, one_at, portion_of, rated_at
 from billing_event.domain.source import CustomerId, SourceItem
 from billing_event.domain.terms import ContractTerms, Payer
 from throughline_core.money import Money, exponent
@@ -44,12 +44,10 @@ class Split:
         """Return who bears how many of the hours, each a number of hundredths."""
         parts: list[tuple[Rating, Portion]] = []
         for rating in self._first:
-            hours = _fitting_hours(rating, whole, room(rating))
-            if hours:
-                minutes = round(whole.minutes * hours / whole.quantity)
-                part = portion_of(rating.unit_rate, hours, minutes=minutes)
+            part = _fitting_hours(rating, whole, room(rating))
+            if part is not None:
                 parts.append((rating, part))
-                whole = _less(whole, part)
+                whole = less(rating, whole, part)
                 if not whole.quantity:
                     return parts
         return parts + self._share_hours(whole)
@@ -181,37 +179,29 @@ def payers_of(versions: Iterable[ContractTerms]) -> set[CustomerId]:
     }
 
 
-def _priced(rating: Rating, part: Money) -> tuple[Rating, Portion]:
-    return replace(rating, unit_rate=part), portion_of(part, _ONE, minutes=0)
+def _priced(rating: Rating, amount: Money) -> tuple[Rating, Portion]:
+    part = one_at(amount)
+    return rated_at(rating, part), part
 
 
-def _fitting_hours(rating: Rating, whole: Portion, room: Decimal | None) -> Decimal:
-    """Return the hours a payer still pays by its amount.
+def _fitting_hours(rating: Rating, whole: Portion, room: Decimal | None) -> Portion | None:
+    """Return the hours a payer still pays by its amount, None if none.
 
     What gives back goes to whoever pays at the moment.
     """
     if room is None:
-        return _NOTHING
+        return None
     if whole.quantity >= 0:
-        return fitting_quantity(rating, whole, room)
+        return fitting(rating, whole, room)
     owed = Portion(-whole.quantity, -whole.minutes, -whole.amount)
-    return whole.quantity if fitting_quantity(rating, owed, room) else _NOTHING
+    return whole if fitting(rating, owed, room) else None
 
 
 def _fitting_amount(whole: Money, room: Decimal | None) -> Money:
-    left = Money(max(room or _NOTHING, _NOTHING), whole.currency)
+    left = max(room or _NOTHING, _NOTHING)
     if whole.amount < 0:
-        return Money.zero(whole.currency) if left.is_zero else whole
-    if whole <= left:
-        return whole
-    unit = _ONE.scaleb(-exponent(whole.currency))
-    return Money(left.amount.quantize(unit, rounding=ROUND_DOWN), whole.currency)
-
-
-def _less(whole: Portion, part: Portion) -> Portion:
-    return Portion(
-        whole.quantity - part.quantity, whole.minutes - part.minutes, whole.amount - part.amount
-    )
+        return whole if left else Money.zero(whole.currency)
+    return fitting_amount(whole, left)
 
 
 def _greatest(shares: Sequence[int]) -> int:

@@ -244,17 +244,45 @@ def portion_of(unit_rate: Money, quantity: Decimal, *, minutes: int) -> Portion:
     )
 
 
+def one_at(amount: Money) -> Portion:
+    """Return an agreed amount, or a part of one: one at that price, less one where it is owed."""
+    return Portion(Decimal(-1 if amount.amount < 0 else 1), 0, amount)
+
+
 def portion_from(row: "Row") -> Portion:
     """Return what a row stands for."""
     return Portion(row.quantity, row.minutes, row.amount)
 
 
-def cut(whole: Portion, unit_rate: Money, quantity: Decimal) -> tuple[Portion, Portion]:
-    """Cut a portion in two, the first of `quantity`; they sum to the whole in every figure."""
+def rated_at(rating: Rating, portion: Portion) -> Rating:
+    """Return the terms of a portion: a part of an agreed amount is one at its own price."""
+    if rating.unit is Unit.HOUR or portion.quantity * rating.unit_rate.amount == (
+        portion.amount.amount
+    ):
+        return rating
+    price = portion.amount if portion.quantity > 0 else -portion.amount
+    return replace(rating, unit_rate=price)
+
+
+def cut(rating: Rating, whole: Portion, quantity: Decimal) -> tuple[Portion, Portion]:
+    """Cut a portion in two, the first of `quantity`; they sum to the whole in money and minutes.
+
+    An agreed amount is cut in the smallest unit of its currency, as payers share it, so that the
+    parts sum to it as printed as well.
+    """
     minutes = round(whole.minutes * quantity / whole.quantity)
-    first = portion_of(unit_rate, quantity, minutes=minutes)
-    rest = Portion(whole.quantity - quantity, whole.minutes - minutes, whole.amount - first.amount)
-    return first, rest
+    first = portion_of(rating.unit_rate, quantity, minutes=minutes)
+    if rating.unit is not Unit.HOUR:
+        first = one_at(first.amount.rounded())
+    return first, less(rating, whole, first)
+
+
+def less(rating: Rating, whole: Portion, part: Portion) -> Portion:
+    """Return what a part leaves of a portion."""
+    amount = whole.amount - part.amount
+    if rating.unit is not Unit.HOUR:
+        return one_at(amount)
+    return Portion(whole.quantity - part.quantity, whole.minutes - part.minutes, amount)
 
 
 def row_id(source_item_id: SourceItemId, part: int) -> BillingEventId:
@@ -285,6 +313,7 @@ def apart(row: Row, part: int, portion: Portion, *, at: datetime, on: date) -> R
         billing_event_id=row_id(row.item.source_item_id, part),
         part=part,
         kind=EventKind.ADJUSTMENT,
+        rating=rated_at(row.rating, portion),
         quantity=portion.quantity,
         minutes=portion.minutes,
         amount=portion.amount,
@@ -307,11 +336,17 @@ def mirror_apart(
 ) -> tuple[Row, Row]:
     """Return the rows of `item` that take `row` back: what still counts, and what is given up."""
     whole = mirror(row, item, part=parts[0], at=at, on=on, by=by)
-    off, rest = cut(portion_from(whole), row.rating.unit_rate, -given_up)
+    off, rest = cut(row.rating, portion_from(whole), -given_up)
     gone = replace(
         apart(whole, parts[1], off, at=at, on=on), status=EventStatus.WRITTEN_OFF, released_by=""
     )
-    counts = replace(whole, quantity=rest.quantity, minutes=rest.minutes, amount=rest.amount)
+    counts = replace(
+        whole,
+        rating=rated_at(row.rating, rest),
+        quantity=rest.quantity,
+        minutes=rest.minutes,
+        amount=rest.amount,
+    )
     return counts, gone
 
 

@@ -1,6 +1,6 @@
 """Parts of a thing by payer and rate: what is billed, what should be, and what was approved."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -63,11 +63,38 @@ def parts_of(live: Sequence[Row], shares: Sequence[Share] | None) -> tuple[Part,
         new[key] = new.get(key, _NOTHING) + share.portion.quantity
     if shares is None:
         new = old
+    billed = _put_together(old, new)
     return tuple(
-        Part(key, old.get(key, _NOTHING), new.get(key, _NOTHING))
-        for key in sorted({**old, **new})
-        if old.get(key) or new.get(key)
+        Part(key, billed.get(key, _NOTHING), new.get(key, _NOTHING))
+        for key in sorted({**billed, **new})
+        if billed.get(key) or new.get(key)
     )
+
+
+def _put_together(
+    old: Mapping[PartKey, Decimal], new: Mapping[PartKey, Decimal]
+) -> Mapping[PartKey, Decimal]:
+    """Return what is billed, in the parts it should be where the sum of them is the same.
+
+    An agreed amount that was cut has parts at prices of their own: their sum is what was agreed.
+    """
+    billed, agreed = _amounts_of(old), _amounts_of(new)
+    same = {group for group, amount in agreed.items() if billed.get(group) == amount}
+    other = {key: quantity for key, quantity in old.items() if _amount_group(key) not in same}
+    return {**other, **{key: new[key] for key in new if _amount_group(key) in same}}
+
+
+def _amounts_of(parts: Mapping[PartKey, Decimal]) -> Mapping[tuple[object, ...], Decimal]:
+    sums: dict[tuple[object, ...], Decimal] = {}
+    for key, quantity in parts.items():
+        if key.unit is not Unit.HOUR:
+            group = _amount_group(key)
+            sums[group] = sums.get(group, _NOTHING) + exact_product(key.rate, quantity)
+    return sums
+
+
+def _amount_group(key: PartKey) -> tuple[object, ...]:
+    return key.payer, key.unit, key.treatment
 
 
 def _parts_of_pair(row: Row, share: Share) -> tuple[Part, ...]:

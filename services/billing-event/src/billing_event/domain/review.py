@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 
 from billing_event.domain.hold import PERSONAL, TOLD, HoldId, HoldReason, OpenHold
-from billing_event.domain.position import EventStatus, Portion, Row
+from billing_event.domain.position import EventStatus, Portion, Row, Unit, one_at
 from billing_event.domain.source import AGREED, SourceItem, SourceItemId
 from billing_event.domain.standing import Reversal, Standing
 from throughline_core.money import Money
@@ -71,11 +71,15 @@ def waits_of(reversal: Reversal) -> OpenHold:
 
 
 def by_payer(rows: Iterable[Row]) -> Iterable[Sequence[Row]]:
-    """Return the rows of one thing in groups that have one payer, order and rate."""
+    """Return the rows of one thing in groups that have one payer and order, and one rate an hour.
+
+    Parts of an agreed amount have a price each, and belong together.
+    """
     groups: dict[tuple[object, ...], list[Row]] = {}
     for row in rows:
         rating = row.rating
-        key = rating.bill_to_customer_id, rating.purchase_order_number, rating.unit_rate
+        rate = rating.unit_rate if rating.unit is Unit.HOUR else None
+        key = rating.bill_to_customer_id, rating.purchase_order_number, rate
         groups.setdefault(key, []).append(row)
     return groups.values()
 
@@ -102,11 +106,11 @@ def ids_of(holds: Iterable[OpenHold]) -> list[HoldId]:
 
 
 def sum_of(rows: Sequence[Row]) -> Portion:
-    return Portion(
-        sum((row.quantity for row in rows), Decimal(0)),
-        sum(row.minutes for row in rows),
-        Money.total((row.amount for row in rows), rows[0].amount.currency),
-    )
+    amount = Money.total((row.amount for row in rows), rows[0].amount.currency)
+    if rows[0].rating.unit is not Unit.HOUR:
+        return one_at(amount)
+    quantity = sum((row.quantity for row in rows), Decimal(0))
+    return Portion(quantity, sum(row.minutes for row in rows), amount)
 
 
 def negative(portion: Portion) -> Portion:

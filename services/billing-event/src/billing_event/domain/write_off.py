@@ -237,7 +237,7 @@ def worth_of(row: Row, quantity: Decimal | None, *, given_up: Decimal) -> Money:
         PartOfRest: credit notes gave some of the row up.
     """
     if quantity is None:
-        return row.amount - cut(portion_from(row), row.rating.unit_rate, given_up)[0].amount
+        return row.amount - cut(row.rating, portion_from(row), given_up)[0].amount
     if given_up:
         raise PartOfRest(
             f"a credit note gave up {given_up} {row.rating.unit} of {row.billing_event_id}",
@@ -283,7 +283,7 @@ def part_of(row: Row, quantity: Decimal) -> Money:
             field="quantity",
             advice="name less than that, or leave the quantity out for all of it",
         )
-    off, _ = cut(portion_from(row), row.rating.unit_rate, quantity)
+    off, _ = cut(row.rating, portion_from(row), quantity)
     return off.amount
 
 
@@ -319,7 +319,7 @@ def cut_off(
 
     What stays is where `row` is, what is cut off is written off; the three sum to nothing new.
     """
-    off, rest = cut(portion_from(row), row.rating.unit_rate, quantity)
+    off, rest = cut(row.rating, portion_from(row), quantity)
     taker = mirror(row, row.item, part=last_part + 1, at=at, on=on, by=row.released_by)
     stays = apart(row, last_part + 2, rest, at=at, on=on)
     gone = apart(row, last_part + 3, off, at=at, on=on)
@@ -338,7 +338,7 @@ def rest_off(
     taker, cancelled = mirror_apart(
         row, row.item, given_up, parts=parts, at=at, on=on, by=row.released_by
     )
-    off, rest = cut(portion_from(row), row.rating.unit_rate, given_up)
+    off, rest = cut(row.rating, portion_from(row), given_up)
     kept = apart(row, last_part + 3, off, at=at, on=on)
     gone = apart(row, last_part + 4, rest, at=at, on=on)
     return (
