@@ -12,9 +12,9 @@ from billing_event_builders import CONTRACT, ENTITY, EXPENSES, HOURS, SUPPORT, a
 from billing_event_case_events import exchange_rates
 from billing_event_case_outcomes import exceptions
 from billing_event_case_scene import Scene
-from billing_event_case_steps import FINANCE, METERS, PMO, STEPS, usage_read
+from billing_event_case_steps import FINANCE, PMO, STEPS, usage_read
 from billing_event_case_terms import a_contract_of
-from billing_event_sources import BY_PROGRESS, METERED, key
+from billing_event_sources import BY_PROGRESS, METERED, METERS, key
 from billing_event_world import fetch, rows, unrated
 from google.protobuf import json_format
 

@@ -28,7 +28,7 @@ from billing_event_case_events import (
 from billing_event_case_scene import Scene
 from billing_event_case_terms import matched
 from billing_event_rerating import Desk
-from billing_event_sources import METERED, a_reading, key, readings
+from billing_event_sources import METERED, METERS, a_reading, key, readings
 from billing_event_world import fetch
 
 from billing_event import schedules
@@ -43,7 +43,6 @@ from throughline_testing.serving import a_caller
 
 FINANCE: Final = a_caller("finance", subject="user:fiona.finance")
 PMO: Final = a_caller("pmo", subject="user:paula.pmo")
-METERS: Final = a_caller("integration", subject="service:meters")
 
 _THING: Final = re.compile(r"(?:([\d.]+) of )?(\w+)")
 _READING: Final = re.compile(r"([\d.]+) at (\S+)")

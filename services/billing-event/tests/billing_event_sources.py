@@ -9,15 +9,18 @@ from uuid import uuid4
 from billing_event_builders import CONTRACT, a_contract, an_id
 
 from throughline.billing_event.v1 import usage_service_pb2 as usage_pb
+from throughline.customer_contract.events.v1 import customer_contract_events_pb2 as contracts
 from throughline.customer_contract.v1 import contract_pb2, quote_pb2
 from throughline.project_provisioning.events.v1 import (
     project_provisioning_events_pb2 as projects,
 )
 from throughline.project_provisioning.v1 import exchange_rate_service_pb2 as rate_pb
 from throughline_core.money import Money
+from throughline_testing.serving import a_caller
 
 METERED = an_id("b105")
 BY_PROGRESS = an_id("b106")
+METERS = a_caller("integration", subject="service:meters")
 
 MoveClock = Callable[[datetime], None]
 
@@ -63,6 +66,27 @@ def a_sourced_contract(
     by_progress.terms.fixed_fee_billing = quote_pb2.FIXED_FEE_BILLING_PERCENT_COMPLETE
     by_progress.terms.net_total.amount = net_total
     return contract
+
+
+def a_sourced_version(number: int, effective_on: str, **terms: Any) -> contract_pb2.Contract:
+    """Return a version of that contract in force from a day, from the beginning if none is said."""
+    contract = a_sourced_contract(version=number, **terms)
+    if effective_on:
+        contract.version, contract.terms_effective_on = number + 2, effective_on
+    return contract
+
+
+def terms_altered(contract: contract_pb2.Contract, term: str) -> contracts.ContractAmended:
+    """Return that a change order altered a term of the metered line."""
+    event = contracts.ContractAmended(
+        contract=contract,
+        engagement_id=contract.engagement_id,
+        correlation_id=contract.correlation_id,
+        change_order_number=f"CO-{contract.contract_version:06d}",
+    )
+    altered = contract_pb2.TERM_CHANGE_KIND_ALTERED
+    event.changes.add(kind=altered, contract_line_id=str(METERED), term=term)
+    return event
 
 
 def a_reading(quantity: str, at: str, **different: Any) -> usage_pb.UsageReading:

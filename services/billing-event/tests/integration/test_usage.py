@@ -8,6 +8,7 @@ import pytest
 from billing_event_builders import CONTRACT, activated, an_id, limit_changed, recorded
 from billing_event_sources import (
     METERED,
+    METERS,
     MoveClock,
     a_reading,
     a_sourced_contract,
@@ -27,7 +28,6 @@ from throughline_runtime.context import Context
 from throughline_testing.serving import Running, a_caller
 from throughline_testing.statements import Statements
 
-METERS = a_caller("integration", subject="service:meters")
 PMO = a_caller("pmo", subject="user:paula.pmo")
 ELSEWHERE = a_caller("pmo", subject="user:us", entities=[an_id("e2")])
 

@@ -1,6 +1,6 @@
 """Brings in readings of meters, closes periods that are over, and prices closed ones anew."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
@@ -25,7 +25,7 @@ from billing_event.domain.reading import (
 )
 from billing_event.domain.source import ContractId, ContractLineId, SourceItemId
 from billing_event.domain.step import SourceStep, StepState
-from billing_event.domain.usage import NOTHING_METERED, Charge, UsagePeriodId
+from billing_event.domain.usage import Charge, UsagePeriodId
 from billing_event.repository import fact, standing
 from billing_event.repository import reading as records_of
 from billing_event.repository import usage as repository
@@ -87,7 +87,7 @@ async def import_readings(
         reason = "a correction took its place"
         await records_of.end(tx, replaced, RecordStatus.REPLACED, reason, by=by, at=at)
     audit.touch(tx, *{record.contract_line_id for record in fresh})
-    repriced = await _price_anew(tx, periods, agreements, at=at)
+    repriced = await _price_closed(tx, periods, agreements, at=at)
     if any(record.measured_at > at for record in fresh):
         await report_ahead(tx, at=at)
     return Imported(results, repriced)
@@ -117,18 +117,18 @@ async def withdraw(
     await records_of.end(tx, [usage_record_id], RecordStatus.WITHDRAWN, reason, by=by, at=at)
     audit.touch(tx, usage_record_id, record.contract_line_id)
     _, agreements = await fact.load_agreements(tx, [record.contract_id])
-    return bool(await _price_anew(tx, periods, agreements, at=at))
+    repriced = await _price_closed(tx, periods, agreements, at=at)
+    await _report_outside(tx, list(agreements.values()))
+    return bool(repriced)
 
 
 async def plan(tx: AsyncConnection, news: Sequence[Agreement], *, at: datetime) -> None:
-    """Bring the periods of usage lines to new terms; days cut off closed ones are given back."""
+    """Bring periods of usage lines to new terms; closed ones are priced by the days they have."""
     agreements = {each.newest.contract_id: each for each in news}
     periods = [period for each in news for period in usage.plan_usage(each)]
     changed = await repository.plan_periods(tx, agreements.keys(), periods)
-    kept = await repository.lock(tx, changed) if changed else {}
-    if any(each.is_closed for each in kept.values()):
-        planned = {period.usage_period_id for period in periods}
-        await _price_anew(tx, kept, agreements, at=at, void=kept.keys() - planned)
+    if changed:
+        await _price_closed(tx, await repository.lock(tx, changed), agreements, at=at)
     await _report_outside(tx, news)
 
 
@@ -139,32 +139,13 @@ async def close_over(
     at: datetime,
     after: UsagePeriodId | None = None,
 ) -> UsagePeriodId | None:
-    """Charge open periods that are over on the day of their zone, as many as one call may.
+    """Charge periods that are over on the day of their zone, as many as one call may.
 
-    A period whose terms may be missing stays open. Returns where to go on, None at the end.
+    Closed ones among them are priced once more: they were extended, or terms of them were missing.
+    A period whose terms may be missing is left for later. Returns where to go on, None at the end.
     """
     periods = await repository.lock_over(tx, through, after=after, limit=CLOSED_MAX)
-    contract_ids = {kept.period.contract_id for kept in periods.values()}
-    _, agreements = await fact.load_agreements(tx, contract_ids)
-    metered = await repository.metered(tx, periods.keys(), at=at)
-    charged = [
-        (kept, charge)
-        for period_id, kept in periods.items()
-        if kept.period.contract_id in agreements
-        and (
-            charge := usage.charge_of(
-                agreements[kept.period.contract_id], kept.period, metered[period_id]
-            )
-        )
-    ]
-    await repository.save_charges(tx, charged, at=at)
-    # Nothing metered needs no thing to bill; a later reading makes one.
-    items = [
-        usage.source_item_of(kept.period, charge)
-        for kept, charge in charged
-        if not charge.amount.is_zero
-    ]
-    await rate(tx, items, at=at)
+    await _price(tx, periods, {}, at=at)
     return max(periods) if len(periods) == CLOSED_MAX else None
 
 
@@ -270,40 +251,53 @@ def _decide(
     return results
 
 
-async def _price_anew(
+async def _price_closed(
     tx: AsyncConnection,
     periods: Mapping[UsagePeriodId, Kept],
     agreements: Mapping[ContractId, Agreement],
     *,
     at: datetime,
-    void: Collection[UsagePeriodId] = (),
 ) -> int:
-    """Price closed periods by their readings as they are now; return how many cost something else.
-
-    What a `void` period was charged is given back.
-    """
+    """Price those of the periods that are closed; return how many cost something else."""
     closed = {period_id: kept for period_id, kept in periods.items() if kept.is_closed}
-    if not closed:
+    return await _price(tx, closed, agreements, at=at)
+
+
+async def _price(
+    tx: AsyncConnection,
+    periods: Mapping[UsagePeriodId, Kept],
+    agreements: Mapping[ContractId, Agreement],
+    *,
+    at: datetime,
+) -> int:
+    """Price periods by their readings as they are now; return how many closed ones cost otherwise.
+
+    The clock looks once more at those that are not over yet, or whose terms may be missing.
+    """
+    if not periods:
         return 0
-    missing = {kept.period.contract_id for kept in closed.values()} - agreements.keys()
+    missing = {kept.period.contract_id for kept in periods.values()} - agreements.keys()
     if missing:
         _, others = await fact.load_agreements(tx, missing)
         agreements = {**agreements, **others}
-    metered = await repository.metered(tx, closed.keys(), at=at)
+    metered = await repository.metered(tx, periods.keys(), at=at)
     charged: list[tuple[Kept, Charge]] = []
-    for period_id, kept in closed.items():
-        found = NOTHING_METERED if period_id in void else metered[period_id]
-        charge = usage.charge_of(agreements[kept.period.contract_id], kept.period, found)
-        is_same = charge is None or (charge.amount.amount, charge.quantity) == (
-            kept.closed_amount,
-            kept.closed_quantity,
+    pending: list[UsagePeriodId] = []
+    for period_id, kept in periods.items():
+        charge = usage.charge_of(
+            agreements[kept.period.contract_id], kept.period, metered[period_id]
         )
-        if charge is not None and not is_same:
+        if charge is None or not kept.period.is_over(at):
+            pending.append(period_id)
+        if charge is not None and not kept.is_charged(charge):
             charged.append((kept, charge))
     if charged:
         await repository.save_charges(tx, charged, at=at)
         await _post(tx, charged, at=at)
-    return sum(charge.amount.amount != kept.closed_amount for kept, charge in charged)
+    await repository.put_pending(tx, periods.keys(), pending)
+    return sum(
+        kept.is_closed and charge.amount.amount != kept.closed_amount for kept, charge in charged
+    )
 
 
 async def _post(
@@ -324,6 +318,7 @@ async def _post(
         for kept, charge in charged
         if kept.period.usage_period_id in billed
     ]
+    # Nothing metered needs no thing to bill; a later reading makes one.
     items = [
         usage.source_item_of(kept.period, charge)
         for kept, charge in charged

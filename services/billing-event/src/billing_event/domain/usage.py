@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final, NewType
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from billing_event.domain.agreement import Agreement
 from billing_event.domain.reading import UsageRecord
@@ -56,6 +57,10 @@ class UsagePeriod:
     description: str
     service: Period
     currency: str
+
+    def is_over(self, at: datetime) -> bool:
+        """Whether its last day has passed in its zone."""
+        return at.astimezone(ZoneInfo(self.time_zone)).date() >= self.service.end
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,23 +19,29 @@ from billing_event.domain.usage import (
 )
 from throughline_core.period import Period
 
+_UNPRICED: Final = (
+    "revision",
+    "closed_quantity",
+    "closed_amount",
+    "closed_at",
+    "is_pending",
+    "is_void",
+)
+
 _PLAN: Final = tables.insert_of(
     tables.usage_period,
     """ON CONFLICT (usage_period_id) DO UPDATE SET
         service_from = EXCLUDED.service_from, service_to = EXCLUDED.service_to,
-        description = EXCLUDED.description
+        description = EXCLUDED.description, is_pending = true, is_void = false
     WHERE (usage_period.service_from, usage_period.service_to)
           <> (EXCLUDED.service_from, EXCLUDED.service_to)
+       OR usage_period.is_void
     RETURNING usage_period_id""",
-    without=("revision", "closed_quantity", "closed_amount", "closed_at"),
+    without=_UNPRICED,
 )
 
 
-_ENSURE: Final = tables.insert_of(
-    tables.usage_period,
-    "ON CONFLICT DO NOTHING",
-    without=("revision", "closed_quantity", "closed_amount", "closed_at"),
-)
+_ENSURE: Final = tables.insert_of(tables.usage_period, "ON CONFLICT DO NOTHING", without=_UNPRICED)
 
 
 _DROP_PLANNED: Final = text("""
@@ -46,9 +52,10 @@ _DROP_PLANNED: Final = text("""
 
 
 _VOID: Final = text("""
-    SELECT usage_period_id FROM usage_period
-    WHERE contract_id = ANY(CAST(:contract_ids AS uuid[])) AND closed_amount > 0
+    UPDATE usage_period SET is_pending = true, is_void = true
+    WHERE contract_id = ANY(CAST(:contract_ids AS uuid[])) AND NOT is_void
       AND usage_period_id <> ALL(CAST(:planned AS uuid[]))
+    RETURNING usage_period_id
 """)
 
 
@@ -79,13 +86,13 @@ _LOCK_OVER: Final = text("""
     SELECT period.* FROM usage_period AS period
     JOIN unnest(CAST(:zones AS text[]), CAST(:days AS date[])) AS today (zone, day)
       ON today.zone = period.time_zone AND period.service_to <= today.day
-    WHERE closed_at IS NULL
+    WHERE is_pending
       AND (CAST(:after AS uuid) IS NULL OR period.usage_period_id > CAST(:after AS uuid))
     ORDER BY period.usage_period_id LIMIT :limit FOR UPDATE OF period
 """)
 
 
-_ZONES: Final = text("SELECT DISTINCT time_zone FROM usage_period WHERE closed_at IS NULL")
+_ZONES: Final = text("SELECT DISTINCT time_zone FROM usage_period WHERE is_pending")
 
 
 _LINES: Final = text("""
@@ -106,7 +113,7 @@ _METERED: Final = text("""
       ON record.contract_line_id = period.contract_line_id
      AND record.measured_on >= period.service_from AND record.measured_on < period.service_to
     WHERE period.usage_period_id = ANY(CAST(:usage_period_ids AS uuid[]))
-      AND record.measured_at <= :at
+      AND NOT period.is_void AND record.measured_at <= :at
       AND NOT EXISTS (SELECT FROM usage_record_end AS ended
                       WHERE ended.usage_record_id = record.usage_record_id)
     GROUP BY period.usage_period_id
@@ -121,6 +128,13 @@ _CLOSE: Final = text("""
                 CAST(:amounts AS numeric[]), CAST(:revisions AS integer[]))
          AS charged (usage_period_id, quantity, amount, revision)
     WHERE period.usage_period_id = charged.usage_period_id
+""")
+
+
+_PUT_PENDING: Final = text("""
+    UPDATE usage_period SET is_pending = NOT is_pending
+    WHERE usage_period_id = ANY(CAST(:usage_period_ids AS uuid[]))
+      AND is_pending = (usage_period_id <> ALL(CAST(:pending AS uuid[])))
 """)
 
 
@@ -154,6 +168,7 @@ _OUTSIDE: Final = text("""
                       WHERE ended.usage_record_id = record.usage_record_id)
       AND NOT EXISTS (SELECT FROM usage_period AS period
                       WHERE period.contract_line_id = record.contract_line_id
+                        AND NOT period.is_void
                         AND record.measured_on >= period.service_from
                         AND record.measured_on < period.service_to)
     GROUP BY contract_line_id
@@ -173,13 +188,20 @@ class Kept:
     def is_closed(self) -> bool:
         return self.closed_amount is not None
 
+    def is_charged(self, charge: Charge) -> bool:
+        """Whether this is what was charged the last time."""
+        return bool(
+            (charge.amount.amount, charge.quantity) == (self.closed_amount, self.closed_quantity)
+        )
+
 
 async def plan_periods(
     tx: AsyncConnection, contract_ids: Collection[ContractId], periods: Sequence[UsagePeriod]
 ) -> list[UsagePeriodId]:
     """Bring the periods of contracts to their terms; return those to look at again.
 
-    These are periods whose days have changed, and charged ones that the terms no longer know.
+    These are periods whose days have changed, and charged ones that the terms know no longer, or
+    know again.
     """
     changed = list((await tx.execute(_PLAN, _columns(periods))).scalars())
     values = {
@@ -226,7 +248,7 @@ async def lock_over(
     after: UsagePeriodId | None,
     limit: int,
 ) -> dict[UsagePeriodId, Kept]:
-    """Lock open periods that are over on the day given for their zone, by id past `after`."""
+    """Lock pending periods that are over on the day given for their zone, by id past `after`."""
     rows = await tx.execute(
         _LOCK_OVER,
         {
@@ -240,7 +262,7 @@ async def lock_over(
 
 
 async def load_zones(tx: AsyncConnection) -> list[str]:
-    """Return the time zones of periods that are open."""
+    """Return the time zones of periods that are still to be priced once they are over."""
     return list((await tx.execute(_ZONES)).scalars())
 
 
@@ -280,6 +302,16 @@ async def save_charges(
     )
 
 
+async def put_pending(
+    tx: AsyncConnection,
+    usage_period_ids: Collection[UsagePeriodId],
+    pending: Collection[UsagePeriodId],
+) -> None:
+    """Note which of these periods are still to be priced once they are over; the others are not."""
+    values = {"usage_period_ids": list(usage_period_ids), "pending": list(pending)}
+    await tx.execute(_PUT_PENDING, values)
+
+
 async def ahead(tx: AsyncConnection, kind: str, *, at: datetime) -> Sequence[Row[Any]]:
     """Return the lines whose readings after `at` are not what exceptions of `kind` say.
 
@@ -289,7 +321,7 @@ async def ahead(tx: AsyncConnection, kind: str, *, at: datetime) -> Sequence[Row
 
 
 async def outside(tx: AsyncConnection, contract_ids: Collection[ContractId]) -> Sequence[Row[Any]]:
-    """Return, for each line that has any, the readings that no period of the line contains."""
+    """Return, for each line that has any, the readings that no period in force contains."""
     return (await tx.execute(_OUTSIDE, {"contract_ids": list(contract_ids)})).all()
 
 

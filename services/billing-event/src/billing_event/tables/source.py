@@ -90,14 +90,12 @@ usage_period: Final = table(
     number("closed_amount", null=True),
     words("currency"),
     instant("closed_at", null=True),
+    Column("is_pending", Boolean, nullable=False, server_default=text("true")),
+    Column("is_void", Boolean, nullable=False, server_default=text("false")),
     Index("usage_period_by_line", "contract_line_id", "service_from"),
     Index("usage_period_by_contract", "contract_id"),
     Index("usage_period_by_end", "service_to", "usage_period_id"),
-    Index(
-        "usage_period_open",
-        "service_to",
-        postgresql_where=text("closed_at IS NULL"),
-    ),
+    Index("usage_period_pending", "service_to", postgresql_where=text("is_pending")),
 )
 
 progress_report: Final = table(
