@@ -142,7 +142,7 @@ class LedgerMachine(RuleBasedStateMachine):
             self.ledger.claims(),
             self.ledger.judge(),
         )
-        finding = judge.comparer(moves_payers=False).compare(standing, claims)
+        finding = judge.comparer({}, moves_payers=False).compare(standing, claims)
         assert finding is not None
         if finding.action is Action.CANNOT or not finding.is_different:
             return

@@ -88,7 +88,7 @@ def find(
     standing: Standing, terms: ContractTerms, claims: Claims = NOBODY, *, moves_payers: bool = False
 ) -> Finding:
     facts = known(terms)
-    finding = Comparer(facts, Rater(facts), moves_payers=moves_payers).compare(standing, claims)
+    finding = Comparer(facts, Rater(facts), {}, moves_payers=moves_payers).compare(standing, claims)
     assert finding is not None
     return finding
 
@@ -101,7 +101,7 @@ def post(
 ) -> list[Row]:
     """Return the rows that a run adds to those of a thing, by the terms as they are now."""
     judge = ReratingJudge(known(terms), book or LimitBook(), {}, at=NOW)
-    finding = judge.comparer(moves_payers=False).compare(standing, claims)
+    finding = judge.comparer({}, moves_payers=False).compare(standing, claims)
     assert finding is not None
     judge.rerate(standing, claims, finding, run_id=RUN, by="user:approver")
     assert {row.rerating_run_id for row in judge.decision.rated} == {RUN}
@@ -314,7 +314,7 @@ def test_an_invoice_is_not_corrected_by_half_while_its_customer_is_on_hold() -> 
     facts = known(at_rate("110.00"))
     stopped = replace(next(iter(facts.customers.values())), tax_status=TaxStatus.INVALID)
     facts = replace(facts, customers={stopped.customer_id: stopped})
-    comparer = Comparer(facts, Rater(facts), moves_payers=False)
+    comparer = Comparer(facts, Rater(facts), {}, moves_payers=False)
     finding = comparer.compare(standing, invoiced(standing))
     assert finding is not None
     assert finding.action is Action.CANNOT
@@ -340,7 +340,7 @@ def test_a_persons_hold_stays_on_what_takes_the_rows_place() -> None:
     held = replace(standing.rows[0], status=EventStatus.HELD, released_by="", holds=(hold,))
     judge = ReratingJudge(known(at_rate("110.00")), LimitBook(), {}, at=NOW)
     before = Standing(standing.item, (held,))
-    finding = judge.comparer(moves_payers=False).compare(before, NOBODY)
+    finding = judge.comparer({}, moves_payers=False).compare(before, NOBODY)
     assert finding is not None
     judge.rerate(before, NOBODY, finding, run_id=RUN, by="user:approver")
     [_, anew] = judge.decision.rated

@@ -68,7 +68,7 @@ def metered(quantity: str) -> Metered:
 def test_units_over_the_included_ones_cost_each_tiers_own_price(
     quantity: str, amount: str, tiers: list[str]
 ) -> None:
-    found = charge(some_usage(), metered(quantity))
+    found = charge(some_usage(), metered(quantity), contract_version=1)
     assert found.amount == eur(amount)
     assert [f"{tier.quantity.normalize():f}" for tier in found.tiers] == tiers
     assert sum((tier.amount.amount for tier in found.tiers), Decimal(0)) == found.amount.amount
@@ -76,7 +76,7 @@ def test_units_over_the_included_ones_cost_each_tiers_own_price(
 
 def test_the_charge_is_rounded_once_and_says_how_it_came_about() -> None:
     tiers = (UsageTier(Decimal(3), eur("0.333333")), UsageTier(None, eur("0.222222")))
-    found = charge(some_usage(included=Decimal(0), tiers=tiers), metered("4"))
+    found = charge(some_usage(included=Decimal(0), tiers=tiers), metered("4"), contract_version=1)
     assert found.amount == eur("1.22")  # 0.999999 + 0.222222
     assert found.explanation == (
         "sum of 1 reading of api_calls: 4; 3 x 0.333333 EUR + 1 x 0.222222 EUR = 1.22 EUR"
@@ -91,7 +91,7 @@ def test_readings_are_summed_or_the_greatest_or_the_last_counts(
     aggregation: Aggregation, quantity: str
 ) -> None:
     usage = some_usage(aggregation=aggregation, included=Decimal(0))
-    found = charge(usage, Metered(Decimal(60), Decimal(30), Decimal(20), 3))
+    found = charge(usage, Metered(Decimal(60), Decimal(30), Decimal(20), 3), contract_version=1)
     assert found.quantity == Decimal(quantity)
 
 

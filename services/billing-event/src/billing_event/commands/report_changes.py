@@ -23,8 +23,9 @@ AFTER_END: Final = "contract.released_after_end"
 _ADD_AMENDMENTS: Final = tables.insert_of(tables.amendment, "ON CONFLICT DO NOTHING")
 
 # What is looked at again: recent news, and what the queue shows, until a run over all of it has
-# been applied or rejected. Milestones have agreed amounts. A period that was rated anew for its
-# days alone has the price of the version it was charged by.
+# been applied or rejected. Milestones have agreed amounts. A usage period is billed by the terms it
+# was closed by, whichever holds when a late reading bills it anew, and a recurring one that was rated
+# anew for its days alone by the version it was charged by.
 _RERATING: Final = text("""
     WITH looked_at AS (
         SELECT * FROM amendment
@@ -49,6 +50,8 @@ _RERATING: Final = text("""
              (SELECT period.contract_version FROM recurring_period AS period
               WHERE period.recurring_period_id = event.source_item_id
                 AND event.rerating_run_id IS NULL),
+             (SELECT period.contract_version FROM usage_period AS period
+              WHERE event.type = 'usage' AND period.usage_period_id = event.source_item_id),
              event.contract_version) < looked_at.contract_version
      AND event.type <> 'milestone' AND event.reverses_billing_event_id IS NULL
      AND event.contract_line_id = looked_at.contract_line_id

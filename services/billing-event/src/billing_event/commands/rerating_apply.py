@@ -1,7 +1,7 @@
 """Posts what approved re-rating runs found, chunk by chunk, each thing at most once."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event.bulk import save
+from billing_event.commands import usage
 from billing_event.commands.rate import keep, load_ground
 from billing_event.domain import rerating_run as domain
 from billing_event.domain.position import BillingEventId
@@ -16,6 +17,7 @@ from billing_event.domain.rerating import (
     ON_DRAFT,
     Action,
     Claims,
+    Comparer,
     Finding,
     Place,
     released_rows,
@@ -27,9 +29,12 @@ from billing_event.domain.rerating_run import Drafted, Outcome, ReratingRun
 from billing_event.domain.source import SourceItemId
 from billing_event.domain.standing import Standing
 from billing_event.domain.step import SourceStep
+from billing_event.domain.usage import Charge
 from billing_event.repository import rerating as repository
 from billing_event.repository import rerating_item, standing
+from billing_event.repository import usage as usage_periods
 from billing_event.repository.rerating_item import Posted
+from billing_event.repository.usage import Kept
 
 APPLIED_MAX: Final = 500
 """Things one transaction posts."""
@@ -76,13 +81,20 @@ async def post_chunk(
     approved = await rerating_item.open_among(
         tx, run.rerating_run_id, source_item_ids, outcome=outcome
     )
+    # As everybody does: periods of usage before rows.
+    metered = await usage_periods.closed(tx, approved, lock=True)
     standings = await standing.lock_standings(tx, list(approved))
     claims = await rerating_item.load_claims(tx, list(approved), drafted)
     ground = await load_ground(tx, (each.item for each in standings), at=at)
+    charges = await usage.charges_by(tx, metered, ground[0].agreements, at=at)
     judge = ReratingJudge(*ground, at=at)
-    posted = _post(judge, run, standings, claims, approved)
+    comparer = judge.comparer(charges, moves_payers=run.moves_payers)
+    # The words on a usage period are counted by its prices, all others by the facts.
+    versions = {item_id: kept.revision + 1 for item_id, kept in metered.items()}
+    posted = _post(judge, comparer, run, standings, claims, approved, versions)
     await save.add_steps(tx, posted.steps, at=at)
     await keep(tx, judge, at=at)
+    await _move_metered(tx, posted.items, metered, charges, at=at)
     await rerating_item.move_items(tx, run.rerating_run_id, posted.items)
     done = Counter(_COUNTED[each.outcome] for each in posted.items)
     if outcome is Outcome.WAITING:
@@ -140,12 +152,13 @@ class _Posting:
 
 def _post(
     judge: ReratingJudge,
+    comparer: Comparer,
     run: ReratingRun,
     standings: Sequence[Standing],
     claims: Claims,
     approved: Mapping[SourceItemId, Sequence[Part]],
+    versions: Mapping[SourceItemId, int],
 ) -> _Posting:
-    comparer = judge.comparer(moves_payers=run.moves_payers)
     posting = _Posting([], [])
     for each in standings:
         item_id = each.item.source_item_id
@@ -155,11 +168,27 @@ def _post(
         posting.items.append(Posted(item_id, outcome, action, reason))
         if finding is None or outcome is not Outcome.APPLIED:
             continue
-        step = repricing(each.item, finding.item, version=judge.epoch)
+        version = versions.get(item_id, judge.epoch)
+        step = repricing(each.item, finding.item, version=version)
         if step is not None:
             posting.steps.append(step)
         judge.rerate(each, claims, finding, run_id=run.rerating_run_id, by=run.decided_by)
     return posting
+
+
+async def _move_metered(
+    tx: AsyncConnection,
+    posted: Iterable[Posted],
+    metered: Mapping[SourceItemId, Kept],
+    charges: Mapping[SourceItemId, Charge],
+    *,
+    at: datetime,
+) -> None:
+    """Have usage periods that were posted priced by the terms of the run from now on."""
+    applied = {each.source_item_id for each in posted if each.outcome is Outcome.APPLIED}
+    moved = [(metered[each], charges[each]) for each in applied & charges.keys()]
+    if moved:
+        await usage_periods.save_charges(tx, moved, at=at)
 
 
 def _verdict(

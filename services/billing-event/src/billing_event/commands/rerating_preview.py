@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from billing_event.commands import usage
 from billing_event.domain import rerating_run as domain
 from billing_event.domain.limit import LimitAccountId, payer_account_id
 from billing_event.domain.limit_terms import accounts_of
@@ -27,6 +28,7 @@ from billing_event.domain.source import SourceItemId
 from billing_event.domain.standing import Standing
 from billing_event.repository import exchange, fact, limit, rerating_item, standing
 from billing_event.repository import rerating as repository
+from billing_event.repository import usage as usage_periods
 from billing_event.repository.rerating_item import Found, SumKey
 from throughline_core.rounding import exact_product
 
@@ -101,9 +103,11 @@ async def read_chunk(
     facts = await exchange.with_exchange(tx, facts, items)
     accounts = accounts_of(items, facts.agreements)
     book = await limit.read(tx, contract_ids, accounts, taken=taken)
+    metered = await usage_periods.closed(tx, ids)
+    charges = await usage.charges_by(tx, metered, facts.agreements, at=at)
     claims = await rerating_item.load_claims(tx, ids)
     judge = ReratingJudge(facts, book, {}, at=at)
-    comparer = judge.comparer(moves_payers=run.moves_payers)
+    comparer = judge.comparer(charges, moves_payers=run.moves_payers)
     findings = judge.trial(standings, claims, comparer, run_id=run.rerating_run_id)
     by_id = {each.item.source_item_id: each for each in standings}
     more = book.changes

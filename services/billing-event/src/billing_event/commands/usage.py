@@ -149,6 +149,27 @@ async def close_over(
     return max(periods) if len(periods) == CLOSED_MAX else None
 
 
+async def charges_by(
+    tx: AsyncConnection,
+    periods: Mapping[SourceItemId, Kept],
+    agreements: Mapping[ContractId, Agreement],
+    *,
+    at: datetime,
+) -> dict[SourceItemId, Charge]:
+    """Return what closed periods cost by today's terms, those left out whose terms are missing."""
+    if not periods:
+        return {}
+    ids = {item_id: kept.period.usage_period_id for item_id, kept in periods.items()}
+    metered = await repository.metered(tx, ids.values(), at=at)
+    found = {
+        item_id: usage.charge_of(
+            agreements[kept.period.contract_id], kept.period, metered[ids[item_id]], closed_by=None
+        )
+        for item_id, kept in periods.items()
+    }
+    return {item_id: charge for item_id, charge in found.items() if charge is not None}
+
+
 async def report_ahead(tx: AsyncConnection, *, at: datetime) -> None:
     """Show lines that have readings of the future, and take out those whose day has come."""
     rows = await repository.ahead(tx, AHEAD, at=at)
@@ -285,7 +306,10 @@ async def _price(
     pending: list[UsagePeriodId] = []
     for period_id, kept in periods.items():
         charge = usage.charge_of(
-            agreements[kept.period.contract_id], kept.period, metered[period_id]
+            agreements[kept.period.contract_id],
+            kept.period,
+            metered[period_id],
+            closed_by=kept.contract_version,
         )
         if charge is None or not kept.period.is_over(at):
             pending.append(period_id)

@@ -1,6 +1,6 @@
 """Re-rating: what rated work should be worth by today's facts, minus what it is."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
@@ -22,10 +22,11 @@ from billing_event.domain.rating import Outcome, Priced, Rater, Share, Unratable
 from billing_event.domain.recurring import RecurringPeriod, plan
 from billing_event.domain.rerating_part import Part, has_same_price, parts_of
 from billing_event.domain.review import has_taken
-from billing_event.domain.source import AGREED, ContractId, ItemType, SourceItem
+from billing_event.domain.source import AGREED, ContractId, ItemType, SourceItem, SourceItemId
 from billing_event.domain.standing import Standing
 from billing_event.domain.step import SourceStep, StepState
 from billing_event.domain.terms import ReratingPolicy
+from billing_event.domain.usage import Charge
 
 _NOTHING: Final = Decimal(0)
 ON_DRAFT: Final = "on the draft of an invoice, or being asked back from one"
@@ -119,9 +120,18 @@ class Finding:
 class Comparer:
     """Compares the things of one batch with what they should be, by one state of the facts."""
 
-    def __init__(self, facts: Facts, rater: Rater, *, moves_payers: bool) -> None:
+    def __init__(
+        self,
+        facts: Facts,
+        rater: Rater,
+        charges: Mapping[SourceItemId, Charge],
+        *,
+        moves_payers: bool,
+    ) -> None:
+        """`charges` say what the usage periods among the things cost by today's terms."""
         self._facts = facts
         self._rater = rater
+        self._charges = charges
         self._moves_payers = moves_payers
         self._periods: dict[ContractId, dict[UUID, RecurringPeriod]] = {}
 
@@ -180,7 +190,10 @@ class Comparer:
         return self._rater.rate_again(item, filter(has_taken, live))
 
     def _as_agreed_now(self, item: SourceItem) -> SourceItem:
-        """Return a recurring period at the price that its line has by today's terms."""
+        """Return a period, recurring or of usage, at the price it has by today's terms."""
+        charge = self._charges.get(item.source_item_id)
+        if charge is not None and charge.amount != item.price:
+            return replace(item, price=charge.amount, price_basis=charge.explanation)
         if item.type is not ItemType.RECURRING or item.contract_id is None:
             return item
         period = self._planned(item.contract_id).get(item.source_item_id)

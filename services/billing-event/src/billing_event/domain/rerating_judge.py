@@ -1,6 +1,6 @@
 """Posts what a re-rating run was approved to post of a thing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from billing_event.domain.decision import Judge
@@ -16,16 +16,17 @@ from billing_event.domain.rerating import Action, Claims, Comparer, Finding
 from billing_event.domain.rerating_part import PartKey, key_of_row
 from billing_event.domain.rerating_run import ReratingRunId
 from billing_event.domain.review import ids_of
-from billing_event.domain.source import CustomerId, SourceItem
+from billing_event.domain.source import CustomerId, SourceItem, SourceItemId
 from billing_event.domain.standing import Standing
+from billing_event.domain.usage import Charge
 
 
 class ReratingJudge(Judge):
     """A judge that also rates anew what was rated before."""
 
-    def comparer(self, *, moves_payers: bool) -> Comparer:
+    def comparer(self, charges: Mapping[SourceItemId, Charge], *, moves_payers: bool) -> Comparer:
         """Return what compares things by the facts and limits of this judge."""
-        return Comparer(self._facts, self._rater, moves_payers=moves_payers)
+        return Comparer(self._facts, self._rater, charges, moves_payers=moves_payers)
 
     def trial(
         self,

@@ -1,7 +1,7 @@
 """Periods of usage lines, and what the units of a period cost, tier by tier."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final, NewType
@@ -97,13 +97,17 @@ class TierCharge:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What a quantity costs: exact tier by tier, the sum rounded once to the currency."""
+    """What a quantity costs: exact tier by tier, the sum rounded once to the currency.
+
+    `contract_version` is that of the terms it is priced by.
+    """
 
     quantity: Decimal
     included: Decimal
     tiers: tuple[TierCharge, ...]
     amount: Money
     explanation: str
+    contract_version: int
 
 
 def plan_usage(agreement: Agreement) -> list[UsagePeriod]:
@@ -118,8 +122,8 @@ def plan_usage(agreement: Agreement) -> list[UsagePeriod]:
     ]
 
 
-def charge(usage: UsageTerms, metered: Metered) -> Charge:
-    """Return what the readings of a period cost.
+def charge(usage: UsageTerms, metered: Metered, *, contract_version: int) -> Charge:
+    """Return what the readings of a period cost by the usage terms of a version.
 
     The included units come off first; the tiers count the units that are left, from the first of
     them, each at its own tier's price.
@@ -137,15 +141,40 @@ def charge(usage: UsageTerms, metered: Metered) -> Charge:
     currency = usage.tiers[0].unit_price.currency
     amount = Money.total((tier.amount for tier in tiers), currency).rounded()
     words = _words(usage, metered, quantity, tiers, amount)
-    return Charge(quantity, min(usage.included, quantity), tuple(tiers), amount, words)
+    included = min(usage.included, quantity)
+    return Charge(quantity, included, tuple(tiers), amount, words, contract_version)
 
 
-def charge_of(agreement: Agreement, period: UsagePeriod, metered: Metered) -> Charge | None:
-    """Return what a period costs by the terms of its first day; None while these may be missing."""
+def charge_of(
+    agreement: Agreement, period: UsagePeriod, metered: Metered, *, closed_by: int | None
+) -> Charge | None:
+    """Return what a period costs; None while a version may be missing that holds for its first day.
+
+    A closed one keeps the terms of the version it was `closed_by`: a price that changed since is
+    for a re-rating to decide. Without one the terms of its first day hold.
+    """
     found = agreement.line_on(period.contract_line_id, period.service.start)
-    if found is None or found[1].usage is None:
+    if found is None:
         return None
-    return charge(found[1].usage, metered)
+    terms, usage = found[0], found[1].usage
+    frozen = _usage_by(agreement, period.contract_line_id, closed_by)
+    if closed_by is not None and frozen is not None and frozen != usage:
+        kept = charge(frozen, metered, contract_version=closed_by)
+        words = f"{kept.explanation}, by version {closed_by} as when it was closed"
+        return replace(kept, explanation=words)
+    if usage is None:
+        return None
+    return charge(usage, metered, contract_version=terms.contract_version)
+
+
+def _usage_by(
+    agreement: Agreement, contract_line_id: ContractLineId, contract_version: int | None
+) -> UsageTerms | None:
+    """Return how a version of the terms counts a line, None where it does not."""
+    for terms in agreement.versions:
+        if terms.contract_version == contract_version and contract_line_id in terms.lines:
+            return terms.lines[contract_line_id].usage
+    return None
 
 
 def source_item_of(period: UsagePeriod, charge: Charge) -> SourceItem:

@@ -148,7 +148,10 @@ async def period(
     _, agreements = await fact.load_agreements(tx, [row.contract_id])
     counted = await repository.metered(tx, [usage_period_id], at=at)
     charge = usage.charge_of(
-        agreements[row.contract_id], repository.period_from(row), counted[usage_period_id]
+        agreements[row.contract_id],
+        repository.period_from(row),
+        counted[usage_period_id],
+        closed_by=row.contract_version,
     )
     if charge is None:
         raise TermsMissing(
@@ -230,7 +233,12 @@ def _write_period(
     agreements: dict[ContractId, Any],
 ) -> pb.UsagePeriod:
     found = counted[row.usage_period_id]
-    charge = usage.charge_of(agreements[row.contract_id], repository.period_from(row), found)
+    charge = usage.charge_of(
+        agreements[row.contract_id],
+        repository.period_from(row),
+        found,
+        closed_by=row.contract_version,
+    )
     message = pb.UsagePeriod(
         usage_period_id=str(row.usage_period_id),
         contract_id=str(row.contract_id),

@@ -9,7 +9,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event import tables
-from billing_event.domain.source import ContractId, ContractLineId
+from billing_event.domain.source import ContractId, ContractLineId, SourceItemId
 from billing_event.domain.usage import (
     NOTHING_METERED,
     Charge,
@@ -26,6 +26,7 @@ _UNPRICED: Final = (
     "closed_at",
     "is_pending",
     "is_void",
+    "contract_version",
 )
 
 _PLAN: Final = tables.insert_of(
@@ -63,6 +64,11 @@ _VOID: Final = text("""
 _LOCK: Final = text("""
     SELECT * FROM usage_period WHERE usage_period_id = ANY(CAST(:usage_period_ids AS uuid[]))
     ORDER BY usage_period_id FOR UPDATE
+""")
+
+
+_GET: Final = text("""
+    SELECT * FROM usage_period WHERE usage_period_id = ANY(CAST(:usage_period_ids AS uuid[]))
 """)
 
 
@@ -123,10 +129,12 @@ _METERED: Final = text("""
 _CLOSE: Final = text("""
     UPDATE usage_period AS period
     SET closed_quantity = charged.quantity, closed_amount = charged.amount,
-        revision = charged.revision, closed_at = coalesce(closed_at, :at)
+        revision = charged.revision, contract_version = charged.contract_version,
+        closed_at = coalesce(closed_at, :at)
     FROM unnest(CAST(:usage_period_ids AS uuid[]), CAST(:quantities AS numeric[]),
-                CAST(:amounts AS numeric[]), CAST(:revisions AS integer[]))
-         AS charged (usage_period_id, quantity, amount, revision)
+                CAST(:amounts AS numeric[]), CAST(:revisions AS integer[]),
+                CAST(:contract_versions AS bigint[]))
+         AS charged (usage_period_id, quantity, amount, revision, contract_version)
     WHERE period.usage_period_id = charged.usage_period_id
 """)
 
@@ -176,13 +184,17 @@ _OUTSIDE: Final = text("""
 
 
 class Kept:
-    """A period as it is kept: how often it was priced, and what was charged, None while open."""
+    """A period as it is kept: how often it was priced, and what was charged, None while open.
+
+    `contract_version` is the one it was priced by, None while open.
+    """
 
     def __init__(self, row: Row[Any]) -> None:
         self.period = period_from(row)
         self.revision: int = row.revision
         self.closed_amount = row.closed_amount
         self.closed_quantity = row.closed_quantity
+        self.contract_version: int | None = row.contract_version
 
     @property
     def is_closed(self) -> bool:
@@ -224,6 +236,15 @@ async def lock(
     """Lock periods, and return them as they are kept."""
     rows = await tx.execute(_LOCK, {"usage_period_ids": list(usage_period_ids)})
     return {row.usage_period_id: Kept(row) for row in rows}
+
+
+async def closed(
+    tx: AsyncConnection, source_item_ids: Collection[SourceItemId], *, lock: bool = False
+) -> dict[SourceItemId, Kept]:
+    """Return the closed periods that some of these things bill; `lock` lets nobody price them."""
+    query = _LOCK if lock else _GET
+    rows = await tx.execute(query, {"usage_period_ids": list(source_item_ids)})
+    return {row.usage_period_id: Kept(row) for row in rows if row.closed_at is not None}
 
 
 async def lock_of(tx: AsyncConnection, contract_ids: Collection[ContractId]) -> list[UsagePeriodId]:
@@ -297,6 +318,7 @@ async def save_charges(
             "quantities": [charge.quantity for _, charge in charged],
             "amounts": [charge.amount.amount for _, charge in charged],
             "revisions": [kept.revision + 1 for kept, _ in charged],
+            "contract_versions": [charge.contract_version for _, charge in charged],
             "at": at,
         },
     )

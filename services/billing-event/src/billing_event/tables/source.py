@@ -2,7 +2,18 @@
 
 from typing import Final
 
-from sqlalchemy import Boolean, Column, Date, ForeignKey, Index, Integer, Text, Uuid, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    Text,
+    Uuid,
+    text,
+)
 
 from billing_event.tables.columns import count, day, instant, number, table, uuid, words
 
@@ -92,6 +103,7 @@ usage_period: Final = table(
     instant("closed_at", null=True),
     Column("is_pending", Boolean, nullable=False, server_default=text("true")),
     Column("is_void", Boolean, nullable=False, server_default=text("false")),
+    Column("contract_version", BigInteger),
     Index("usage_period_by_line", "contract_line_id", "service_from"),
     Index("usage_period_by_contract", "contract_id"),
     Index("usage_period_by_end", "service_to", "usage_period_id"),

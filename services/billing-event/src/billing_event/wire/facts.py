@@ -69,6 +69,7 @@ _PRICE_TERMS: Final = (
     "time_rounding",
     "rate_card_id",
     "payers",
+    "usage",
 )
 
 _DAY: Final = timedelta(days=1)
