@@ -137,6 +137,21 @@ async def test_the_same_purchase_again_is_the_same_and_another_content_is_refuse
     assert (twice.recorded, twice.results[1].code) == (1, "purchase.repeated")
 
 
+async def test_a_suppliers_credit_may_have_the_number_of_a_bill(
+    engine: AsyncEngine, running: Running, in_force: None
+) -> None:
+    source = source_pb2.SourceRef(system="erp", object_type="vendor_credit", object_id="VB-00001")
+    done = await bring(running, a_purchase(1), a_purchase(1, "-200.00", source=source))
+    assert (done.recorded, done.refused) == (2, 0)
+    again = await bring(running, a_purchase(1, "-200.00", source=source), a_purchase(1))
+    assert (again.recorded, again.duplicates) == (0, 2)
+    assert [each.purchase_id for each in again.results] == [
+        each.purchase_id for each in reversed(done.results)
+    ]
+    await approve(running, done)
+    assert sorted(amount for amount, _, _ in await rows(engine)) == ["-210.00", "1050.00"]
+
+
 async def test_each_row_is_judged_by_itself(running: Running, in_force: None) -> None:
     done = await bring(
         running,

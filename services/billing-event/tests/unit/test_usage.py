@@ -1,5 +1,6 @@
 """Which period a reading counts for, and what the units of a period cost."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -21,12 +22,14 @@ from billing_event.domain.reading import (
     RecordRepeated,
     RecordStatus,
     UsageRecord,
+    UsageRecordId,
     decide,
     record_of,
 )
 from billing_event.domain.source import SourceRef
 from billing_event.domain.terms import Aggregation, BillingModel, LineTerms, UsageTerms, UsageTier
 from billing_event.domain.usage import Metered, charge, plan_usage
+from throughline_core.ids import derived_id
 from throughline_core.period import Period
 
 
@@ -172,11 +175,8 @@ def a_record(quantity: str = "1", revision: int = 1) -> UsageRecord:
         a_reading(quantity=Decimal(quantity), source=source),
         an_agreement(some_terms(a_metered_line())),
     )
-    return UsageRecord(**{**_fields(record), "revision": revision})
-
-
-def _fields(record: UsageRecord) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in UsageRecord.__dataclass_fields__}
+    record_id = UsageRecordId(derived_id("usage_record", record.record_key, revision))
+    return replace(record, usage_record_id=record_id, revision=revision)
 
 
 def test_the_same_reading_again_adds_nothing_and_another_one_has_to_say_that_it_corrects() -> None:

@@ -12,7 +12,7 @@ from billing_event.domain import purchase as domain
 from billing_event.domain.agreement import Agreement
 from billing_event.domain.proposal import ProposalStatus
 from billing_event.domain.purchase import Bought, Purchase, PurchaseId, PurchaseNotFound
-from billing_event.domain.source import ContractId
+from billing_event.domain.source import ContractId, SourceRef
 from billing_event.repository import fact
 from billing_event.repository import purchase as repository
 from throughline_core.errors import Refusal
@@ -39,27 +39,27 @@ async def import_purchases(
     """
     sent = [row for row in rows if isinstance(row, Bought)]
     _, agreements = await fact.load_agreements(tx, {row.contract_id for row in sent})
-    known = await repository.known(tx, {domain.purchase_id(row.source) for row in sent})
-    fresh: dict[PurchaseId, Purchase] = {}
+    known = await repository.known_of(tx, {row.source for row in sent})
+    fresh: dict[SourceRef, Purchase] = {}
     results = []
     for row in rows:
         if isinstance(row, Refusal):
             results.append(RowResult(None, refusal=row))
             continue
-        purchase_id = domain.purchase_id(row.source)
+        before = known.get(row.source)
         try:
             require_entity(_agreement(agreements, row.contract_id).newest.legal_entity_id)
             made = domain.record(row, agreements[row.contract_id], by=by, at=at)
-            is_known = domain.is_known(made, known.get(purchase_id), fresh.get(purchase_id))
+            is_known = domain.is_known(made, before, fresh.get(row.source))
         except Refusal as refusal:
             results.append(RowResult(None, refusal=refusal))
             continue
         if not is_known:
-            fresh[purchase_id] = made
-        results.append(RowResult(purchase_id, is_new=not is_known))
+            fresh[row.source] = made
+        results.append(RowResult((before or made).purchase_id, is_new=not is_known))
     if fresh:
         await repository.add(tx, list(fresh.values()))
-        audit.touch(tx, *fresh)
+        audit.touch(tx, *(purchase.purchase_id for purchase in fresh.values()))
     return results
 
 

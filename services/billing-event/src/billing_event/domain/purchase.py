@@ -107,6 +107,7 @@ class Purchase:
     `decided_by` is a token subject, empty while it waits.
     """
 
+    purchase_id: PurchaseId
     bought: Bought
     version: int
     legal_entity_id: LegalEntityId
@@ -117,15 +118,6 @@ class Purchase:
     decided_by: str = ""
     decided_at: datetime | None = None
     decision_reason: str = ""
-
-    @property
-    def purchase_id(self) -> PurchaseId:
-        return purchase_id(self.bought.source)
-
-
-def purchase_id(source: SourceRef) -> PurchaseId:
-    """Return the id of the purchase of a source."""
-    return PurchaseId(derived_id("purchase", source.system, source.object_id))
 
 
 def record(bought: Bought, agreement: Agreement, *, by: str, at: datetime) -> Purchase:
@@ -153,7 +145,9 @@ def record(bought: Bought, agreement: Agreement, *, by: str, at: datetime) -> Pu
         raise TooPrecise(
             f"{bought.cost} has more decimals than {bought.cost.currency}", field="cost.amount"
         )
+    source = bought.source
     return Purchase(
+        PurchaseId(derived_id("purchase", source.system, source.object_type, source.object_id)),
         bought,
         1,
         newest.legal_entity_id,

@@ -109,6 +109,7 @@ class UsageRecord:
     1. `measured_on` is the civil day of `measured_at` in the contract's zone.
     """
 
+    usage_record_id: UsageRecordId
     record_key: str
     revision: int
     contract_id: ContractId
@@ -120,10 +121,6 @@ class UsageRecord:
     measured_at: datetime
     measured_on: date
     source: SourceRef | None
-
-    @property
-    def usage_record_id(self) -> UsageRecordId:
-        return UsageRecordId(derived_id("usage_record", self.record_key, self.revision))
 
     @property
     def content(self) -> tuple[object, ...]:
@@ -187,13 +184,9 @@ def record_of(reading: Reading, agreement: Agreement) -> UsageRecord:
             field="measured_at",
             advice="check the instant, or extend the line by a change order",
         )
-    source = reading.source
-    key = (
-        f"{line.contract_line_id}/{reading.measured_at.isoformat()}"
-        if source is None
-        else f"{source.system}/{source.object_id}"
-    )
+    key = _key_of(reading, line)
     return UsageRecord(
+        _record_id(key, 1),
         key,
         1,
         newest.contract_id,
@@ -204,8 +197,21 @@ def record_of(reading: Reading, agreement: Agreement) -> UsageRecord:
         reading.unit,
         reading.measured_at,
         day,
-        source,
+        reading.source,
     )
+
+
+def _key_of(reading: Reading, line: LineTerms) -> str:
+    """Return what a reading is known by: all of its source, or else line and instant."""
+    source = reading.source
+    if source is None:
+        return f"{line.contract_line_id}/{reading.measured_at.isoformat()}"
+    # Other systems spell their ids as they like; a separator of units is in none of them.
+    return "\x1f".join((source.system, source.object_type, source.object_id))
+
+
+def _record_id(record_key: str, revision: int) -> UsageRecordId:
+    return UsageRecordId(derived_id("usage_record", record_key, revision))
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,4 +258,7 @@ def decide(
             field="quantity",
             advice="send it with `corrects`, if it shall take the place of the one before",
         )
-    return replace(record, revision=known.record.revision + 1)
+    revision = known.record.revision + 1
+    return replace(
+        record, usage_record_id=_record_id(record.record_key, revision), revision=revision
+    )

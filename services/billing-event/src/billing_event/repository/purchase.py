@@ -15,6 +15,14 @@ from throughline_core.money import Money
 
 _TABLE = tables.purchase
 
+_KNOWN_OF: Final = text("""
+    SELECT purchase.* FROM purchase
+    JOIN unnest(CAST(:systems AS text[]), CAST(:object_types AS text[]),
+                CAST(:object_ids AS text[])) AS sent (system, object_type, object_id)
+      ON (source_system, source_object_type, source_object_id)
+         = (sent.system, sent.object_type, sent.object_id)
+""")
+
 _ADD: Final = tables.insert_of(_TABLE, "ON CONFLICT DO NOTHING RETURNING purchase_id")
 
 _SAVE: Final = text("""
@@ -23,6 +31,22 @@ _SAVE: Final = text("""
         decided_at = :decided_at, decision_reason = :decision_reason
     WHERE purchase_id = ANY(CAST(:purchase_ids AS uuid[])) AND status = 'proposed'
 """)
+
+
+async def known_of(
+    tx: AsyncConnection, sources: Collection[SourceRef]
+) -> dict[SourceRef, Purchase]:
+    """Return the purchases of sources."""
+    rows = await tx.execute(
+        _KNOWN_OF,
+        {
+            "systems": [source.system for source in sources],
+            "object_types": [source.object_type for source in sources],
+            "object_ids": [source.object_id for source in sources],
+        },
+    )
+    found = map(purchase_from, rows)
+    return {purchase.bought.source: purchase for purchase in found}
 
 
 async def known(
@@ -110,6 +134,7 @@ def purchase_from(row: Row[Any]) -> Purchase:
         SourceRef(row.source_system, row.source_object_type, row.source_object_id),
     )
     return Purchase(
+        row.purchase_id,
         bought,
         row.version,
         row.legal_entity_id,

@@ -117,6 +117,7 @@ def known_from(row: Row[Any]) -> Known:
     if row.source_system is not None:
         source = SourceRef(row.source_system, row.source_object_type, row.source_object_id)
     record = UsageRecord(
+        row.usage_record_id,
         row.record_key,
         row.revision,
         row.contract_id,

@@ -210,7 +210,7 @@ purchase: Final = table(
     words("decided_by"),
     instant("decided_at", null=True),
     words("decision_reason"),
-    Index("purchase_once", "source_system", "source_object_id", unique=True),
+    Index("purchase_once", "source_system", "source_object_type", "source_object_id", unique=True),
     Index("purchase_by_contract", "contract_id"),
     Index("purchase_by_time", "recorded_at", "purchase_id"),
 )
