@@ -218,3 +218,20 @@ async def test_what_had_made_room_under_a_full_limit_is_taken_back_all_the_same(
     )
     assert "limit.agreed_below_taken" in [row.kind for row in told]
     await assert_sound(engine)
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "2026-08-31", "2037-09-02", "9999-12-31"])
+async def test_an_adjustment_is_for_a_day_the_contract_can_still_be_settled_for(
+    running: Running, in_force: None, day: str
+) -> None:
+    with pytest.raises(Refusal) as refused:
+        await propose(running, "-150.00", service_on=day)
+    assert refused.value.stable_code == "adjustment.day_out_of_range"
+    assert (refused.value.field, bool(refused.value.advice)) == ("service_on", True)
+
+
+async def test_an_adjustment_may_come_after_the_end_of_the_contract(
+    engine: AsyncEngine, running: Running, in_force: None
+) -> None:
+    await approve(running, await propose(running, "-150.00", service_on="2028-01-31"))
+    assert await rows(engine) == [("-150.00", "released", "")]

@@ -14,12 +14,14 @@ from billing_event_builders import (
 )
 from billing_event_sources import key, rates
 from billing_event_world import assert_sound, fetch, rows, take, totals, unrated
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from throughline.billing_event.v1 import purchase_service_pb2 as pb
 from throughline.billing_event.v1.purchase_service_pb2_grpc import PurchaseServiceStub
 from throughline.common.v1 import money_pb2, source_pb2
 from throughline_core.errors import Refusal
+from throughline_runtime import database
 from throughline_testing.serving import Running, a_caller
 from throughline_testing.statements import Statements
 
@@ -225,3 +227,28 @@ async def test_many_purchases_take_no_more_statements_than_few(
         await approve(running, done)
         counts.append(len(statements))
     assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize("day", ["0001-01-20", "9999-12-31"])
+async def test_a_day_nothing_is_billed_for_is_refused_when_it_is_sent(
+    running: Running, in_force: None, day: str
+) -> None:
+    sent = a_purchase(2, currency="USD", incurred_on=day)
+    [taken, refused] = (await bring(running, a_purchase(), sent)).results
+    assert taken.outcome == pb.PURCHASE_OUTCOME_RECORDED
+    assert (refused.code, refused.field) == ("purchase.day_out_of_range", "incurred_on")
+
+
+async def test_a_purchase_that_was_recorded_for_such_a_day_is_named_when_it_is_approved(
+    engine: AsyncEngine, running: Running, in_force: None
+) -> None:
+    done = await bring(running, a_purchase(), a_purchase(2, currency="USD"))
+    *_, before = (result.purchase_id for result in done.results)
+    async with database.write(engine) as tx:
+        change = "UPDATE purchase SET incurred_on = '9999-12-31' WHERE purchase_id = :id"
+        await tx.execute(text(change), {"id": before})
+    with pytest.raises(Refusal, match=before) as refused:
+        await approve(running, done)
+    assert refused.value.stable_code == "purchase.day_out_of_range"
+    request = pb.RejectPurchasesRequest(request_id=key(), purchase_ids=[before], reason="a typo")
+    assert (await of(running, FINANCE).RejectPurchases(request)).rejected == 1

@@ -222,6 +222,8 @@ async def test_each_row_is_judged_by_itself_and_says_what_is_wrong(
         a_reading("7", "2026-09-04T08:00:00"),
         a_reading("8", "2026-09-03T09:00:00", source=source),
         a_reading("1", "2026-08-31T21:59:59"),
+        a_reading("1", "9999-12-31T23:59:59"),
+        a_reading("1", "0001-01-01T00:00:00"),
         a_reading("1", "2026-09-05T08:00:00", contract_line_id=str(an_id("b102"))),
         a_reading("1", "2026-09-05T08:00:00", contract_id=str(an_id("bad"))),
         a_reading("1", "2026-09-05T08:00:00", corrects=True),
@@ -231,13 +233,15 @@ async def test_each_row_is_judged_by_itself_and_says_what_is_wrong(
         "",
         "usage_record.differs",
         "usage_record.outside_term",
+        "usage_record.outside_term",
+        "usage_record.outside_term",
         "usage_record.not_metered",
         "contract.not_found",
         "usage_record.nothing_to_correct",
         "usage_record.line_not_found",
     ]
     assert all(result.message and result.field for result in done.results[1:])
-    assert (done.recorded, done.refused) == (1, 6)
+    assert (done.recorded, done.refused) == (1, 8)
     other = await usage_of(running, ELSEWHERE).ImportUsageRecords(
         readings(a_reading("1", "2026-09-06T08:00:00"))
     )

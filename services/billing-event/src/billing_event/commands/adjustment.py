@@ -38,7 +38,8 @@ async def propose(tx: AsyncConnection, proposed: Proposed, *, by: str, at: datet
 
     Raises:
         ContractNotFound, EntityForbidden: it is not known as in force, or not for the caller.
-        LineNotFound, AmountZero, WrongCurrency, TooPrecise: see `domain.adjustment.check_amount`.
+        LineNotFound, DayOutOfRange, AmountZero, WrongCurrency, TooPrecise: see
+            `domain.adjustment.check_amount`.
         ReasonUnknown, ReasonInactive: see `domain.adjustment.check_reason`.
         BillingEventNotFound, OtherLine: the row it names is not there, or of another line.
     """
@@ -98,7 +99,7 @@ async def decide(
 
     Raises:
         AdjustmentNotFound, EntityForbidden: it is not there, or not for the caller.
-        AdjustmentNotOpen, ProposedByCaller: see `domain.adjustment.decide`.
+        AdjustmentNotOpen, ProposedByCaller, DayOutOfRange: see `domain.adjustment.decide`.
         StaleVersion: somebody else decided first.
     """
     waiting = await _load(tx, adjustment_id)

@@ -76,7 +76,7 @@ async def decide(
 
     Raises:
         PurchaseNotFound, EntityForbidden: one is not there, or not for the caller.
-        PurchaseNotOpen, RecordedByCaller: see `domain.purchase.decide`.
+        PurchaseNotOpen, RecordedByCaller, DayOutOfRange: see `domain.purchase.decide`.
     """
     found = await repository.known(tx, purchase_ids, lock=True)
     missing = set(purchase_ids) - found.keys()

@@ -6,6 +6,11 @@ from typing import Final, NewType
 from uuid import UUID
 
 from billing_event.domain.agreement import Agreement
+from billing_event.domain.civil_day import (
+    BILLABLE_DAYS,
+    YEARS_AFTER_END,
+    is_settled_by_hand,
+)
 from billing_event.domain.position import BillingEventId
 from billing_event.domain.proposal import (
     NotOpen,
@@ -45,6 +50,12 @@ class AmountZero(InvalidArgument):
     """An adjustment of nothing changes nothing."""
 
     code = "adjustment.amount_zero"
+
+
+class DayOutOfRange(InvalidArgument):
+    """The contract was not in force by that day, or ended too long before."""
+
+    code = "adjustment.day_out_of_range"
 
 
 class WrongCurrency(InvalidArgument):
@@ -151,13 +162,24 @@ def check_amount(
     """Check that an amount may be adjusted on a line.
 
     Raises:
-        LineNotFound, AmountZero, WrongCurrency, TooPrecise: see there.
+        LineNotFound, DayOutOfRange, AmountZero, WrongCurrency, TooPrecise: see there.
     """
     newest = agreement.newest
-    if agreement.line_on(contract_line_id, day) is None:
+    found = agreement.line_on(contract_line_id, day)
+    if found is None:
         raise LineNotFound(
             f"contract {newest.contract_id} has no line {contract_line_id} on {day}",
             field="contract_line_id",
+        )
+    _, line = found
+    first_day = agreement.first_day
+    if not is_settled_by_hand(day, first_day, line.term.end):
+        raise DayOutOfRange(
+            f"the contract began on {first_day} and the line ends on {line.term.end}:"
+            f" nothing of {day} is settled under it",
+            field="service_on",
+            advice="name the day of service the amount is for, from the first day of the contract"
+            f" to {YEARS_AFTER_END} years after the end of the line",
         )
     if amount.currency != newest.currency:
         raise WrongCurrency(
@@ -232,7 +254,15 @@ def decide(
 
     Raises:
         AdjustmentNotOpen, ProposedByCaller: see there.
+        DayOutOfRange: it is approved, and was proposed when any day was taken.
     """
+    is_new = status is ProposalStatus.APPROVED and adjustment.undoes_adjustment_id is None
+    if is_new and adjustment.service_on not in BILLABLE_DAYS:
+        raise DayOutOfRange(
+            f"adjustment {adjustment.adjustment_id} is for {adjustment.service_on}:"
+            " nothing is billed for that",
+            advice="reject it, and propose it for the day of service it is for",
+        )
     require_movable(
         "adjustment",
         adjustment.adjustment_id,

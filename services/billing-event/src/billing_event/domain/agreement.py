@@ -43,6 +43,11 @@ class Agreement:
         """The latest terms: who is billed, and up to which limits."""
         return self.versions[-1]
 
+    @property
+    def first_day(self) -> date:
+        """The day the first of all its lines began."""
+        return min(line.term.start for terms in self.versions for line in terms.lines.values())
+
     def on(self, day: date) -> ContractTerms | None:
         """Return the terms that hold for a day: of the versions in effect by then the latest.
 

@@ -6,6 +6,7 @@ from typing import Final, NewType
 from uuid import UUID
 
 from billing_event.domain.agreement import Agreement
+from billing_event.domain.civil_day import BILLABLE_DAYS
 from billing_event.domain.proposal import (
     NotOpen,
     ProposalStatus,
@@ -59,6 +60,12 @@ class TooPrecise(InvalidArgument):
     """The cost has more decimals than its currency."""
 
     code = "purchase.too_precise"
+
+
+class DayOutOfRange(InvalidArgument):
+    """No cost was incurred on that day."""
+
+    code = "purchase.day_out_of_range"
 
 
 class PurchaseDiffers(AlreadyExists):
@@ -124,8 +131,14 @@ def record(bought: Bought, agreement: Agreement, *, by: str, at: datetime) -> Pu
     """Return a purchase that waits for its approval.
 
     Raises:
-        LineNotFound, NotPassThrough, CostZero, TooPrecise: see there.
+        DayOutOfRange, LineNotFound, NotPassThrough, CostZero, TooPrecise: see there.
     """
+    if bought.incurred_on not in BILLABLE_DAYS:
+        raise DayOutOfRange(
+            f"nothing is billed for {bought.incurred_on}",
+            field="incurred_on",
+            advice="send the day on which the cost was incurred",
+        )
     newest, line_id = agreement.newest, bought.contract_line_id
     found = agreement.line_on(line_id, bought.incurred_on)
     if found is None:
@@ -186,7 +199,16 @@ def decide(
 
     Raises:
         PurchaseNotOpen, RecordedByCaller: see there.
+        DayOutOfRange: it is approved, and was recorded when any day was taken.
     """
+    day = purchase.bought.incurred_on
+    if status is ProposalStatus.APPROVED and day not in BILLABLE_DAYS:
+        raise DayOutOfRange(
+            f"purchase {purchase.purchase_id} was incurred on {day}: nothing is billed for that",
+            field="purchase_ids",
+            advice="reject it, and send it with the day on which the cost was incurred, under a"
+            " number of its own",
+        )
     require_movable(
         "purchase",
         purchase.purchase_id,

@@ -9,6 +9,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from billing_event.domain.agreement import Agreement
+from billing_event.domain.civil_day import BILLABLE_DAYS
 from billing_event.domain.recurring import charged_term, is_over
 from billing_event.domain.source import (
     ContractId,
@@ -177,8 +178,12 @@ def record_of(reading: Reading, agreement: Agreement) -> UsageRecord:
     """
     line, newest = line_for(reading, agreement), agreement.newest
     assert line.usage is not None, "only a usage line takes readings"
-    day = reading.measured_at.astimezone(ZoneInfo(newest.time_zone)).date()
-    if not any(day in term for term in charged_term(agreement, line)) or is_over(agreement, day):
+    day = reading.measured_at.date()
+    is_in_force = day in BILLABLE_DAYS
+    if is_in_force:
+        day = reading.measured_at.astimezone(ZoneInfo(newest.time_zone)).date()
+        is_in_force = any(day in term for term in charged_term(agreement, line))
+    if not is_in_force or is_over(agreement, day):
         raise OutsideTerm(
             f"line {line.contract_line_id} is not in force on {day}",
             field="measured_at",

@@ -197,7 +197,7 @@ class ProposeAdjustmentRequest(_message.Message):
     contract_id: _builtins.str
     contract_line_id: _builtins.str
     service_on: _builtins.str
-    """ISO 8601."""
+    """ISO 8601; from the first day of the contract to ten years after the end of the line."""
     reason_code: _builtins.str
     description: _builtins.str
     billing_event_id: _builtins.str

@@ -90,9 +90,9 @@ class AdjustmentServiceServicer:
 
     def ProposeAdjustment(self, request, context):
         """Propose an amount of either sign on a contract line. Safe to retry with the same request_id.
-        Refuses: contract.not_found, adjustment.line_not_found, adjustment.amount_zero, adjustment.wrong_currency,
-        adjustment.too_precise, adjustment.reason_unknown, adjustment.reason_inactive, billing_event.not_found,
-        adjustment.other_line, request.malformed_field, money.unknown_currency, caller.entity_forbidden.
+        Refuses: contract.not_found, adjustment.line_not_found, adjustment.day_out_of_range, adjustment.amount_zero,
+        adjustment.wrong_currency, adjustment.too_precise, adjustment.reason_unknown, adjustment.reason_inactive,
+        billing_event.not_found, adjustment.other_line, request.malformed_field, money.unknown_currency, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,7 +110,8 @@ class AdjustmentServiceServicer:
 
     def ApproveAdjustment(self, request, context):
         """Approve an adjustment, as somebody else than who proposed it; it is rated. Safe to retry with the same request_id.
-        Refuses: adjustment.not_found, adjustment.not_open, adjustment.second_person_required, caller.entity_forbidden.
+        Refuses: adjustment.not_found, adjustment.not_open, adjustment.second_person_required, adjustment.day_out_of_range,
+        caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

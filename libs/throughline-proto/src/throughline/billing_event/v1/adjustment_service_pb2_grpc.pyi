@@ -37,9 +37,9 @@ class AdjustmentServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AdjustmentServiceAsyncStub: ...
     ProposeAdjustment: _grpc.UnaryUnaryMultiCallable[_adjustment_service_pb2.ProposeAdjustmentRequest, _adjustment_service_pb2.ProposeAdjustmentResponse]
     """Propose an amount of either sign on a contract line. Safe to retry with the same request_id.
-    Refuses: contract.not_found, adjustment.line_not_found, adjustment.amount_zero, adjustment.wrong_currency,
-    adjustment.too_precise, adjustment.reason_unknown, adjustment.reason_inactive, billing_event.not_found,
-    adjustment.other_line, request.malformed_field, money.unknown_currency, caller.entity_forbidden.
+    Refuses: contract.not_found, adjustment.line_not_found, adjustment.day_out_of_range, adjustment.amount_zero,
+    adjustment.wrong_currency, adjustment.too_precise, adjustment.reason_unknown, adjustment.reason_inactive,
+    billing_event.not_found, adjustment.other_line, request.malformed_field, money.unknown_currency, caller.entity_forbidden.
     """
     UndoAdjustment: _grpc.UnaryUnaryMultiCallable[_adjustment_service_pb2.UndoAdjustmentRequest, _adjustment_service_pb2.UndoAdjustmentResponse]
     """Propose the counter-amount of an approved adjustment, which keeps the link to it; approved like any other. Safe to retry
@@ -49,7 +49,8 @@ class AdjustmentServiceStub:
     """
     ApproveAdjustment: _grpc.UnaryUnaryMultiCallable[_adjustment_service_pb2.ApproveAdjustmentRequest, _adjustment_service_pb2.ApproveAdjustmentResponse]
     """Approve an adjustment, as somebody else than who proposed it; it is rated. Safe to retry with the same request_id.
-    Refuses: adjustment.not_found, adjustment.not_open, adjustment.second_person_required, caller.entity_forbidden.
+    Refuses: adjustment.not_found, adjustment.not_open, adjustment.second_person_required, adjustment.day_out_of_range,
+    caller.entity_forbidden.
     """
     RejectAdjustment: _grpc.UnaryUnaryMultiCallable[_adjustment_service_pb2.RejectAdjustmentRequest, _adjustment_service_pb2.RejectAdjustmentResponse]
     """Turn an adjustment down, as somebody else than who proposed it. Safe to retry with the same request_id.
@@ -86,9 +87,9 @@ class AdjustmentServiceAsyncStub(AdjustmentServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ProposeAdjustment: _aio.UnaryUnaryMultiCallable[_adjustment_service_pb2.ProposeAdjustmentRequest, _adjustment_service_pb2.ProposeAdjustmentResponse]  # type: ignore[assignment]
     """Propose an amount of either sign on a contract line. Safe to retry with the same request_id.
-    Refuses: contract.not_found, adjustment.line_not_found, adjustment.amount_zero, adjustment.wrong_currency,
-    adjustment.too_precise, adjustment.reason_unknown, adjustment.reason_inactive, billing_event.not_found,
-    adjustment.other_line, request.malformed_field, money.unknown_currency, caller.entity_forbidden.
+    Refuses: contract.not_found, adjustment.line_not_found, adjustment.day_out_of_range, adjustment.amount_zero,
+    adjustment.wrong_currency, adjustment.too_precise, adjustment.reason_unknown, adjustment.reason_inactive,
+    billing_event.not_found, adjustment.other_line, request.malformed_field, money.unknown_currency, caller.entity_forbidden.
     """
     UndoAdjustment: _aio.UnaryUnaryMultiCallable[_adjustment_service_pb2.UndoAdjustmentRequest, _adjustment_service_pb2.UndoAdjustmentResponse]  # type: ignore[assignment]
     """Propose the counter-amount of an approved adjustment, which keeps the link to it; approved like any other. Safe to retry
@@ -98,7 +99,8 @@ class AdjustmentServiceAsyncStub(AdjustmentServiceStub):
     """
     ApproveAdjustment: _aio.UnaryUnaryMultiCallable[_adjustment_service_pb2.ApproveAdjustmentRequest, _adjustment_service_pb2.ApproveAdjustmentResponse]  # type: ignore[assignment]
     """Approve an adjustment, as somebody else than who proposed it; it is rated. Safe to retry with the same request_id.
-    Refuses: adjustment.not_found, adjustment.not_open, adjustment.second_person_required, caller.entity_forbidden.
+    Refuses: adjustment.not_found, adjustment.not_open, adjustment.second_person_required, adjustment.day_out_of_range,
+    caller.entity_forbidden.
     """
     RejectAdjustment: _aio.UnaryUnaryMultiCallable[_adjustment_service_pb2.RejectAdjustmentRequest, _adjustment_service_pb2.RejectAdjustmentResponse]  # type: ignore[assignment]
     """Turn an adjustment down, as somebody else than who proposed it. Safe to retry with the same request_id.
@@ -138,9 +140,9 @@ class AdjustmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_adjustment_service_pb2.ProposeAdjustmentResponse, _abc.Awaitable[_adjustment_service_pb2.ProposeAdjustmentResponse]]:
         """Propose an amount of either sign on a contract line. Safe to retry with the same request_id.
-        Refuses: contract.not_found, adjustment.line_not_found, adjustment.amount_zero, adjustment.wrong_currency,
-        adjustment.too_precise, adjustment.reason_unknown, adjustment.reason_inactive, billing_event.not_found,
-        adjustment.other_line, request.malformed_field, money.unknown_currency, caller.entity_forbidden.
+        Refuses: contract.not_found, adjustment.line_not_found, adjustment.day_out_of_range, adjustment.amount_zero,
+        adjustment.wrong_currency, adjustment.too_precise, adjustment.reason_unknown, adjustment.reason_inactive,
+        billing_event.not_found, adjustment.other_line, request.malformed_field, money.unknown_currency, caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod
@@ -162,7 +164,8 @@ class AdjustmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_adjustment_service_pb2.ApproveAdjustmentResponse, _abc.Awaitable[_adjustment_service_pb2.ApproveAdjustmentResponse]]:
         """Approve an adjustment, as somebody else than who proposed it; it is rated. Safe to retry with the same request_id.
-        Refuses: adjustment.not_found, adjustment.not_open, adjustment.second_person_required, caller.entity_forbidden.
+        Refuses: adjustment.not_found, adjustment.not_open, adjustment.second_person_required, adjustment.day_out_of_range,
+        caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod

@@ -77,8 +77,8 @@ class PurchaseServiceServicer:
         """Bring in purchases, 1 to 5,000. Each row is judged by itself and has an outcome; the same purchase again, by its source,
         changes nothing. Safe to retry with the same request_id.
         Rows are refused with: contract.not_found, caller.entity_forbidden, purchase.line_not_found, purchase.not_pass_through,
-        purchase.cost_zero, purchase.too_precise, purchase.differs, purchase.repeated, money.unknown_currency,
-        request.malformed_field.
+        purchase.day_out_of_range, purchase.cost_zero, purchase.too_precise, purchase.differs, purchase.repeated,
+        money.unknown_currency, request.malformed_field.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -87,7 +87,8 @@ class PurchaseServiceServicer:
     def ApprovePurchases(self, request, context):
         """Approve purchases, all or none, as somebody else than who brought them in; they are rated. Safe to retry with the same
         request_id.
-        Refuses: purchase.not_found, purchase.not_open, purchase.second_person_required, caller.entity_forbidden.
+        Refuses: purchase.not_found, purchase.not_open, purchase.second_person_required, purchase.day_out_of_range,
+        caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

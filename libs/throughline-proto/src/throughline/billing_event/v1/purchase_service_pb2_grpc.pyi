@@ -39,13 +39,14 @@ class PurchaseServiceStub:
     """Bring in purchases, 1 to 5,000. Each row is judged by itself and has an outcome; the same purchase again, by its source,
     changes nothing. Safe to retry with the same request_id.
     Rows are refused with: contract.not_found, caller.entity_forbidden, purchase.line_not_found, purchase.not_pass_through,
-    purchase.cost_zero, purchase.too_precise, purchase.differs, purchase.repeated, money.unknown_currency,
-    request.malformed_field.
+    purchase.day_out_of_range, purchase.cost_zero, purchase.too_precise, purchase.differs, purchase.repeated,
+    money.unknown_currency, request.malformed_field.
     """
     ApprovePurchases: _grpc.UnaryUnaryMultiCallable[_purchase_service_pb2.ApprovePurchasesRequest, _purchase_service_pb2.ApprovePurchasesResponse]
     """Approve purchases, all or none, as somebody else than who brought them in; they are rated. Safe to retry with the same
     request_id.
-    Refuses: purchase.not_found, purchase.not_open, purchase.second_person_required, caller.entity_forbidden.
+    Refuses: purchase.not_found, purchase.not_open, purchase.second_person_required, purchase.day_out_of_range,
+    caller.entity_forbidden.
     """
     RejectPurchases: _grpc.UnaryUnaryMultiCallable[_purchase_service_pb2.RejectPurchasesRequest, _purchase_service_pb2.RejectPurchasesResponse]
     """Turn purchases down, all or none, as somebody else than who brought them in: they are not billed. Safe to retry with the
@@ -76,13 +77,14 @@ class PurchaseServiceAsyncStub(PurchaseServiceStub):
     """Bring in purchases, 1 to 5,000. Each row is judged by itself and has an outcome; the same purchase again, by its source,
     changes nothing. Safe to retry with the same request_id.
     Rows are refused with: contract.not_found, caller.entity_forbidden, purchase.line_not_found, purchase.not_pass_through,
-    purchase.cost_zero, purchase.too_precise, purchase.differs, purchase.repeated, money.unknown_currency,
-    request.malformed_field.
+    purchase.day_out_of_range, purchase.cost_zero, purchase.too_precise, purchase.differs, purchase.repeated,
+    money.unknown_currency, request.malformed_field.
     """
     ApprovePurchases: _aio.UnaryUnaryMultiCallable[_purchase_service_pb2.ApprovePurchasesRequest, _purchase_service_pb2.ApprovePurchasesResponse]  # type: ignore[assignment]
     """Approve purchases, all or none, as somebody else than who brought them in; they are rated. Safe to retry with the same
     request_id.
-    Refuses: purchase.not_found, purchase.not_open, purchase.second_person_required, caller.entity_forbidden.
+    Refuses: purchase.not_found, purchase.not_open, purchase.second_person_required, purchase.day_out_of_range,
+    caller.entity_forbidden.
     """
     RejectPurchases: _aio.UnaryUnaryMultiCallable[_purchase_service_pb2.RejectPurchasesRequest, _purchase_service_pb2.RejectPurchasesResponse]  # type: ignore[assignment]
     """Turn purchases down, all or none, as somebody else than who brought them in: they are not billed. Safe to retry with the
@@ -116,8 +118,8 @@ class PurchaseServiceServicer(metaclass=_abc_1.ABCMeta):
         """Bring in purchases, 1 to 5,000. Each row is judged by itself and has an outcome; the same purchase again, by its source,
         changes nothing. Safe to retry with the same request_id.
         Rows are refused with: contract.not_found, caller.entity_forbidden, purchase.line_not_found, purchase.not_pass_through,
-        purchase.cost_zero, purchase.too_precise, purchase.differs, purchase.repeated, money.unknown_currency,
-        request.malformed_field.
+        purchase.day_out_of_range, purchase.cost_zero, purchase.too_precise, purchase.differs, purchase.repeated,
+        money.unknown_currency, request.malformed_field.
         """
 
     @_abc_1.abstractmethod
@@ -128,7 +130,8 @@ class PurchaseServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_purchase_service_pb2.ApprovePurchasesResponse, _abc.Awaitable[_purchase_service_pb2.ApprovePurchasesResponse]]:
         """Approve purchases, all or none, as somebody else than who brought them in; they are rated. Safe to retry with the same
         request_id.
-        Refuses: purchase.not_found, purchase.not_open, purchase.second_person_required, caller.entity_forbidden.
+        Refuses: purchase.not_found, purchase.not_open, purchase.second_person_required, purchase.day_out_of_range,
+        caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod
