@@ -91,6 +91,22 @@ async def test_a_policy_frees_what_it_can_convert(engine: AsyncEngine, running: 
     assert (await put(running, rule=pb.EXCHANGE_DATE_RULE_WORK_DATE)).version == 2
 
 
+async def test_what_waits_for_a_rate_tells_which_one_by_the_policy_in_force(
+    engine: AsyncEngine, running: Running
+) -> None:
+    await take(engine, recorded(), activated(a_contract()), an_expense_in_dollars())
+    rule = pb.EXCHANGE_DATE_RULE_PREVIOUS_MONTH_END
+    await put(running, rule=rule, days_max=3)
+    [detail] = [
+        hold.detail
+        for hold in await fetch(engine, "SELECT detail FROM hold WHERE cleared_at IS NULL")
+    ]
+    assert "for 2026-08-31, nor for the 3 days before" in detail
+
+    await take(engine, rates(("GBP", "2026-09-10", "0.85")))
+    assert len(await fetch(engine, "SELECT 1 FROM hold")) == 2
+
+
 async def test_an_entity_without_a_policy_has_the_default(running: Running) -> None:
     stub = running.stub(ExchangePolicyServiceStub, caller=FINANCE)
     found = await stub.GetExchangePolicy(pb.GetExchangePolicyRequest(legal_entity_id=str(ENTITY)))

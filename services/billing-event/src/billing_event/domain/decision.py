@@ -43,11 +43,11 @@ from billing_event.domain.review import (
     ids_of,
     is_due,
     is_limited,
+    is_news,
     is_personal,
     is_restated,
     is_taken_back,
     negative,
-    reasons_of,
     sum_of,
     waits_of,
 )
@@ -297,10 +297,10 @@ class Judge:
 
     def _retry(self, standing: Standing) -> None:
         outcome = self._rater.rate(standing.item)
-        if isinstance(outcome, Unratable) and reasons_of(standing.item_holds) == {
-            outcome.hold.reason
-        }:
-            return
+        if isinstance(outcome, Unratable) and standing.item_holds:
+            hold = outcome.hold
+            if not any(is_news(present, hold) for present in standing.item_holds):
+                return
         self.decision.cleared += ids_of(standing.item_holds)
         self._rate(standing.item, after=max((row.part for row in standing.rows), default=0))
 

@@ -74,7 +74,7 @@ PERSONAL: Final = frozenset({HoldReason.MANUAL, HoldReason.SOURCE_CHANGED})
 """Holds that no fact about contract, card, customer or limit clears."""
 
 
-TOLD: Final = frozenset({HoldReason.AWAITING_ACCEPTANCE})
+TOLD: Final = frozenset({HoldReason.AWAITING_ACCEPTANCE, HoldReason.MISSING_FX_RATE})
 """Holds whose words are news by themselves: one with other words takes the place of the first."""
 
 

@@ -29,9 +29,13 @@ def holds_now(
 
 
 def _present_or_new(present: OpenHold | None, wanted: OpenHold) -> OpenHold:
-    if present is None or (wanted.reason in TOLD and wanted.detail != present.detail):
-        return wanted
-    return present
+    return wanted if present is None or is_news(present, wanted) else present
+
+
+def is_news(present: OpenHold, wanted: OpenHold) -> bool:
+    """Whether a hold says something else than the present one, and not the same in other words."""
+    is_told_anew = wanted.reason in TOLD and wanted.detail != present.detail
+    return wanted.reason is not present.reason or is_told_anew
 
 
 def is_restated(item: SourceItem, live: Sequence[Row]) -> bool:
@@ -95,10 +99,6 @@ def has_taken(row: Row) -> bool:
 
 def is_personal(row: Row, dropping: Collection[HoldId]) -> bool:
     return any(hold.reason in PERSONAL and hold.hold_id not in dropping for hold in row.holds)
-
-
-def reasons_of(holds: Iterable[OpenHold]) -> set[HoldReason]:
-    return {hold.reason for hold in holds}
 
 
 def ids_of(holds: Iterable[OpenHold]) -> list[HoldId]:
