@@ -25,7 +25,7 @@ from throughline.billing_event.v1 import write_off_service_pb2 as pb
 from throughline.billing_event.v1.billing_event_service_pb2_grpc import BillingEventServiceStub
 from throughline.billing_event.v1.write_off_service_pb2_grpc import WriteOffServiceStub
 from throughline.invoice_payment.v1 import invoice_pb2
-from throughline_core.errors import FailedPrecondition, Refusal
+from throughline_core.errors import FailedPrecondition, InvalidArgument, Refusal
 from throughline_runtime.identity import Caller
 from throughline_testing.serving import Running, a_caller
 
@@ -295,6 +295,16 @@ async def test_a_part_is_less_than_the_whole(
     with pytest.raises(Refusal) as refused:
         await propose(running, await released(engine), quantity=quantity)
     assert refused.value.stable_code == "write_off.part_too_large"
+
+
+@pytest.mark.parametrize("quantity", ["0", "0.00", "-1.00"])
+async def test_a_part_is_more_than_nothing(
+    engine: AsyncEngine, running: Running, quantity: str
+) -> None:
+    with pytest.raises(Refusal) as refused:
+        await propose(running, await released(engine), quantity=quantity)
+    assert isinstance(refused.value, InvalidArgument)
+    assert refused.value.field == "quantity"
 
 
 async def test_a_proposal_tells_what_it_does_to_realisation(

@@ -12,10 +12,8 @@ from invoice_payment_world import World, a_batch, taking_back
 from invoice_payment.bulk import retraction
 from invoice_payment.commands import invoice as invoices
 from invoice_payment.commands.item import (
-    ChangedDraft,
     ItemInvoiced,
     ItemNetted,
-    withdraw_items,
 )
 from invoice_payment.domain.credit import NothingLeft, WantedItem, WantedLine
 from invoice_payment.domain.invoice import InvoiceStatus
@@ -216,7 +214,7 @@ async def test_an_item_of_a_draft_that_is_voided_at_this_moment_is_withdrawn(
         return found
 
     monkeypatch.setattr(retraction, "portions", voided_after)
-    assert await withdraw(world, ids_of(event)[0]) == []
+    assert await world.withdraw(ids_of(event)[0]) == []
     assert (await world.totals())["billable_items"]["open_amount.EUR"] == Decimal("1440.00")
 
 
@@ -228,7 +226,7 @@ async def test_what_a_withdrawn_correction_took_back_can_be_credited(world: Worl
     with pytest.raises(NothingLeft):
         await drafted(world, invoice_id)
 
-    await withdraw(world, *ids_of(correction))
+    await world.withdraw(*ids_of(correction))
     await issued(world, await drafted(world, invoice_id))
     await assert_agrees(world)
 

@@ -24,8 +24,8 @@ _ADD_AMENDMENTS: Final = tables.insert_of(tables.amendment, "ON CONFLICT DO NOTH
 
 # What is looked at again: recent news, and what the queue shows, until a run over all of it has
 # been applied or rejected. Milestones have agreed amounts. A usage period is billed by the terms it
-# was closed by, whichever holds when a late reading bills it anew, and a recurring one that was rated
-# anew for its days alone by the version it was charged by.
+# was closed by, whichever holds when a late reading bills it anew, and a recurring one by those it
+# was charged by, also where it was rated anew for its days alone.
 _RERATING: Final = text("""
     WITH looked_at AS (
         SELECT * FROM amendment

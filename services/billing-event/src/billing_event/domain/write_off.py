@@ -270,8 +270,14 @@ def part_of(row: Row, quantity: Decimal) -> Money:
 
     Raises:
         PartTooLarge: the row has less, or not more, than the part.
-        InvalidArgument: the part has more decimals than its unit is printed with.
+        InvalidArgument: the part is nothing, or has more decimals than its unit is printed with.
     """
+    if quantity <= 0:
+        raise InvalidArgument(
+            f"{quantity} {row.rating.unit} is nothing to write off",
+            field="quantity",
+            advice="name how much is given up, or leave the quantity out for all of it",
+        )
     places = QUANTITY_PLACES[row.rating.unit]
     if quantity != quantity.quantize(Decimal(1).scaleb(-places)):
         raise InvalidArgument(

@@ -4,8 +4,8 @@ from alembic import op
 
 from throughline_runtime.schema import run_sql
 
-revision = "0030"
-down_revision = "0020"
+revision = "0025"
+down_revision = "0024"
 
 # A closed period may grow past the day it was closed on, or lack the terms that price it: the clock
 # takes it up again. One that the terms no longer know stays as it is named, since they may know it

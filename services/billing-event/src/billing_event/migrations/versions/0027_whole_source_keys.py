@@ -4,8 +4,8 @@ from alembic import op
 
 from throughline_runtime.schema import run_sql
 
-revision = "0032"
-down_revision = "0031"
+revision = "0027"
+down_revision = "0026"
 
 # Two objects of one system may have one number, if they are of different types. No row of
 # `usage_record` may be updated, so the column is rewritten as a whole.

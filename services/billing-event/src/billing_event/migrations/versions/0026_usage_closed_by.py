@@ -4,8 +4,8 @@ from alembic import op
 
 from throughline_runtime.schema import run_sql
 
-revision = "0031"
-down_revision = "0030"
+revision = "0026"
+down_revision = "0025"
 
 # What comes late is priced by it, until a re-rating run moves the period to another. The row billed
 # last says by which terms a period was priced so far; one that billed nothing takes those of its
