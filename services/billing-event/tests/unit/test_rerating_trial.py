@@ -181,13 +181,13 @@ def test_what_a_preview_shows_is_what_is_posted(
     )
     terms = data.draw(agreed(cap=cap), label="after")
     judge = firm.judge(terms)
-    comparer = judge.comparer(moves_payers=moves_payers)
+    comparer = judge.comparer({}, moves_payers=moves_payers)
     shown = judge.trial(firm.standings(items), claims, comparer, run_id=RUN)
 
     approved = {each.item.source_item_id: each for each in shown if each.is_postable}
     for standings in _chunks(firm.standings([each.item for each in approved.values()]), chunk):
         judge = firm.judge(terms)
-        comparer = judge.comparer(moves_payers=moves_payers)
+        comparer = judge.comparer({}, moves_payers=moves_payers)
         for standing in standings:
             finding = comparer.compare(standing, claims)
             assert finding == approved[standing.item.source_item_id]
