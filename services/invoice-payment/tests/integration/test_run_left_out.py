@@ -1,6 +1,6 @@
 """What a run leaves out: seen on the run, explained in the queue, and taken up when it resumes."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from uuid import UUID
 
@@ -42,11 +42,11 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     whole = claims.claim
 
     async def fails(
-        tx: object, scope: Scope, contract_ids: Sequence[UUID]
+        tx: object, scope: Scope, contract_ids: Sequence[UUID], *, apart: Collection[UUID]
     ) -> Sequence[claims.DocumentItems]:
         if contracts & set(map(str, contract_ids)):
             raise ArithmeticError("this contract cannot be drafted")
-        return await whole(tx, scope, contract_ids)  # type: ignore[arg-type]  # handed through
+        return await whole(tx, scope, contract_ids, apart=apart)  # type: ignore[arg-type]  # handed through
 
     monkeypatch.setattr(claims, "claim", fails)
     return contracts

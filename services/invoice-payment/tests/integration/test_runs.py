@@ -1,7 +1,7 @@
 """Invoice runs: each item claimed once, whatever is stopped, raced, repeated or broken."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from uuid import UUID
@@ -197,11 +197,11 @@ async def test_one_broken_contract_is_left_out_and_the_rest_goes_on(
     whole = claims.claim
 
     async def fails_for_one(
-        tx: object, scope: Scope, contract_ids: Sequence[UUID]
+        tx: object, scope: Scope, contract_ids: Sequence[UUID], *, apart: Collection[UUID]
     ) -> Sequence[claims.DocumentItems]:
         if UUID(contracts[1]) in contract_ids:
             raise ArithmeticError("this contract cannot be drafted")
-        return await whole(tx, scope, contract_ids)  # type: ignore[arg-type]  # handed through
+        return await whole(tx, scope, contract_ids, apart=apart)  # type: ignore[arg-type]  # handed through
 
     monkeypatch.setattr(claims, "claim", fails_for_one)
     run = await world.draft()

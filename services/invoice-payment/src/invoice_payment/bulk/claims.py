@@ -1,6 +1,6 @@
 """Finds open items and claims them for drafts, summed into lines by the database."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -13,7 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from invoice_payment.domain.draft import LineItems
 from invoice_payment.domain.item import ItemType, Treatment
+from invoice_payment.domain.reversal import Reversal
 from invoice_payment.domain.run import InvoiceRun
+from invoice_payment.repository.invoice import treatments_from
 from invoice_payment.repository.open_items import OPEN_ITEM
 from throughline_core.money import Money
 from throughline_core.period import Period
@@ -75,6 +77,9 @@ _GROUP: Final = f"""
         FROM contract_terms AS terms, LATERAL (
             SELECT item.* {OPEN_ITEM} AND item.contract_id = terms.contract_id
               AND item.currency = terms.currency
+              AND item.billing_event_id <> ALL(CAST(:apart AS uuid[]))
+              AND (CAST(:only AS uuid[]) IS NULL
+                   OR item.billing_event_id = ANY(CAST(:only AS uuid[])))
               AND EXISTS (
                   SELECT FROM customer WHERE customer.customer_id = item.bill_to_customer_id)
         ) AS item
@@ -129,8 +134,23 @@ _PREVIEW: Final = text(_GROUP + _LINES)
 _CLAIM_LINES: Final = text(_GROUP + _CLAIM.format(which=_OWED) + _LINES)
 _CLAIM_CREDIT: Final = text(_GROUP + _CLAIM.format(which=_CREDIT) + _LINES)
 
+# What a later invoice billed again counts, not what a credit note gave back before.
+_REVERSALS: Final = text(f"""
+    SELECT DISTINCT item.billing_event_id, item.contract_id, item.contract_line_id,
+           item.bill_to_customer_id, item.tax_category, invoice.invoice_id, invoice.number,
+           invoice.treatments -> item.tax_category AS treatment
+    FROM (SELECT item.* {OPEN_ITEM} AND item.reverses_billing_event_id IS NOT NULL
+            AND item.amount < 0 AND item.contract_id = ANY(CAST(:contract_ids AS uuid[]))) AS item
+    JOIN invoice_item AS claim ON claim.billing_event_id = item.reverses_billing_event_id
+     AND claim.is_live AND claim.credited_quantity <> claim.quantity
+    JOIN invoice ON invoice.invoice_id = claim.invoice_id AND invoice.number IS NOT NULL
+     AND invoice.document_type = 'invoice'
+    WHERE invoice.treatments -> item.tax_category IS NOT NULL
+    ORDER BY invoice.number, item.billing_event_id
+""")
+
 # Any day a service can end on, and more: what is credited is not cut off.
-_LAST_DAY: Final = date.max
+LAST_DAY: Final = date.max
 
 
 class Wait(StrEnum):
@@ -140,6 +160,7 @@ class Wait(StrEnum):
     CUSTOMER_UNKNOWN = "customer_unknown"
     CURRENCY_DIFFERS = "currency_differs"
     NET_NEGATIVE = "net_negative"
+    TAXED_OTHERWISE = "taxed_otherwise"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,28 +229,62 @@ async def next_contracts(
     ]
 
 
-async def claim(
+async def invoiced_reversals(
     tx: AsyncConnection, scope: Scope, contract_ids: Sequence[UUID]
+) -> list[Reversal]:
+    """Return the open items of these contracts that give back what invoices still bill."""
+    rows = await tx.execute(_REVERSALS, {**scope.values, "contract_ids": list(contract_ids)})
+    return [
+        Reversal(
+            billing_event_id=row.billing_event_id,
+            contract_id=row.contract_id,
+            contract_line_id=row.contract_line_id,
+            bill_to_customer_id=row.bill_to_customer_id,
+            tax_category=row.tax_category,
+            invoice_id=row.invoice_id,
+            invoice_number=row.number,
+            treatment=treatments_from({row.tax_category: row.treatment})[row.tax_category],
+        )
+        for row in rows
+    ]
+
+
+async def claim(
+    tx: AsyncConnection,
+    scope: Scope,
+    contract_ids: Sequence[UUID],
+    *,
+    apart: Collection[UUID],
 ) -> list[DocumentItems]:
     """Claim all open items of the contracts, whose terms the caller has locked: one statement.
 
+    Those that are to stay `apart` are left open.
     What sums to less than nothing is told, but not claimed.
     The claims name invoices and lines that `add_drafts` has to write in the same transaction.
     """
-    return await _documents(tx, _CLAIM_LINES, scope, contract_ids)
+    return await _documents(tx, _CLAIM_LINES, scope, contract_ids, apart)
 
 
 async def claim_credit(
-    tx: AsyncConnection, legal_entity_id: UUID, contract_id: UUID, customer_id: UUID
+    tx: AsyncConnection,
+    scope: Scope,
+    contract_id: UUID,
+    customer_id: UUID,
+    *,
+    apart: Collection[UUID],
+    only: Collection[UUID] | None = None,
 ) -> DocumentItems | None:
     """Claim all open items of a contract and payer that sum to less than nothing, as one document.
 
-    The caller has locked the terms. None, and nothing is claimed, when there is no such sum.
+    Those that are to stay `apart` are left open, and with `only` all but these. The caller has
+    locked the terms. None, and nothing is claimed, when there is no such sum.
     """
     values = {
-        "legal_entity_id": legal_entity_id,
-        "cut_off": _LAST_DAY,
+        "legal_entity_id": scope.legal_entity_id,
+        "cut_off": scope.cut_off,
         "contract_ids": [contract_id],
+        "apart": list(apart),
+        "only": None if only is None else list(only),
         "customer_id": customer_id,
         "whole": True,
     }
@@ -243,14 +298,22 @@ async def claim_credit(
 
 
 async def preview(
-    tx: AsyncConnection, scope: Scope, contract_ids: Sequence[UUID]
+    tx: AsyncConnection,
+    scope: Scope,
+    contract_ids: Sequence[UUID],
+    *,
+    apart: Collection[UUID] = (),
 ) -> list[DocumentItems]:
     """Return what `claim` would give now, and claim nothing."""
-    return await _documents(tx, _PREVIEW, scope, contract_ids)
+    return await _documents(tx, _PREVIEW, scope, contract_ids, apart)
 
 
 async def _documents(
-    tx: AsyncConnection, statement: TextClause, scope: Scope, contract_ids: Sequence[UUID]
+    tx: AsyncConnection,
+    statement: TextClause,
+    scope: Scope,
+    contract_ids: Sequence[UUID],
+    apart: Collection[UUID],
 ) -> list[DocumentItems]:
     rows = await tx.execute(
         statement,
@@ -258,6 +321,8 @@ async def _documents(
             "legal_entity_id": scope.legal_entity_id,
             "cut_off": scope.cut_off,
             "contract_ids": list(contract_ids),
+            "apart": list(apart),
+            "only": None,
             "whole": False,
         },
     )

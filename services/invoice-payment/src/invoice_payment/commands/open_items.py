@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -12,12 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from invoice_payment import tables
 from invoice_payment.bulk import claims, drafts, netting
+from invoice_payment.bulk.claims import DocumentItems, Scope
 from invoice_payment.domain.amounts import TaxedLine, TaxTreatment, totals_of
 from invoice_payment.domain.credit import InvoiceNotIssued, choose
 from invoice_payment.domain.credit_note import Request, credit_note_of, draft_credit_note
-from invoice_payment.domain.draft import lines_of
+from invoice_payment.domain.draft import Terms, last_day, lines_of
 from invoice_payment.domain.invoice import DocumentType, Invoice, tax_cases
 from invoice_payment.domain.line import Disposition, Line
+from invoice_payment.domain.reversal import Reversal
 from invoice_payment.domain.tax import treatment_of
 from invoice_payment.repository import credit as repository
 from invoice_payment.repository import invoice as invoices
@@ -51,6 +54,12 @@ class NoInvoice(FailedPrecondition):
     """A credit note names an invoice, and there is none."""
 
     code = "credit.no_invoice"
+
+
+class BilledElsewhere(FailedPrecondition):
+    """What is taken back was billed by another invoice, or by several; each has its own tax."""
+
+    code = "credit.billed_elsewhere"
 
 
 class TaxUnknown(FailedPrecondition):
@@ -115,23 +124,32 @@ async def credit_open_items(
 ) -> Invoice:
     """Draft a credit note over open items of a contract and payer that sum to less than nothing.
 
+    It names the invoice that billed what they take back, and is taxed as that one was. What takes
+    back the work of other invoices stays open, and so does other work that is taxed otherwise.
+
     Raises:
         ContractNotFound, InvoiceNotFound, EntityForbidden: no such thing for the caller.
-        NotNegative, NoInvoice, InvoiceNotIssued, TaxUnknown: why it cannot be.
+        NotNegative, NoInvoice, InvoiceNotIssued, BilledElsewhere, TaxUnknown: why it cannot be.
     """
     terms = (await master.terms_of(tx, [contract_id], lock=True)).get(contract_id)
     if terms is None:
         raise ContractNotFound(f"contract {contract_id} is not known", field="contract_id")
     require_entity(terms.legal_entity_id)
     await netting.net(tx, [contract_id], at=request.at)
-    document = await claims.claim_credit(tx, terms.legal_entity_id, contract_id, customer_id)
+    scope = Scope(terms.legal_entity_id, claims.LAST_DAY)
+    reversals = [
+        each
+        for each in await claims.invoiced_reversals(tx, scope, [contract_id])
+        if each.bill_to_customer_id == customer_id
+    ]
+    invoice = await _named(tx, contract_id, customer_id, invoice_id, reversals)
+    document = await _claimed(tx, scope, terms, invoice, reversals)
     if document is None:
         raise NotNegative(
             "the open items of this contract and customer do not sum to less than nothing",
             field="contract_id",
             advice="start an invoice run for them, or wait for what is taken back to arrive",
         )
-    invoice = await _named(tx, contract_id, customer_id, invoice_id)
     lines, order = lines_of(terms, document.lines)
     treatments = await _treatments(tx, invoice, lines)
     totals = totals_of(
@@ -224,10 +242,67 @@ async def _credit(tx: AsyncConnection, work: Rebilled, *, at: datetime) -> Invoi
     return credit_note
 
 
+async def _claimed(
+    tx: AsyncConnection,
+    scope: Scope,
+    terms: Terms,
+    invoice: Invoice,
+    reversals: Iterable[Reversal],
+) -> DocumentItems | None:
+    """Claim what a credit note that names this invoice is over, None if it sums to no credit."""
+    ids = {each.billing_event_id for each in reversals}
+    own = {each.billing_event_id for each in reversals if each.invoice_id == invoice.invoice_id}
+    claim = partial(claims.claim_credit, tx, scope, terms.contract_id, invoice.customer_id)
+    if not own:
+        return await claim(apart=ids)
+    documents = await claims.preview(tx, scope, [terms.contract_id], apart=ids)
+    others = [
+        line
+        for document in documents
+        if document.bill_to_customer_id == invoice.customer_id
+        for line in lines_of(terms, document.lines)[0]
+    ]
+    if not await _is_taxed_alike(tx, invoice, others):
+        return await claim(apart=(), only=own)
+    found = await claim(apart=ids - own)
+    if found is None and ids != own:
+        # The other work outweighs this invoice's part, but not that of all of them.
+        return await claim(apart=(), only=own)
+    return found
+
+
+async def _is_taxed_alike(tx: AsyncConnection, invoice: Invoice, lines: Sequence[Line]) -> bool:
+    """Return whether an invoice over these lines would be taxed as this one was."""
+    if not lines:
+        return True
+    on = max(last_day(line.service) for line in lines)
+    cases = tax_cases(replace(invoice, lines=tuple(lines), tax_point_on=on))
+    rules = await tax.rules_of(tx, invoice.seller.address.country)
+    return all(
+        category in invoice.treatments
+        and invoice.treatments[category].taxes_as(treatment_of(case, rules))
+        for category, case in cases.items()
+    )
+
+
 async def _named(
-    tx: AsyncConnection, contract_id: UUID, customer_id: UUID, invoice_id: UUID | None
+    tx: AsyncConnection,
+    contract_id: UUID,
+    customer_id: UUID,
+    invoice_id: UUID | None,
+    reversals: Iterable[Reversal],
 ) -> Invoice:
-    """Return the invoice a credit note over open items names."""
+    """Return the invoice a credit note over open items names: the one that billed them, if any."""
+    billed = {each.invoice_id: each.invoice_number for each in reversals}
+    wanted = set(billed) if invoice_id is None else {invoice_id}
+    if billed and (len(wanted) > 1 or not wanted <= billed.keys()):
+        raise BilledElsewhere(
+            f"the open items take back work of {', '.join(sorted(billed.values()))}",
+            field="invoice_id",
+            advice="name one of these invoices; each takes a credit note of its own",
+        )
+    if billed:
+        [invoice_id] = wanted
     if invoice_id is not None:
         invoice = await invoices.find(tx, invoice_id)
         require_entity(invoice.legal_entity_id)
@@ -236,7 +311,7 @@ async def _named(
             raise InvoiceNotIssued(
                 f"{invoice_id} is no issued invoice of this contract and customer",
                 field="invoice_id",
-                advice="name one that is, or none to take the latest",
+                advice="name one that is, or none to take the one that billed the work",
             )
         return invoice
     table = tables.invoice

@@ -16,6 +16,7 @@ from invoice_payment.commands.invoice import approve_invoices, issue_invoices
 from invoice_payment.domain import run as domain
 from invoice_payment.domain.draft import Run, Terms, draft_invoice
 from invoice_payment.domain.invoice import Invoice, InvoiceChange, InvoiceStatus
+from invoice_payment.domain.reversal import Reversal, taxed_otherwise
 from invoice_payment.domain.run import InvoiceRun, Progress
 from invoice_payment.repository import invoice as invoices
 from invoice_payment.repository import master, tax
@@ -141,11 +142,14 @@ async def draft_contracts(
     contract_ids = [contract.contract_id for contract in contracts]
     terms = await master.terms_of(tx, contract_ids, lock=True)
     await netting.net(tx, contract_ids, at=at)
-    documents = await claims.claim(tx, Scope.of(run), sorted(terms))
     shared = await _shared(tx, run, at=at)
-    changes = await _decide(tx, shared, terms, documents)
+    apart = await _taxed_otherwise(tx, shared, Scope.of(run), terms)
+    documents = await claims.claim(
+        tx, Scope.of(run), sorted(terms), apart={each.billing_event_id for each in apart}
+    )
+    changes = await _decide(tx, shared, terms, [each for each in documents if each.is_owed])
     await drafts.add_drafts(tx, changes)
-    judged = _with_negative(contracts, documents)
+    judged = _judged(contracts, documents, apart)
     waiting = [(contract, contract.wait) for contract in judged if contract.wait]
     await exceptions.close(tx, LEFT_OUT, [each.contract_id for each in contracts])
     await exceptions.open_all(tx, [_halt(run, contract, wait) for contract, wait in waiting])
@@ -257,10 +261,13 @@ async def preview_contracts(
     """Return what `draft_contracts` would write now, without writing it."""
     contract_ids = [contract.contract_id for contract in contracts]
     terms = await master.terms_of(tx, contract_ids, lock=False)
-    documents = await claims.preview(tx, Scope.of(run), sorted(terms))
     shared = await _shared(tx, run, at=run.started_at)
-    changes = await _decide(tx, shared, terms, documents)
-    judged = _with_negative(contracts, documents)
+    apart = await _taxed_otherwise(tx, shared, Scope.of(run), terms)
+    documents = await claims.preview(
+        tx, Scope.of(run), sorted(terms), apart={each.billing_event_id for each in apart}
+    )
+    changes = await _decide(tx, shared, terms, [each for each in documents if each.is_owed])
+    judged = _judged(contracts, documents, apart)
     waiting = tuple(contract for contract in judged if contract.wait)
     return Preview(tuple(changes), waiting)
 
@@ -295,19 +302,34 @@ async def _decide(
             document.lines,
         )
         for document in documents
-        if document.is_owed
     ]
 
 
-def _with_negative(
-    contracts: Iterable[OpenContract], documents: Iterable[DocumentItems]
+async def _taxed_otherwise(
+    tx: AsyncConnection, shared: Run, scope: Scope, terms: Mapping[UUID, Terms]
+) -> list[Reversal]:
+    """Return what takes invoiced work back and would be taxed otherwise on the drafts to come."""
+    reversals = await claims.invoiced_reversals(tx, scope, sorted(terms))
+    if not reversals:
+        return []
+    touched = sorted({each.contract_id for each in reversals})
+    documents = await claims.preview(tx, scope, touched)
+    would_be = await _decide(tx, shared, terms, documents)
+    return taxed_otherwise(reversals, [change.state for change in would_be])
+
+
+def _judged(
+    contracts: Iterable[OpenContract],
+    documents: Iterable[DocumentItems],
+    apart: Iterable[Reversal],
 ) -> list[OpenContract]:
-    """Return the contracts; one with work that sums to less than nothing waits for that."""
-    negative = {document.contract_id for document in documents if not document.is_owed}
+    """Return the contracts; one of which something takes a credit note waits for that."""
+    waits = {
+        **{each.contract_id: Wait.TAXED_OTHERWISE for each in apart},
+        **{each.contract_id: Wait.NET_NEGATIVE for each in documents if not each.is_owed},
+    }
     return [
-        replace(contract, wait=Wait.NET_NEGATIVE)
-        if contract.wait is None and contract.contract_id in negative
-        else contract
+        replace(contract, wait=contract.wait or waits.get(contract.contract_id))
         for contract in contracts
     ]
 
@@ -337,6 +359,10 @@ _WAITS: Final = {
         "they sum to less than nothing, which is no invoice",
         "draft a credit note over them, or wait: a later run invoices them together with work that"
         " outweighs them",
+    ),
+    Wait.TAXED_OTHERWISE: (
+        "they take back work that was invoiced at another tax than this invoice would have",
+        "draft a credit note over them: it names the invoice that billed the work, and has its tax",
     ),
 }
 

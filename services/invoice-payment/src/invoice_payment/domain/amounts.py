@@ -29,6 +29,13 @@ class TaxTreatment:
     rate_percent: Decimal
     exemption_reason: str = ""
 
+    def taxes_as(self, other: "TaxTreatment | None") -> bool:
+        """Return whether the other is the same tax, whatever is said of the reason for none."""
+        return other is not None and (self.tax_code, self.rate_percent) == (
+            other.tax_code,
+            other.rate_percent,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class TaxedLine:

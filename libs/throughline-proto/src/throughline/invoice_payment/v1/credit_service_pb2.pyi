@@ -215,7 +215,7 @@ class CreditOpenItemsRequest(_message.Message):
     customer_id: _builtins.str
     """Who is billed, UUID."""
     invoice_id: _builtins.str
-    """The invoice the credit note names; absent = the latest one of the contract and customer."""
+    """The invoice the credit note names; absent = the one that billed the work taken back, or the latest one where none did."""
     reason: _builtins.str
     """Printed on the credit note."""
     def __init__(

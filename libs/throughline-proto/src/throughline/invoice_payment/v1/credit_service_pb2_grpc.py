@@ -100,10 +100,12 @@ class CreditServiceServicer:
 
     def CreditOpenItems(self, request, context):
         """Draft a credit note over the open items of a contract and payer that sum to less than nothing, and which no run therefore
-        invoices. It names the invoice that was given, else the latest one of the contract and payer. Safe to retry with the same
-        request_id.
-        Refuses: contract.not_found, credit.not_negative, credit.no_invoice, credit.tax_unknown, invoice.not_found,
-        caller.entity_forbidden.
+        invoices, or that were invoiced at another tax. It names the invoice that billed the work they take back, and has its tax code and
+        rate; where several did, the one that was given: what takes back the work of the others stays open for a credit note of its own.
+        Where none did, it names the invoice that was given, else the latest one of the contract and payer. Other work counts against it
+        as far as it is taxed alike. Safe to retry with the same request_id.
+        Refuses: contract.not_found, credit.not_negative, credit.no_invoice, credit.billed_elsewhere, credit.tax_unknown,
+        invoice.not_found, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -49,10 +49,12 @@ class CreditServiceStub:
     """
     CreditOpenItems: _grpc.UnaryUnaryMultiCallable[_credit_service_pb2.CreditOpenItemsRequest, _credit_service_pb2.CreditOpenItemsResponse]
     """Draft a credit note over the open items of a contract and payer that sum to less than nothing, and which no run therefore
-    invoices. It names the invoice that was given, else the latest one of the contract and payer. Safe to retry with the same
-    request_id.
-    Refuses: contract.not_found, credit.not_negative, credit.no_invoice, credit.tax_unknown, invoice.not_found,
-    caller.entity_forbidden.
+    invoices, or that were invoiced at another tax. It names the invoice that billed the work they take back, and has its tax code and
+    rate; where several did, the one that was given: what takes back the work of the others stays open for a credit note of its own.
+    Where none did, it names the invoice that was given, else the latest one of the contract and payer. Other work counts against it
+    as far as it is taxed alike. Safe to retry with the same request_id.
+    Refuses: contract.not_found, credit.not_negative, credit.no_invoice, credit.billed_elsewhere, credit.tax_unknown,
+    invoice.not_found, caller.entity_forbidden.
     """
     ApproveCreditNote: _grpc.UnaryUnaryMultiCallable[_credit_service_pb2.ApproveCreditNoteRequest, _credit_service_pb2.ApproveCreditNoteResponse]
     """Approve a draft, as somebody who did not draft it. Safe to retry with the same request_id.
@@ -96,10 +98,12 @@ class CreditServiceAsyncStub(CreditServiceStub):
     """
     CreditOpenItems: _aio.UnaryUnaryMultiCallable[_credit_service_pb2.CreditOpenItemsRequest, _credit_service_pb2.CreditOpenItemsResponse]  # type: ignore[assignment]
     """Draft a credit note over the open items of a contract and payer that sum to less than nothing, and which no run therefore
-    invoices. It names the invoice that was given, else the latest one of the contract and payer. Safe to retry with the same
-    request_id.
-    Refuses: contract.not_found, credit.not_negative, credit.no_invoice, credit.tax_unknown, invoice.not_found,
-    caller.entity_forbidden.
+    invoices, or that were invoiced at another tax. It names the invoice that billed the work they take back, and has its tax code and
+    rate; where several did, the one that was given: what takes back the work of the others stays open for a credit note of its own.
+    Where none did, it names the invoice that was given, else the latest one of the contract and payer. Other work counts against it
+    as far as it is taxed alike. Safe to retry with the same request_id.
+    Refuses: contract.not_found, credit.not_negative, credit.no_invoice, credit.billed_elsewhere, credit.tax_unknown,
+    invoice.not_found, caller.entity_forbidden.
     """
     ApproveCreditNote: _aio.UnaryUnaryMultiCallable[_credit_service_pb2.ApproveCreditNoteRequest, _credit_service_pb2.ApproveCreditNoteResponse]  # type: ignore[assignment]
     """Approve a draft, as somebody who did not draft it. Safe to retry with the same request_id.
@@ -158,10 +162,12 @@ class CreditServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_credit_service_pb2.CreditOpenItemsResponse, _abc.Awaitable[_credit_service_pb2.CreditOpenItemsResponse]]:
         """Draft a credit note over the open items of a contract and payer that sum to less than nothing, and which no run therefore
-        invoices. It names the invoice that was given, else the latest one of the contract and payer. Safe to retry with the same
-        request_id.
-        Refuses: contract.not_found, credit.not_negative, credit.no_invoice, credit.tax_unknown, invoice.not_found,
-        caller.entity_forbidden.
+        invoices, or that were invoiced at another tax. It names the invoice that billed the work they take back, and has its tax code and
+        rate; where several did, the one that was given: what takes back the work of the others stays open for a credit note of its own.
+        Where none did, it names the invoice that was given, else the latest one of the contract and payer. Other work counts against it
+        as far as it is taxed alike. Safe to retry with the same request_id.
+        Refuses: contract.not_found, credit.not_negative, credit.no_invoice, credit.billed_elsewhere, credit.tax_unknown,
+        invoice.not_found, caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod

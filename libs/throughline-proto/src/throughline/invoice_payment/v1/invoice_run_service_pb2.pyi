@@ -248,7 +248,8 @@ class WaitingContract(_message.Message):
     item_count: _builtins.int
     reason: _builtins.str
     """What has not arrived, or does not fit: `contract_unknown`, `customer_unknown`, `currency_differs`;
-    `net_negative`: it sums to less than nothing and needs a credit note.
+    `net_negative`: it sums to less than nothing and needs a credit note; `taxed_otherwise`: some of it takes back work that was
+    invoiced at another tax code or rate, which needs a credit note too.
     """
     def __init__(
         self,
