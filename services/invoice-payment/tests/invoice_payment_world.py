@@ -23,7 +23,10 @@ from invoice_payment.domain.run import WORKING, InvoiceRun
 from invoice_payment.domain.tax import TaxRule
 from invoice_payment.queries.totals import control_totals
 from invoice_payment.repository import run as repository
-from throughline.billing_event.events.v1.billing_event_events_pb2 import BillingEventsReleased
+from throughline.billing_event.events.v1.billing_event_events_pb2 import (
+    BillingEventsReleased,
+    BillingEventsWrittenOff,
+)
 from throughline.billing_event.v1 import billing_event_pb2
 from throughline.customer_contract.events.v1.customer_contract_events_pb2 import (
     ContractActivated,
@@ -226,3 +229,42 @@ def a_batch(
         for name, value in values.items():
             setattr(row, name, value)
     return event
+
+
+def a_block(amount: str = "2500.00") -> BillingEventsReleased:
+    """Return the release of a retainer's block."""
+    event = a_batch(
+        1,
+        type=billing_event_pb2.BILLING_EVENT_TYPE_RECURRING,
+        treatment=billing_event_pb2.BILLING_TREATMENT_PREPAYMENT,
+        quantity="1",
+        unit="month",
+        description="Retainer, September 2026",
+    )
+    event.billing_events[0].unit_rate.amount = amount
+    event.billing_events[0].amount.amount = amount
+    return event
+
+
+def written_off(
+    event: BillingEventsReleased, *, version: int, undone: bool = False
+) -> BillingEventsWrittenOff:
+    """Return that the rows of a release were written off, or that undone, by this version."""
+    message = BillingEventsWrittenOff(
+        batch_id=str(new_id()),
+        version=1,
+        kind="write_off",
+        reason_code="goodwill",
+        undone=undone,
+        was_released=True,
+        billing_events=event.billing_events,
+    )
+    message.decided_at.FromJsonString("2026-10-02T09:00:00Z")
+    for row in message.billing_events:
+        row.version = version
+        row.status = (
+            billing_event_pb2.BILLING_EVENT_STATUS_ELIGIBLE
+            if undone
+            else billing_event_pb2.BILLING_EVENT_STATUS_WRITTEN_OFF
+        )
+    return message

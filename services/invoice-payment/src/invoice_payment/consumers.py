@@ -196,7 +196,8 @@ def _written_off_late(portion: Portion) -> exceptions.Halt:
         subject_id=portion.billing_event_id,
         reason=f"written off after invoice {portion.number} had billed it",
         owner="finance",
-        advice=f"credit it on invoice {portion.number}, or undo the write-off",
+        advice=f"credit it on invoice {portion.number} with return_to_unbilled, which does not bill"
+        " it again, or undo the write-off",
         legal_entity_id=portion.legal_entity_id,
         engagement_id=portion.engagement_id,
     )

@@ -9,13 +9,12 @@ from uuid import UUID
 import pytest
 from invoice_payment_builders import CUSTOMER, an_id
 from invoice_payment_credits import assert_agrees
-from invoice_payment_world import World, a_batch
+from invoice_payment_world import World, a_batch, a_block, written_off
 
 from invoice_payment import consumers
 from invoice_payment.commands.item import set_items_aside
 from throughline.billing_event.events.v1.billing_event_events_pb2 import (
     BillingEventsReleased,
-    BillingEventsWrittenOff,
     IntercompanyChargesRated,
     RetainerPeriodChanged,
 )
@@ -29,21 +28,6 @@ from throughline_runtime.ids import new_id
 from throughline_testing.samples import sample
 
 
-def a_block(amount: str = "2500.00") -> BillingEventsReleased:
-    """Return the release of a retainer's block."""
-    event = a_batch(
-        1,
-        type=billing.BILLING_EVENT_TYPE_RECURRING,
-        treatment=billing.BILLING_TREATMENT_PREPAYMENT,
-        quantity="1",
-        unit="month",
-        description="Retainer, September 2026",
-    )
-    event.billing_events[0].unit_rate.amount = amount
-    event.billing_events[0].amount.amount = amount
-    return event
-
-
 def a_draw(**values: Any) -> BillingEventsReleased:
     """Return the release of eight hours that draw on a retainer."""
     return a_batch(
@@ -52,30 +36,6 @@ def a_draw(**values: Any) -> BillingEventsReleased:
         treatment=billing.BILLING_TREATMENT_DRAWN,
         **values,
     )
-
-
-def written_off(
-    event: BillingEventsReleased, *, version: int, undone: bool = False
-) -> BillingEventsWrittenOff:
-    """Return that the rows of a release were written off, or that undone, by this version."""
-    message = BillingEventsWrittenOff(
-        batch_id=str(new_id()),
-        version=1,
-        kind="write_off",
-        reason_code="goodwill",
-        undone=undone,
-        was_released=True,
-        billing_events=event.billing_events,
-    )
-    message.decided_at.FromJsonString("2026-10-02T09:00:00Z")
-    for row in message.billing_events:
-        row.version = version
-        row.status = (
-            billing.BILLING_EVENT_STATUS_ELIGIBLE
-            if undone
-            else billing.BILLING_EVENT_STATUS_WRITTEN_OFF
-        )
-    return message
 
 
 def released_again(event: BillingEventsReleased, version: int) -> BillingEventsReleased:

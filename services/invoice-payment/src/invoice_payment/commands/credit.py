@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from invoice_payment.bulk import drafts, netting
 from invoice_payment.domain import invoice as domain
-from invoice_payment.domain.credit import Part, WantedLine, choose
+from invoice_payment.domain.credit import Part, WantedLine, choose, require_givable
 from invoice_payment.domain.credit_application import apply_credit
 from invoice_payment.domain.credit_note import Request, draft_credit_note
 from invoice_payment.domain.invoice import CreditApplied, Invoice
@@ -46,7 +46,8 @@ async def preview_credit(
     Raises:
         InvoiceNotFound, EntityForbidden: no such invoice for the caller.
         InvoiceNotIssued, LineUnknown, ItemUnknown, QuantityInvalid, ExceedsCreditable, NothingLeft,
-        TotalNotPositive: see `domain.choose` and `domain.draft_credit_note`.
+        PrepaymentGivenUp, GivenUpTwice, TotalNotPositive: see `domain.choose` and
+            `domain.draft_credit_note`.
     """
     invoice = await invoices.find(tx, wanted.invoice_id)
     require_entity(invoice.legal_entity_id)
@@ -61,7 +62,8 @@ async def create_credit_note(tx: AsyncConnection, wanted: Wanted, request: Reque
     Raises:
         InvoiceNotFound, EntityForbidden: no such invoice for the caller.
         InvoiceNotIssued, LineUnknown, ItemUnknown, QuantityInvalid, ExceedsCreditable, NothingLeft,
-        TotalNotPositive: see `domain.choose` and `domain.draft_credit_note`.
+        PrepaymentGivenUp, GivenUpTwice, TotalNotPositive: see `domain.choose` and
+            `domain.draft_credit_note`.
     """
     invoice = await invoices.get(tx, wanted.invoice_id)
     require_entity(invoice.legal_entity_id)
@@ -112,6 +114,7 @@ async def issue_credit(tx: AsyncConnection, credit_note_id: UUID, *, at: datetim
     Raises:
         CreditNoteNotFound, EntityForbidden: no such credit note for the caller.
         IllegalTransition: it is not approved.
+        TakenBackMeanwhile, GivenUpTwice, PrepaymentGivenUp: see `domain.require_givable`.
     """
     found = await _find_own(tx, credit_note_id)
     assert found.credits is not None, "only credit notes are found"
@@ -119,6 +122,8 @@ async def issue_credit(tx: AsyncConnection, credit_note_id: UUID, *, at: datetim
     locked = await invoices.load(tx, [credit_note_id, found.credits.invoice_id])
     by_id = {document.invoice_id: document for document in locked}
     credit_note, invoice = by_id[credit_note_id], by_id[found.credits.invoice_id]
+    given_up = await repository.given_up(tx, credit_note_id, invoice.invoice_id)
+    require_givable(invoice, given_up)
     entity = await master.entity(tx, credit_note.legal_entity_id)
     on = posting_day(at, entity.time_zone)
     billed = await seal.items_of(tx, [credit_note])

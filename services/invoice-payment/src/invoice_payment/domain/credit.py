@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from invoice_payment.domain.invoice import Invoice, InvoiceStatus
+from invoice_payment.domain.item import Treatment
 from invoice_payment.domain.line import Disposition
 from throughline_core.errors import FailedPrecondition, InvalidArgument
 from throughline_core.money import RATE_PLACES, Money
@@ -65,12 +66,31 @@ class NothingLeft(FailedPrecondition):
     code = "credit.nothing_left"
 
 
+class PrepaymentGivenUp(FailedPrecondition):
+    """Paid in advance, it is owed rather than delivered: work would go on drawing on it."""
+
+    code = "credit.prepayment_given_up"
+
+
+class GivenUpTwice(FailedPrecondition):
+    """The item was written off after it was billed: a credit note only takes the bill back."""
+
+    code = "credit.given_up_twice"
+
+
+class TakenBackMeanwhile(FailedPrecondition):
+    """A released row takes back by itself what the credit note was drafted to give up."""
+
+    code = "credit.taken_back_meanwhile"
+
+
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """What an invoice line billed of an item, and what credit notes took of it, drafts included.
 
     All of one sign. `is_taken_back` when a released row takes the item back by itself: that row is
-    a credit of its own, and a credit note over the item too would give twice.
+    a credit of its own, and a credit note over the item too would give twice. `is_written_off` when
+    its owner gave it up after it was billed.
     """
 
     billing_event_id: UUID
@@ -86,6 +106,7 @@ class Claimed:
     credited_amount: Money
     credited_recognised: Money
     is_taken_back: bool = False
+    is_written_off: bool = False
 
     @property
     def left(self) -> Decimal:
@@ -132,6 +153,7 @@ def choose(
     Raises:
         InvoiceNotIssued, LineUnknown, ItemUnknown, QuantityInvalid, ExceedsCreditable, NothingLeft:
             why it cannot be.
+        PrepaymentGivenUp, GivenUpTwice: see `require_givable`.
     """
     if invoice.is_credit_note or invoice.status not in _CREDITABLE:
         raise InvoiceNotIssued(
@@ -170,7 +192,40 @@ def choose(
             if any(_is_taken_back(claim) for line_id in asked for claim in of_line[line_id])
             else "list the credit notes of the invoice; void one that is not issued to redo it",
         )
+    given_up = [part.claim for part in parts.values() if part.disposition is Disposition.WRITE_OFF]
+    require_givable(invoice, given_up)
     return list(parts.values())
+
+
+def require_givable(invoice: Invoice, given_up: Sequence[Claimed]) -> None:
+    """Check that a credit note may give up what an invoice billed, and not only return it.
+
+    Raises:
+        PrepaymentGivenUp: work draws on it.
+        GivenUpTwice: its owner wrote it off.
+        TakenBackMeanwhile: another row credits it.
+    """
+    treatments = {line.invoice_line_id: line.treatment for line in invoice.lines}
+    for claim in given_up:
+        if treatments[claim.invoice_line_id] is Treatment.PREPAYMENT:
+            raise PrepaymentGivenUp(
+                f"billing event {claim.billing_event_id} is paid in advance: work draws on it",
+                field="disposition",
+                advice="credit it with return_to_unbilled; for good, end the retainer by a change"
+                " order, or agree an adjustment below zero",
+            )
+        if claim.is_written_off:
+            raise GivenUpTwice(
+                f"billing event {claim.billing_event_id} is written off already",
+                field="disposition",
+                advice="credit it with return_to_unbilled: it is not billed again",
+            )
+        if claim.is_taken_back:
+            raise TakenBackMeanwhile(
+                f"billing event {claim.billing_event_id} was taken back since, and is credited so",
+                field="credit_note_id",
+                advice="void the credit note, and draft it anew for what is left",
+            )
 
 
 def _parts_of(line: WantedLine, claims: Sequence[Claimed], disposition: Disposition) -> list[Part]:

@@ -43,7 +43,12 @@ _CLAIMS: Final = text(f"""
                      SELECT FROM netted_item AS netted
                      WHERE netted.billing_event_id = item.billing_event_id)
                  AND {ALIVE}
-           ) AS is_taken_back
+           ) AS is_taken_back,
+           EXISTS (
+               SELECT FROM retracted_item AS retracted
+               WHERE retracted.billing_event_id = claim.billing_event_id
+                 AND retracted.written_off_version >= item.row_version
+           ) AS is_written_off
     FROM invoice_item AS claim JOIN billable_item AS item USING (billing_event_id, portion)
     WHERE claim.invoice_id = :invoice_id AND claim.is_live
     ORDER BY item.service_from, claim.billing_event_id, claim.portion
@@ -103,6 +108,11 @@ _ITEMS: Final = text("""
     ORDER BY billing_event_id, portion
 """)
 
+_GIVEN_UP: Final = text("""
+    SELECT billing_event_id, portion FROM credit_item
+    WHERE credit_note_id = :credit_note_id AND is_live AND disposition = 'write_off'
+""")
+
 # What is given back is billed again, exactly that, as a portion of its own.
 _RETURN: Final = text("""
     INSERT INTO billable_item (
@@ -153,6 +163,7 @@ async def claims(
             credited_amount=Money(row.credited_amount, row.currency),
             credited_recognised=Money(row.credited_recognised, row.currency),
             is_taken_back=row.is_taken_back,
+            is_written_off=row.is_written_off,
         )
         for row in await tx.execute(_CLAIMS, values)
     ]
@@ -266,3 +277,13 @@ async def add_application(tx: AsyncConnection, applied: CreditApplied) -> None:
             applied_on=applied.applied_on,
         )
     )
+
+
+async def given_up(tx: AsyncConnection, credit_note_id: UUID, invoice_id: UUID) -> list[Claimed]:
+    """Return what a credit note gives up, as it stands on the invoice by now."""
+    found = await tx.execute(_GIVEN_UP, {"credit_note_id": credit_note_id})
+    keys = {(row.billing_event_id, row.portion) for row in found}
+    if not keys:
+        return []
+    billed = await claims(tx, invoice_id)
+    return [claim for claim in billed if (claim.billing_event_id, claim.portion) in keys]

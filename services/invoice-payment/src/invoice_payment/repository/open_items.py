@@ -28,16 +28,24 @@ NETTED: Final = """
         WHERE netted.billing_event_id = item.billing_event_id AND netted.portion = item.portion)
 """
 
-# Taken back by re-rating, to be credited where the contract wants that. What takes a credit back
-# asks for money, which no credit note does: it goes on the next invoice.
-REBILLED: Final = """
-    (item.rerating_run_id IS NOT NULL AND item.reverses_billing_event_id IS NOT NULL
-     AND item.amount <= 0)
+# A row by which re-rating took another back, to be credited where the contract wants that. What
+# takes a credit back asks for money, which no credit note does: it goes on the next invoice.
+_RERATED: Final = """
+    ({row}.rerating_run_id IS NOT NULL AND {row}.reverses_billing_event_id IS NOT NULL
+     AND {row}.amount <= 0)
+"""
+REBILLED: Final = _RERATED.format(row="item")
+_TO_CREDIT: Final = f"""
+    {_RERATED} AND EXISTS (
+        SELECT FROM contract_terms AS agreed
+        WHERE agreed.contract_id = {{row}}.contract_id
+          AND agreed.rerating_policy = 'credit_and_rebill')
 """
 
 # Kept back for now: set aside by its owner; taking back what did not arrive yet or was withdrawn,
-# with which it may cancel when it comes, or what a credit note takes off its invoice; or released
-# anew while an earlier release is still on a document.
+# with which it may cancel when it comes, or what a credit note takes off its invoice; returned as
+# a part of what such a row takes back, until the other parts come and all of it cancels; or
+# released anew while an earlier release is still on a document.
 KEPT_BACK: Final = f"""
     (EXISTS (
         SELECT FROM item_set_aside AS aside
@@ -53,10 +61,11 @@ KEPT_BACK: Final = f"""
         OR EXISTS (
             SELECT FROM credit_item AS credit
             WHERE credit.reversal_id = item.billing_event_id AND credit.is_live)
-        OR {REBILLED} AND EXISTS (
-            SELECT FROM contract_terms AS agreed
-            WHERE agreed.contract_id = item.contract_id
-              AND agreed.rerating_policy = 'credit_and_rebill'))
+        OR {_TO_CREDIT.format(row="item")})
+     OR item.returned_by IS NOT NULL AND EXISTS (
+        SELECT FROM billable_item AS reversal
+        WHERE reversal.reverses_billing_event_id = item.billing_event_id
+          AND {_TO_CREDIT.format(row="reversal")})
      OR EXISTS (
         SELECT FROM billable_item AS earlier
         JOIN invoice_item AS claim

@@ -81,7 +81,8 @@ class CreditServiceServicer:
     def PreviewCredit(self, request, context):
         """Return the credit note that `CreateCreditNote` would draft now, with its totals and tax, and draft nothing.
         Refuses: invoice.not_found, credit.invoice_not_issued, credit.line_unknown, credit.item_unknown, credit.quantity_invalid,
-        credit.exceeds_creditable, credit.nothing_left, credit.total_not_positive, caller.entity_forbidden.
+        credit.exceeds_creditable, credit.nothing_left, credit.total_not_positive, credit.prepayment_given_up, credit.given_up_twice,
+        caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,7 +93,8 @@ class CreditServiceServicer:
         kept for it: no other credit note can take it as well. Tax code, rate and date are the invoice's; a full credit mirrors it to the
         cent, and the last of several takes the rest. Safe to retry with the same request_id.
         Refuses: invoice.not_found, credit.invoice_not_issued, credit.line_unknown, credit.item_unknown, credit.quantity_invalid,
-        credit.exceeds_creditable, credit.nothing_left, credit.total_not_positive, caller.entity_forbidden.
+        credit.exceeds_creditable, credit.nothing_left, credit.total_not_positive, credit.prepayment_given_up, credit.given_up_twice,
+        caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -121,8 +123,10 @@ class CreditServiceServicer:
 
     def IssueCreditNote(self, request, context):
         """Issue an approved credit note: it gets the next number of its series and is final. It settles what is open of its invoice;
-        the rest is unapplied credit. Its items are open again, or given up, as it says. Safe to retry with the same request_id.
-        Refuses: credit_note.not_found, request.illegal_transition, caller.entity_forbidden.
+        the rest is unapplied credit. Its items are open again, or given up, as it says. What it gives up may have been taken back or
+        written off since it was drafted: then it is refused, to be voided and drafted anew. Safe to retry with the same request_id.
+        Refuses: credit_note.not_found, credit.taken_back_meanwhile, credit.given_up_twice, credit.prepayment_given_up,
+        request.illegal_transition, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,14 +38,16 @@ class CreditServiceStub:
     PreviewCredit: _grpc.UnaryUnaryMultiCallable[_credit_service_pb2.PreviewCreditRequest, _credit_service_pb2.PreviewCreditResponse]
     """Return the credit note that `CreateCreditNote` would draft now, with its totals and tax, and draft nothing.
     Refuses: invoice.not_found, credit.invoice_not_issued, credit.line_unknown, credit.item_unknown, credit.quantity_invalid,
-    credit.exceeds_creditable, credit.nothing_left, credit.total_not_positive, caller.entity_forbidden.
+    credit.exceeds_creditable, credit.nothing_left, credit.total_not_positive, credit.prepayment_given_up, credit.given_up_twice,
+    caller.entity_forbidden.
     """
     CreateCreditNote: _grpc.UnaryUnaryMultiCallable[_credit_service_pb2.CreateCreditNoteRequest, _credit_service_pb2.CreateCreditNoteResponse]
     """Draft a credit note over an issued invoice: all of what is left of it, or chosen lines, items and quantities. What it takes is
     kept for it: no other credit note can take it as well. Tax code, rate and date are the invoice's; a full credit mirrors it to the
     cent, and the last of several takes the rest. Safe to retry with the same request_id.
     Refuses: invoice.not_found, credit.invoice_not_issued, credit.line_unknown, credit.item_unknown, credit.quantity_invalid,
-    credit.exceeds_creditable, credit.nothing_left, credit.total_not_positive, caller.entity_forbidden.
+    credit.exceeds_creditable, credit.nothing_left, credit.total_not_positive, credit.prepayment_given_up, credit.given_up_twice,
+    caller.entity_forbidden.
     """
     CreditOpenItems: _grpc.UnaryUnaryMultiCallable[_credit_service_pb2.CreditOpenItemsRequest, _credit_service_pb2.CreditOpenItemsResponse]
     """Draft a credit note over the open items of a contract and payer that sum to less than nothing, and which no run therefore
@@ -62,8 +64,10 @@ class CreditServiceStub:
     """
     IssueCreditNote: _grpc.UnaryUnaryMultiCallable[_credit_service_pb2.IssueCreditNoteRequest, _credit_service_pb2.IssueCreditNoteResponse]
     """Issue an approved credit note: it gets the next number of its series and is final. It settles what is open of its invoice;
-    the rest is unapplied credit. Its items are open again, or given up, as it says. Safe to retry with the same request_id.
-    Refuses: credit_note.not_found, request.illegal_transition, caller.entity_forbidden.
+    the rest is unapplied credit. Its items are open again, or given up, as it says. What it gives up may have been taken back or
+    written off since it was drafted: then it is refused, to be voided and drafted anew. Safe to retry with the same request_id.
+    Refuses: credit_note.not_found, credit.taken_back_meanwhile, credit.given_up_twice, credit.prepayment_given_up,
+    request.illegal_transition, caller.entity_forbidden.
     """
     VoidCreditNote: _grpc.UnaryUnaryMultiCallable[_credit_service_pb2.VoidCreditNoteRequest, _credit_service_pb2.VoidCreditNoteResponse]
     """Void a credit note before its issue; what it took can be credited again. Safe to retry with the same request_id.
@@ -87,14 +91,16 @@ class CreditServiceAsyncStub(CreditServiceStub):
     PreviewCredit: _aio.UnaryUnaryMultiCallable[_credit_service_pb2.PreviewCreditRequest, _credit_service_pb2.PreviewCreditResponse]  # type: ignore[assignment]
     """Return the credit note that `CreateCreditNote` would draft now, with its totals and tax, and draft nothing.
     Refuses: invoice.not_found, credit.invoice_not_issued, credit.line_unknown, credit.item_unknown, credit.quantity_invalid,
-    credit.exceeds_creditable, credit.nothing_left, credit.total_not_positive, caller.entity_forbidden.
+    credit.exceeds_creditable, credit.nothing_left, credit.total_not_positive, credit.prepayment_given_up, credit.given_up_twice,
+    caller.entity_forbidden.
     """
     CreateCreditNote: _aio.UnaryUnaryMultiCallable[_credit_service_pb2.CreateCreditNoteRequest, _credit_service_pb2.CreateCreditNoteResponse]  # type: ignore[assignment]
     """Draft a credit note over an issued invoice: all of what is left of it, or chosen lines, items and quantities. What it takes is
     kept for it: no other credit note can take it as well. Tax code, rate and date are the invoice's; a full credit mirrors it to the
     cent, and the last of several takes the rest. Safe to retry with the same request_id.
     Refuses: invoice.not_found, credit.invoice_not_issued, credit.line_unknown, credit.item_unknown, credit.quantity_invalid,
-    credit.exceeds_creditable, credit.nothing_left, credit.total_not_positive, caller.entity_forbidden.
+    credit.exceeds_creditable, credit.nothing_left, credit.total_not_positive, credit.prepayment_given_up, credit.given_up_twice,
+    caller.entity_forbidden.
     """
     CreditOpenItems: _aio.UnaryUnaryMultiCallable[_credit_service_pb2.CreditOpenItemsRequest, _credit_service_pb2.CreditOpenItemsResponse]  # type: ignore[assignment]
     """Draft a credit note over the open items of a contract and payer that sum to less than nothing, and which no run therefore
@@ -111,8 +117,10 @@ class CreditServiceAsyncStub(CreditServiceStub):
     """
     IssueCreditNote: _aio.UnaryUnaryMultiCallable[_credit_service_pb2.IssueCreditNoteRequest, _credit_service_pb2.IssueCreditNoteResponse]  # type: ignore[assignment]
     """Issue an approved credit note: it gets the next number of its series and is final. It settles what is open of its invoice;
-    the rest is unapplied credit. Its items are open again, or given up, as it says. Safe to retry with the same request_id.
-    Refuses: credit_note.not_found, request.illegal_transition, caller.entity_forbidden.
+    the rest is unapplied credit. Its items are open again, or given up, as it says. What it gives up may have been taken back or
+    written off since it was drafted: then it is refused, to be voided and drafted anew. Safe to retry with the same request_id.
+    Refuses: credit_note.not_found, credit.taken_back_meanwhile, credit.given_up_twice, credit.prepayment_given_up,
+    request.illegal_transition, caller.entity_forbidden.
     """
     VoidCreditNote: _aio.UnaryUnaryMultiCallable[_credit_service_pb2.VoidCreditNoteRequest, _credit_service_pb2.VoidCreditNoteResponse]  # type: ignore[assignment]
     """Void a credit note before its issue; what it took can be credited again. Safe to retry with the same request_id.
@@ -139,7 +147,8 @@ class CreditServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_credit_service_pb2.PreviewCreditResponse, _abc.Awaitable[_credit_service_pb2.PreviewCreditResponse]]:
         """Return the credit note that `CreateCreditNote` would draft now, with its totals and tax, and draft nothing.
         Refuses: invoice.not_found, credit.invoice_not_issued, credit.line_unknown, credit.item_unknown, credit.quantity_invalid,
-        credit.exceeds_creditable, credit.nothing_left, credit.total_not_positive, caller.entity_forbidden.
+        credit.exceeds_creditable, credit.nothing_left, credit.total_not_positive, credit.prepayment_given_up, credit.given_up_twice,
+        caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod
@@ -152,7 +161,8 @@ class CreditServiceServicer(metaclass=_abc_1.ABCMeta):
         kept for it: no other credit note can take it as well. Tax code, rate and date are the invoice's; a full credit mirrors it to the
         cent, and the last of several takes the rest. Safe to retry with the same request_id.
         Refuses: invoice.not_found, credit.invoice_not_issued, credit.line_unknown, credit.item_unknown, credit.quantity_invalid,
-        credit.exceeds_creditable, credit.nothing_left, credit.total_not_positive, caller.entity_forbidden.
+        credit.exceeds_creditable, credit.nothing_left, credit.total_not_positive, credit.prepayment_given_up, credit.given_up_twice,
+        caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod
@@ -187,8 +197,10 @@ class CreditServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_credit_service_pb2.IssueCreditNoteResponse, _abc.Awaitable[_credit_service_pb2.IssueCreditNoteResponse]]:
         """Issue an approved credit note: it gets the next number of its series and is final. It settles what is open of its invoice;
-        the rest is unapplied credit. Its items are open again, or given up, as it says. Safe to retry with the same request_id.
-        Refuses: credit_note.not_found, request.illegal_transition, caller.entity_forbidden.
+        the rest is unapplied credit. Its items are open again, or given up, as it says. What it gives up may have been taken back or
+        written off since it was drafted: then it is refused, to be voided and drafted anew. Safe to retry with the same request_id.
+        Refuses: credit_note.not_found, credit.taken_back_meanwhile, credit.given_up_twice, credit.prepayment_given_up,
+        request.illegal_transition, caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod

@@ -87,7 +87,7 @@ class _CreditDispositionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Cre
     CREDIT_DISPOSITION_RETURN_TO_UNBILLED: _CreditDisposition.ValueType  # 1
     """It is open again and billed by a later invoice."""
     CREDIT_DISPOSITION_WRITE_OFF: _CreditDisposition.ValueType  # 2
-    """It is given up."""
+    """It is given up: neither billed nor credited again. Not for what is paid in advance, nor for what is written off already."""
 
 class CreditDisposition(_CreditDisposition, metaclass=_CreditDispositionEnumTypeWrapper):
     """What becomes of work that a credit note takes off an invoice."""
@@ -96,7 +96,7 @@ CREDIT_DISPOSITION_UNSPECIFIED: CreditDisposition.ValueType  # 0
 CREDIT_DISPOSITION_RETURN_TO_UNBILLED: CreditDisposition.ValueType  # 1
 """It is open again and billed by a later invoice."""
 CREDIT_DISPOSITION_WRITE_OFF: CreditDisposition.ValueType  # 2
-"""It is given up."""
+"""It is given up: neither billed nor credited again. Not for what is paid in advance, nor for what is written off already."""
 Global___CreditDisposition: _TypeAlias = CreditDisposition  # noqa: Y015
 
 class _StepStatus:
