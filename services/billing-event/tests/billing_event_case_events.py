@@ -153,6 +153,16 @@ async def milestone_accepted(scene: Scene, words: str) -> None:
         )
 
 
+async def acceptance_withdrawn(scene: Scene, letter: str) -> None:
+    event: projects.MilestoneAcceptanceWithdrawn = sample(projects.MilestoneAcceptanceWithdrawn)
+    known = scene.milestones[letter]
+    event.milestone.milestone_id = known.milestone_id
+    event.milestone.amount.CopyFrom(known.amount)
+    event.milestone.version = known.version + 2
+    event.ClearField("rest")
+    await scene.take(event)
+
+
 async def once_more(scene: Scene, times: str) -> None:
     """Deliver the last event again: `4 times`."""
     last = scene.told[-1]

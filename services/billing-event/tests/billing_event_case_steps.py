@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
 from billing_event_case_events import (
+    acceptance_withdrawn,
     card,
     changed,
     contract_in_force,
@@ -26,7 +27,7 @@ from billing_event_case_events import (
     work,
 )
 from billing_event_case_scene import Scene
-from billing_event_case_terms import matched
+from billing_event_case_terms import LINES, matched
 from billing_event_rerating import Desk
 from billing_event_sources import METERED, METERS, a_reading, key, readings
 from billing_event_world import fetch
@@ -45,6 +46,7 @@ FINANCE: Final = a_caller("finance", subject="user:fiona.finance")
 PMO: Final = a_caller("pmo", subject="user:paula.pmo")
 
 _THING: Final = re.compile(r"(?:([\d.]+) of )?(\w+)")
+_PERIOD: Final = re.compile(r"(\w+), of (\w+) from (\S+)")
 _READING: Final = re.compile(r"([\d.]+) at (\S+)")
 
 Step: TypeAlias = Callable[[Scene, Any], Awaitable[None]]
@@ -141,6 +143,19 @@ async def usage_read(scene: Scene, readings_of: Any) -> None:
     await stub.ImportUsageRecords(request)
 
 
+async def period(scene: Scene, words: str) -> None:
+    """Give what was charged of a line from a day a letter: `P, of devices from 2026-09-01`."""
+    letter, line, first = matched(_PERIOD, words)
+    [found] = await fetch(
+        scene.engine,
+        """SELECT source_item_id FROM source_item WHERE contract_line_id = :line
+             AND service_from = CAST(CAST(:first AS text) AS date)""",
+        line=LINES[line],
+        first=first,
+    )
+    scene.things[letter] = found.source_item_id
+
+
 async def day(scene: Scene, words: str) -> None:
     """Go to the noon of a day, or to an instant in UTC, and let time do what it does."""
     at = datetime.fromisoformat(words if "T" in words else f"{words}T12:00")
@@ -165,6 +180,7 @@ STEPS: Final[Mapping[str, Step]] = {
     "expense": expense,
     "milestone completed": milestone_completed,
     "milestone accepted": milestone_accepted,
+    "acceptance withdrawn": acceptance_withdrawn,
     "delivered again": once_more,
     "invoice": invoiced,
     "credit note": credit_note,
@@ -177,5 +193,6 @@ STEPS: Final[Mapping[str, Step]] = {
     "write-off undone": write_off_undone,
     "re-rated": rerated,
     "usage": usage_read,
+    "period": period,
     "day": day,
 }

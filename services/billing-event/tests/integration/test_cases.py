@@ -25,7 +25,7 @@ from throughline_runtime.context import Context
 from throughline_testing.serving import Running
 
 CASES: Final = Path(__file__).parents[1] / "cases"
-STORIES: Final = ("vectors", "hard_cases", "bad_days", "positions", "rerating_runs")
+STORIES: Final = ("vectors", "hard_cases", "bad_days", "positions", "given_up", "rerating_runs")
 """Files whose cases are played step by step."""
 
 Case: TypeAlias = dict[str, Any]

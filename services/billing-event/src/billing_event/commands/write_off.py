@@ -33,6 +33,7 @@ from billing_event.domain.write_off import (
     decided,
     one_entity,
     require_as_proposed,
+    require_as_written_off,
     require_open,
     require_whole,
     worth_of,
@@ -216,6 +217,7 @@ async def undo(
         WriteOffNotFound, EntityForbidden: no such write-off for the caller.
         IllegalTransition: it is not in force.
         NoRoom: a limit has no room for what had been released.
+        AgreedAnew: less of a row stays given up, as its thing is worth less by now.
     """
     approved = await repository.get(tx, write_off_id, lock=True)
     require_entity(approved.legal_entity_id)
@@ -223,6 +225,8 @@ async def undo(
     named = [row.written_off_id for row in approved.rows if row.written_off_id is not None]
     standings = await lock_owners(tx, await checkpoint.find(tx, named))
     rows = rows_of(standings, named)
+    for each in standings:
+        require_as_written_off(each.rows, named)
     # One whose thing was taken back meanwhile went with it: the two are written off together.
     rows = [row for row in rows if not row.is_taken_back]
     judge = await make_judge(tx, (row.item for row in rows), at=at)

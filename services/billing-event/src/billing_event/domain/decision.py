@@ -33,8 +33,9 @@ from billing_event.domain.position import (
     rated_at,
     row_id,
 )
-from billing_event.domain.rating import Covered, Priced, Rater, Share, Unratable
+from billing_event.domain.rating import Covered, Outcome, Priced, Rater, Share, Unratable
 from billing_event.domain.release import BY_POLICY, Policies, passes
+from billing_event.domain.restating import restated, still_given_up
 from billing_event.domain.retainer_movement import Drawn
 from billing_event.domain.review import (
     by_payer,
@@ -106,15 +107,9 @@ class Judge:
                 continue
             taken.add(original.item.source_item_id)
             self.decision.cleared += ids_of(reversal.waits)
-            rows = live_rows(original.rows)
-            for part, row in enumerate(rows, start=1):
-                given_up = reversal.given_up.get(row.billing_event_id)
-                if given_up is None:
-                    self._take_back(row, item, part)
-                elif given_up == row.quantity:
-                    self._take_back(replace(row, status=EventStatus.WRITTEN_OFF), item, part)
-                else:
-                    self._take_back_rest(row, item, (part, len(rows) + part), given_up)
+            rows, last = live_rows(original.rows), 0
+            for row in rows:
+                last = self._take_back_left(row, item, original.given_up, after=last)
             if not rows:
                 self._explain_unrated(item, original)
 
@@ -151,6 +146,20 @@ class Judge:
             self.decision.cleared += ids_of(row.holds)
             self.decision.changed.append(moved(row, EventStatus.REVERSED))
 
+    def _take_back_left(
+        self, row: Row, item: SourceItem, given_up: Mapping[BillingEventId, Decimal], *, after: int
+    ) -> int:
+        """Take back what credit notes did not give up of a row; return the last row added."""
+        gone = given_up.get(row.billing_event_id)
+        if gone is None:
+            self._take_back(row, item, after + 1)
+        elif gone == row.quantity:
+            self._take_back(replace(row, status=EventStatus.WRITTEN_OFF), item, after + 1)
+        else:
+            self._take_back_rest(row, item, (after + 1, after + 2), gone)
+            return after + 2
+        return after + 1
+
     def _take_back_rest(
         self, row: Row, item: SourceItem, parts: tuple[int, int], given_up: Decimal
     ) -> None:
@@ -176,10 +185,14 @@ class Judge:
 
     def _rate(self, item: SourceItem, *, after: int = 0) -> None:
         """Rate a thing; its rows are numbered on from `after`."""
+        self._post(item, self._price(item), after=after)
+
+    def _price(self, item: SourceItem) -> Outcome:
         if item.price is not None and item.price.is_zero and item.type in AGREED:
-            self.decision.covered.append((item, Covered("nothing of it is to be paid")))
-            return
-        outcome = self._rater.rate(item)
+            return Covered("nothing of it is to be paid")
+        return self._rater.rate(item)
+
+    def _post(self, item: SourceItem, outcome: Outcome, *, after: int) -> None:
         if isinstance(outcome, Priced):
             for share in outcome.shares:
                 after += self._append(item, share, after=after)
@@ -346,12 +359,29 @@ class Judge:
     def _restate(
         self, standing: Standing, live: Sequence[Row], dropping: Collection[HoldId]
     ) -> None:
-        """Take back what counted, and rate the thing anew as it is agreed now."""
-        last = max(row.part for row in standing.rows)
-        for part, row in enumerate(live, start=last + 1):
-            self._take_back(row, standing.item, part)
+        """Take back what counted, and rate the thing anew as it is agreed now.
+
+        What was given up of it is not billed again, as far as the thing is still worth that.
+        """
+        item, last = standing.item, max(row.part for row in standing.rows)
+        for row in live:
+            if row.status is not EventStatus.WRITTEN_OFF:
+                last = self._take_back_left(row, item, standing.given_up, after=last)
+        outcome = self._price(item)
+        shares = outcome.shares if isinstance(outcome, Priced) else ()
+        anew = restated(live, standing.given_up, shares)
+        for row in live:
+            if row.status is EventStatus.WRITTEN_OFF and row not in anew.kept:
+                last += 1
+                self._take_back(row, item, last)
+        for rating, amount in anew.given_up:
+            last += 1
+            on = self.today(rating)
+            gone = still_given_up(live[0], rating, amount, part=last, at=self.at, on=on)
+            self.decision.rated.append(gone)
+            self.decision.settled.append(Settlement(gone, ClaimKind.WRITE_OFF, on))
         first_new = len(self.decision.rated)
-        self._rate(standing.item, after=last + len(live))
+        self._post(item, Priced(anew.billed) if shares else outcome, after=last)
         self.decision.carry_over(live, first_new, dropping=dropping)
 
     def _note(self, row: Row, holds: Sequence[OpenHold]) -> None:

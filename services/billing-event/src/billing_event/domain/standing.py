@@ -17,13 +17,15 @@ class Standing:
     """What the ledger says of one thing: its rows and, while it has none, its own open holds.
 
     `is_reversed` of one whose rows all were taken back: whether another thing takes it back, so
-    that it is never billed again.
+    that it is never billed again. `given_up` is how much of its released rows credit notes gave
+    back for good; it is known of what is locked.
     """
 
     item: SourceItem
     rows: tuple[Row, ...]
     item_holds: tuple[OpenHold, ...] = ()
     is_reversed: bool = False
+    given_up: Mapping[BillingEventId, Decimal] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +42,12 @@ class Reversal:
     """A thing that takes another back, and where that one stands.
 
     `waits` are the open holds the reversal has had so far. `original` is None while the thing it
-    takes back has not arrived. `given_up` is how much of its rows credit notes gave back for good.
+    takes back has not arrived.
     """
 
     item: SourceItem
     waits: tuple[OpenHold, ...]
     original: Standing | None
-    given_up: Mapping[BillingEventId, Decimal] = field(default_factory=dict)
 
 
 def is_waiting_reversal(standing: Standing) -> bool:

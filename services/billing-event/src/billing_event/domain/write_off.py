@@ -142,6 +142,12 @@ class ChangedSince(FailedPrecondition):
     code = "write_off.changed_since"
 
 
+class AgreedAnew(FailedPrecondition):
+    """The thing is worth less than when it was written off, and so is what stays given up."""
+
+    code = "write_off.agreed_anew"
+
+
 class PartTooLarge(InvalidArgument):
     """The row has no more than that."""
 
@@ -262,6 +268,27 @@ def require_as_proposed(write_off: WriteOff, row: Row, *, given_up: Decimal) -> 
             f"{worth} of billing event {row.billing_event_id} is left, {proposed} was proposed",
             field="write_off_id",
             advice="reject it, and propose what is left",
+        )
+
+
+def require_as_written_off(rows: Sequence[Row], named: Collection[BillingEventId]) -> None:
+    """Check that those of a thing's rows that were written off are still what is given up of it.
+
+    Raises:
+        AgreedAnew: another row is, as the thing is worth less by now.
+    """
+    went = [row for row in rows if row.is_taken_back and row.billing_event_id in named]
+    stays = [
+        row
+        for row in live_rows(rows)
+        if row.status is EventStatus.WRITTEN_OFF and row.billing_event_id not in named
+    ]
+    if went and stays:
+        raise AgreedAnew(
+            f"what was written off of {went[0].billing_event_id} was agreed anew since,"
+            f" {stays[0].amount} of it is given up",
+            field="write_off_id",
+            advice="bill it after all by an adjustment",
         )
 
 

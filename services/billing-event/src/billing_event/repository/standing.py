@@ -220,7 +220,8 @@ async def lock_standings(
         locked |= found
         holds += more
     ids = {"source_item_ids": [each for each in distinct if each in locked]}
-    return await _load_standings(tx, ids, holds)
+    gone = await given_up(tx, ids["source_item_ids"])
+    return await _load_standings(tx, ids, holds, gone)
 
 
 async def lock(tx: AsyncConnection, source_item_ids: Sequence[SourceItemId]) -> None:
@@ -260,13 +261,14 @@ async def load_standings(
     """Return where things stand that have rows, in the order given, unlocked."""
     ids = {"source_item_ids": source_item_ids}
     holds = (await tx.execute(text(_HOLDS), ids)).all()
-    return await _load_standings(tx, ids, holds)
+    return await _load_standings(tx, ids, holds, {})
 
 
 async def _load_standings(
     tx: AsyncConnection,
     ids: Mapping[str, Sequence[SourceItemId]],
     holds: Sequence[SqlRow[Any]],
+    gone: Mapping[BillingEventId, Decimal],
 ) -> list[Standing]:
     items = await load_items(tx, ids["source_item_ids"])
     open_holds: dict[tuple[SourceItemId, BillingEventId | None], list[OpenHold]] = {}
@@ -291,6 +293,11 @@ async def _load_standings(
             tuple(rows.get(item_id, ())),
             tuple(open_holds.get((item_id, None), ())),
             is_reversed=item_id in taken,
+            given_up={
+                row.billing_event_id: gone[row.billing_event_id]
+                for row in rows.get(item_id, ())
+                if row.billing_event_id in gone
+            },
         )
         for item_id in ids["source_item_ids"]
     ]
@@ -394,7 +401,6 @@ async def lock_reversals(tx: AsyncConnection, items: Sequence[SourceItem]) -> li
         for row in await tx.execute(_KNOWN_ITEMS, {"source_item_ids": originals})
     }
     unrated = await load_items(tx, [each for each in arrived if each not in standings])
-    gone = await given_up(tx, originals)
     reversals = []
     for item in items:
         waits = standings.get(item.source_item_id)
@@ -406,7 +412,7 @@ async def lock_reversals(tx: AsyncConnection, items: Sequence[SourceItem]) -> li
             if thing.is_billable and not arrived[thing.source_item_id]:
                 raise StaleVersion(f"{thing.source_item_id} is being rated at this moment")
             original = Standing(thing, ())
-        reversals.append(Reversal(item, waits.item_holds if waits else (), original, gone))
+        reversals.append(Reversal(item, waits.item_holds if waits else (), original))
     return reversals
 
 

@@ -105,7 +105,8 @@ class WriteOffServiceServicer:
     def UndoWriteOff(self, request, context):
         """Let the rows count again: each gets a counter-entry, and is judged by the facts as they are now; what had been released
         is released again, and what people had held is held by them again. Safe to retry with the same request_id.
-        Refuses: write_off.not_found, write_off.no_room, request.illegal_transition, caller.entity_forbidden.
+        Refuses: write_off.not_found, write_off.no_room, write_off.agreed_anew, request.illegal_transition,
+        caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -55,7 +55,8 @@ class WriteOffServiceStub:
     UndoWriteOff: _grpc.UnaryUnaryMultiCallable[_write_off_service_pb2.UndoWriteOffRequest, _write_off_service_pb2.UndoWriteOffResponse]
     """Let the rows count again: each gets a counter-entry, and is judged by the facts as they are now; what had been released
     is released again, and what people had held is held by them again. Safe to retry with the same request_id.
-    Refuses: write_off.not_found, write_off.no_room, request.illegal_transition, caller.entity_forbidden.
+    Refuses: write_off.not_found, write_off.no_room, write_off.agreed_anew, request.illegal_transition,
+    caller.entity_forbidden.
     """
     GetWriteOff: _grpc.UnaryUnaryMultiCallable[_write_off_service_pb2.GetWriteOffRequest, _write_off_service_pb2.GetWriteOffResponse]
     """Return a write-off with its effect on realisation.
@@ -91,7 +92,8 @@ class WriteOffServiceAsyncStub(WriteOffServiceStub):
     UndoWriteOff: _aio.UnaryUnaryMultiCallable[_write_off_service_pb2.UndoWriteOffRequest, _write_off_service_pb2.UndoWriteOffResponse]  # type: ignore[assignment]
     """Let the rows count again: each gets a counter-entry, and is judged by the facts as they are now; what had been released
     is released again, and what people had held is held by them again. Safe to retry with the same request_id.
-    Refuses: write_off.not_found, write_off.no_room, request.illegal_transition, caller.entity_forbidden.
+    Refuses: write_off.not_found, write_off.no_room, write_off.agreed_anew, request.illegal_transition,
+    caller.entity_forbidden.
     """
     GetWriteOff: _aio.UnaryUnaryMultiCallable[_write_off_service_pb2.GetWriteOffRequest, _write_off_service_pb2.GetWriteOffResponse]  # type: ignore[assignment]
     """Return a write-off with its effect on realisation.
@@ -148,7 +150,8 @@ class WriteOffServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_write_off_service_pb2.UndoWriteOffResponse, _abc.Awaitable[_write_off_service_pb2.UndoWriteOffResponse]]:
         """Let the rows count again: each gets a counter-entry, and is judged by the facts as they are now; what had been released
         is released again, and what people had held is held by them again. Safe to retry with the same request_id.
-        Refuses: write_off.not_found, write_off.no_room, request.illegal_transition, caller.entity_forbidden.
+        Refuses: write_off.not_found, write_off.no_room, write_off.agreed_anew, request.illegal_transition,
+        caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod
