@@ -212,6 +212,16 @@ def test_what_a_limit_cut_in_two_says_how_much_of_the_work_a_row_is() -> None:
     assert steps(over)[1] == "Time: of 60 minutes recorded, 45 are of this row: 0.75 hours."
 
 
+def test_what_a_limit_cut_off_an_agreed_amount_says_how_much_of_it_a_row_bills() -> None:
+    contract = some_terms().contract_id
+    account = Account(account_id(contract, None), LimitScope.CONTRACT, Decimal(50), "the contract")
+    _, over = the_rows(a_milestone(eur("90.00")), book=LimitBook([account]))
+    assert steps(over)[1:] == [
+        "Price: 90.00 EUR, of which this row bills 40.00 EUR.",
+        "Amount: 1 times 40.00 EUR is 40.00 EUR.",
+    ]
+
+
 def test_what_takes_a_row_back_names_it() -> None:
     [row] = the_rows(an_item())
     taker = an_item(source_item_id=an_id("152"), minutes=-60)

@@ -75,7 +75,8 @@ def _price_of(row: Row, base: Money) -> str:
         words = f"{words}, rounded"
     if rating.unit is not Unit.HOUR and rating.share_percent is not None:
         return words
-    is_cut = rating.rule is RateRule.AGREED and price != rating.unit_rate.amount
+    is_agreed = rating.rule in (RateRule.AGREED, RateRule.USAGE_TIER) and conversion is None
+    is_cut = is_agreed and price != rating.unit_rate.amount
     part = ", of which this row bills" if is_cut else ":"
     return f"{words}{part} {_plain(rating.unit_rate)}"
 
