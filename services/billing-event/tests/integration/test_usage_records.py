@@ -2,7 +2,7 @@
 
 import pytest
 from billing_event_builders import activated, recorded
-from billing_event_sources import METERS, a_reading, a_sourced_contract, readings
+from billing_event_sources import METERS, a_reading, a_sourced_contract, key, readings
 from billing_event_world import fetch, take
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -45,3 +45,56 @@ async def test_two_types_of_object_may_have_one_number(
     assert (await bring(running, sms)).recorded == 1
     assert (await bring(running, call, sms)).duplicates == 2
     assert await counted(engine) == ["1", "2"]
+
+
+async def test_an_older_correction_delivered_again_does_not_undo_the_newer_one(
+    engine: AsyncEngine, running: Running, in_force: None
+) -> None:
+    files = [
+        a_reading("120", AT),
+        a_reading("130", AT, corrects=True),
+        a_reading("140", AT, corrects=True),
+    ]
+    ids = [(await bring(running, row)).results[0].usage_record_id for row in files]
+    for row, record_id in zip(files, ids, strict=True):
+        again = await bring(running, row)
+        assert (again.duplicates, again.results[0].usage_record_id) == (1, record_id)
+        assert await counted(engine) == ["140"]
+
+
+async def test_an_earlier_quantity_counts_again_once_the_newer_reading_is_withdrawn(
+    engine: AsyncEngine, running: Running, in_force: None
+) -> None:
+    await bring(running, a_reading("130", AT))
+    newer = await bring(running, a_reading("140", AT, corrects=True))
+    await running.stub(UsageServiceStub, caller=METERS).WithdrawUsageRecord(
+        pb.WithdrawUsageRecordRequest(
+            request_id=key(),
+            usage_record_id=newer.results[0].usage_record_id,
+            reason="the first one was right",
+        )
+    )
+    assert (await bring(running, a_reading("130", AT, corrects=True))).corrected == 1
+    assert await counted(engine) == ["130"]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "code"),
+    [
+        ("-20", "usage_record.quantity_negative"),
+        ("1e3", "request.malformed_field"),
+        ("NaN", "request.malformed_field"),
+        ("", "request.malformed_field"),
+        ("1.00001", "request.malformed_field"),
+        ("9999999999999", "request.malformed_field"),
+    ],
+)
+async def test_a_quantity_that_is_none_refuses_its_row_alone(
+    engine: AsyncEngine, running: Running, in_force: None, quantity: str, code: str
+) -> None:
+    done = await bring(running, a_reading("5", AT), a_reading(quantity, "2026-09-04T08:00:00"))
+    assert (done.recorded, done.refused) == (1, 1)
+    assert (done.results[1].code, done.results[1].field) == (code, "quantity")
+    assert done.results[1].message
+    assert done.results[1].advice
+    assert await counted(engine) == ["5"]

@@ -267,7 +267,7 @@ def _decide(
             continue
         if added is not None:
             fresh[key] = added
-        kept = added or fresh.get(key) or (before.record if before else record)
+        kept = added or fresh.get(key) or (before and before.same_as(record)) or record
         results.append(RowResult(kept, is_new=added is not None))
     return results
 

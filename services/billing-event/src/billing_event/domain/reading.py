@@ -44,6 +44,12 @@ class NotMetered(FailedPrecondition):
     code = "usage_record.not_metered"
 
 
+class QuantityNegative(InvalidArgument):
+    """A meter counts from nothing upwards."""
+
+    code = "usage_record.quantity_negative"
+
+
 class OutsideTerm(FailedPrecondition):
     """The line is not in force on the day of the reading."""
 
@@ -174,8 +180,15 @@ def record_of(reading: Reading, agreement: Agreement) -> UsageRecord:
 
     Raises:
         LineNotFound, MeterAmbiguous, NotMetered: see `line_for`.
+        QuantityNegative: see there.
         OutsideTerm: the line is not in force on that day.
     """
+    if reading.quantity < 0:
+        raise QuantityNegative(
+            f"the quantity {reading.quantity} is negative",
+            field="quantity",
+            advice="send what was counted; correct or withdraw a reading that was too much",
+        )
     line, newest = line_for(reading, agreement), agreement.newest
     assert line.usage is not None, "only a usage line takes readings"
     day = reading.measured_at.date()
@@ -221,10 +234,22 @@ def _record_id(record_key: str, revision: int) -> UsageRecordId:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The latest revision of a reading, and whether it counts."""
+    """The latest revision of a reading, and whether it counts; `earlier` ones had its place."""
 
     record: UsageRecord
     status: RecordStatus
+    earlier: tuple[UsageRecord, ...] = ()
+
+    def same_as(self, record: UsageRecord) -> UsageRecord | None:
+        """Return the revision that a reading repeats, None where it says something else.
+
+        What a correction took the place of is known as well: a file sent again must not undo what
+        came after it. Only once nothing counts any more may it come back, as a correction.
+        """
+        if self.status is not RecordStatus.COUNTED:
+            return None
+        revisions = (self.record, *self.earlier)
+        return next((each for each in revisions if each.content == record.content), None)
 
 
 def decide(
@@ -253,10 +278,10 @@ def decide(
                 advice="send it without `corrects`",
             )
         return record
-    is_counted = known.status is RecordStatus.COUNTED
-    if is_counted and known.record.content == record.content:
+    if known.same_as(record) is not None:
         return None
     if not corrects:
+        is_counted = known.status is RecordStatus.COUNTED
         state = "known with other content" if is_counted else f"{known.status} already"
         raise RecordDiffers(
             f"the reading is {state}",

@@ -1,7 +1,9 @@
 """Readings of meters: kept, looked up by what they are known by, ended."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
+from itertools import groupby
 from typing import Any, Final
 
 from sqlalchemy import Row, select, text
@@ -13,7 +15,7 @@ from billing_event.domain.source import SourceRef
 from throughline_core.errors import StaleVersion
 
 _KNOWN: Final = text("""
-    SELECT DISTINCT ON (record_key) record.*, ended.kind
+    SELECT record.*, ended.kind
     FROM usage_record AS record LEFT JOIN usage_record_end AS ended USING (usage_record_id)
     WHERE record_key = ANY(CAST(:keys AS text[]))
     ORDER BY record_key, revision DESC
@@ -31,9 +33,16 @@ _ADD_ENDS: Final = tables.insert_of(
 
 
 async def known(tx: AsyncConnection, keys: Collection[str]) -> dict[str, Known]:
-    """Return the latest revision of each reading, by its key."""
+    """Return the revisions of each reading, by its key."""
     rows = await tx.execute(_KNOWN, {"keys": list(keys)})
-    return {row.record_key: known_from(row) for row in rows}
+    by_key = {
+        record_key: [known_from(row) for row in revisions]
+        for record_key, revisions in groupby(rows, key=lambda row: row.record_key)
+    }
+    return {
+        record_key: replace(latest, earlier=tuple(each.record for each in earlier))
+        for record_key, (latest, *earlier) in by_key.items()
+    }
 
 
 async def get(tx: AsyncConnection, usage_record_id: UsageRecordId) -> Known | None:

@@ -57,7 +57,7 @@ class _UsageOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UsageOut
     USAGE_OUTCOME_CORRECTED: _UsageOutcome.ValueType  # 2
     """It took the place of the reading known before."""
     USAGE_OUTCOME_DUPLICATE: _UsageOutcome.ValueType  # 3
-    """Known already, with the same content."""
+    """Known already with the same content, as it counts or as it was before a correction."""
     USAGE_OUTCOME_REFUSED: _UsageOutcome.ValueType  # 4
 
 class UsageOutcome(_UsageOutcome, metaclass=_UsageOutcomeEnumTypeWrapper):
@@ -68,7 +68,7 @@ USAGE_OUTCOME_RECORDED: UsageOutcome.ValueType  # 1
 USAGE_OUTCOME_CORRECTED: UsageOutcome.ValueType  # 2
 """It took the place of the reading known before."""
 USAGE_OUTCOME_DUPLICATE: UsageOutcome.ValueType  # 3
-"""Known already, with the same content."""
+"""Known already with the same content, as it counts or as it was before a correction."""
 USAGE_OUTCOME_REFUSED: UsageOutcome.ValueType  # 4
 Global___UsageOutcome: _TypeAlias = UsageOutcome  # noqa: Y015
 
@@ -114,7 +114,7 @@ class UsageReading(_message.Message):
     meter: _builtins.str
     """As in the terms: `managed_devices`; empty = the line's."""
     quantity: _builtins.str
-    """Not negative, at most four decimals."""
+    """Not negative, at most twelve digits and four decimals: `170.5`. Judged with its row."""
     unit: _builtins.str
     """What is counted, for people: `GB`; empty = not said."""
     corrects: _builtins.bool

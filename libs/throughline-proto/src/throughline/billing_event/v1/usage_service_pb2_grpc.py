@@ -70,10 +70,12 @@ class UsageServiceServicer:
 
     def ImportUsageRecords(self, request, context):
         """Bring in readings, 1 to 10,000. Each row is judged by itself and has an outcome; the same reading again changes nothing.
-        A reading is known by its source, or without one by contract line and instant. Safe to retry with the same request_id.
+        A reading is known by its source, or without one by contract line and instant. One that repeats what a correction took the
+        place of is a duplicate too: to return to an earlier quantity, withdraw the reading first, then send it with `corrects`.
+        Safe to retry with the same request_id.
         Rows are refused with: contract.not_found, caller.entity_forbidden, usage_record.line_not_found,
         usage_record.meter_ambiguous, usage_record.not_metered, usage_record.outside_term, usage_record.differs,
-        usage_record.nothing_to_correct, usage_record.repeated, request.malformed_field.
+        usage_record.nothing_to_correct, usage_record.repeated, usage_record.quantity_negative, request.malformed_field.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,10 +37,12 @@ class UsageServiceStub:
     def __new__(cls, channel: _aio.Channel) -> UsageServiceAsyncStub: ...
     ImportUsageRecords: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.ImportUsageRecordsRequest, _usage_service_pb2.ImportUsageRecordsResponse]
     """Bring in readings, 1 to 10,000. Each row is judged by itself and has an outcome; the same reading again changes nothing.
-    A reading is known by its source, or without one by contract line and instant. Safe to retry with the same request_id.
+    A reading is known by its source, or without one by contract line and instant. One that repeats what a correction took the
+    place of is a duplicate too: to return to an earlier quantity, withdraw the reading first, then send it with `corrects`.
+    Safe to retry with the same request_id.
     Rows are refused with: contract.not_found, caller.entity_forbidden, usage_record.line_not_found,
     usage_record.meter_ambiguous, usage_record.not_metered, usage_record.outside_term, usage_record.differs,
-    usage_record.nothing_to_correct, usage_record.repeated, request.malformed_field.
+    usage_record.nothing_to_correct, usage_record.repeated, usage_record.quantity_negative, request.malformed_field.
     """
     WithdrawUsageRecord: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.WithdrawUsageRecordRequest, _usage_service_pb2.WithdrawUsageRecordResponse]
     """Take a reading back: it is counted no more. Safe to retry with the same request_id.
@@ -68,10 +70,12 @@ class UsageServiceAsyncStub(UsageServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ImportUsageRecords: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.ImportUsageRecordsRequest, _usage_service_pb2.ImportUsageRecordsResponse]  # type: ignore[assignment]
     """Bring in readings, 1 to 10,000. Each row is judged by itself and has an outcome; the same reading again changes nothing.
-    A reading is known by its source, or without one by contract line and instant. Safe to retry with the same request_id.
+    A reading is known by its source, or without one by contract line and instant. One that repeats what a correction took the
+    place of is a duplicate too: to return to an earlier quantity, withdraw the reading first, then send it with `corrects`.
+    Safe to retry with the same request_id.
     Rows are refused with: contract.not_found, caller.entity_forbidden, usage_record.line_not_found,
     usage_record.meter_ambiguous, usage_record.not_metered, usage_record.outside_term, usage_record.differs,
-    usage_record.nothing_to_correct, usage_record.repeated, request.malformed_field.
+    usage_record.nothing_to_correct, usage_record.repeated, usage_record.quantity_negative, request.malformed_field.
     """
     WithdrawUsageRecord: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.WithdrawUsageRecordRequest, _usage_service_pb2.WithdrawUsageRecordResponse]  # type: ignore[assignment]
     """Take a reading back: it is counted no more. Safe to retry with the same request_id.
@@ -102,10 +106,12 @@ class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_usage_service_pb2.ImportUsageRecordsResponse, _abc.Awaitable[_usage_service_pb2.ImportUsageRecordsResponse]]:
         """Bring in readings, 1 to 10,000. Each row is judged by itself and has an outcome; the same reading again changes nothing.
-        A reading is known by its source, or without one by contract line and instant. Safe to retry with the same request_id.
+        A reading is known by its source, or without one by contract line and instant. One that repeats what a correction took the
+        place of is a duplicate too: to return to an earlier quantity, withdraw the reading first, then send it with `corrects`.
+        Safe to retry with the same request_id.
         Rows are refused with: contract.not_found, caller.entity_forbidden, usage_record.line_not_found,
         usage_record.meter_ambiguous, usage_record.not_metered, usage_record.outside_term, usage_record.differs,
-        usage_record.nothing_to_correct, usage_record.repeated, request.malformed_field.
+        usage_record.nothing_to_correct, usage_record.repeated, usage_record.quantity_negative, request.malformed_field.
         """
 
     @_abc_1.abstractmethod
