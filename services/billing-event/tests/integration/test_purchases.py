@@ -154,6 +154,53 @@ async def test_a_suppliers_credit_may_have_the_number_of_a_bill(
     assert sorted(amount for amount, _, _ in await rows(engine)) == ["-210.00", "1050.00"]
 
 
+async def reject(running: Running, done: pb.ImportPurchasesResponse) -> None:
+    ids = [result.purchase_id for result in done.results]
+    await of(running, FINANCE).RejectPurchases(
+        pb.RejectPurchasesRequest(request_id=key(), purchase_ids=ids, reason="wrong category")
+    )
+
+
+async def test_a_rejected_purchase_comes_again_mended_and_is_decided_anew(
+    engine: AsyncEngine, running: Running, in_force: None
+) -> None:
+    wrong = a_purchase(category="travel")
+    first = await bring(running, wrong)
+    await reject(running, first)
+    assert (await bring(running, wrong)).duplicates == 1
+    mended = await bring(running, a_purchase(), caller=PMO)
+    assert (mended.recorded, mended.results[0].purchase_id) == (1, first.results[0].purchase_id)
+    got = await of(running).GetPurchase(
+        pb.GetPurchaseRequest(purchase_id=mended.results[0].purchase_id)
+    )
+    assert (got.purchase.status, got.purchase.version, got.purchase.category) == (
+        pb.PURCHASE_STATUS_PROPOSED,
+        3,
+        "subcontractor",
+    )
+    assert (got.purchase.recorded_by, got.purchase.decided_by) == ("user:paula.pmo", "")
+    assert await code_of(approve(running, mended, PMO)) == "purchase.second_person_required"
+    assert (await bring(running, wrong)).results[0].code == "purchase.differs"
+    await approve(running, mended)
+    assert await rows(engine) == [("1050.00", "released", "")]
+    assert (await bring(running, wrong)).results[0].code == "purchase.differs"
+
+
+async def test_a_withdrawn_purchase_comes_again_once_and_of_its_own_entity_only(
+    running: Running, in_force: None
+) -> None:
+    done = await bring(running, a_purchase(), a_purchase(2))
+    for result in done.results:
+        await of(running).WithdrawPurchase(
+            pb.WithdrawPurchaseRequest(request_id=key(), purchase_id=result.purchase_id)
+        )
+    far = await bring(running, a_purchase(cost="999.00"), caller=ELSEWHERE)
+    assert far.results[0].code == "caller.entity_forbidden"
+    both = await bring(running, a_purchase(cost="999.00"), a_purchase(2, "998.00"))
+    assert both.recorded == 2
+    assert await approve(running, both) == 2
+
+
 async def test_each_row_is_judged_by_itself(running: Running, in_force: None) -> None:
     done = await bring(
         running,

@@ -32,7 +32,9 @@ class RowResult:
 async def import_purchases(
     tx: AsyncConnection, rows: Sequence[Bought | Refusal], *, by: str, at: datetime
 ) -> list[RowResult]:
-    """Keep purchases that are new until a second person decides; a few statements for all.
+    """Keep purchases that are new, or come again mended, until a second person decides.
+
+    A few statements for all.
 
     Raises:
         StaleVersion: somebody else brings one of them in at this moment.
@@ -49,14 +51,16 @@ async def import_purchases(
         before = known.get(row.source)
         try:
             require_entity(_agreement(agreements, row.contract_id).newest.legal_entity_id)
+            if before is not None:
+                require_entity(before.legal_entity_id)
             made = domain.record(row, agreements[row.contract_id], by=by, at=at)
-            is_known = domain.is_known(made, before, fresh.get(row.source))
+            added = domain.bring(made, before, fresh.get(row.source))
         except Refusal as refusal:
             results.append(RowResult(None, refusal=refusal))
             continue
-        if not is_known:
-            fresh[row.source] = made
-        results.append(RowResult((before or made).purchase_id, is_new=not is_known))
+        if added is not None:
+            fresh[row.source] = added
+        results.append(RowResult((before or made).purchase_id, is_new=added is not None))
     if fresh:
         await repository.add(tx, list(fresh.values()))
         audit.touch(tx, *(purchase.purchase_id for purchase in fresh.values()))

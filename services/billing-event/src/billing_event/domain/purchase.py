@@ -30,6 +30,7 @@ from throughline_core.money import Money
 PurchaseId = NewType("PurchaseId", UUID)
 
 _DAY: Final = timedelta(days=1)
+_REPLACEABLE: Final = (ProposalStatus.REJECTED, ProposalStatus.WITHDRAWN)
 
 
 class PurchaseNotFound(NotFound):
@@ -171,11 +172,13 @@ def record(bought: Bought, agreement: Agreement, *, by: str, at: datetime) -> Pu
     )
 
 
-def is_known(purchase: Purchase, known: Purchase | None, fresh: Purchase | None) -> bool:
-    """Whether a purchase is kept already, before or by the same request.
+def bring(purchase: Purchase, known: Purchase | None, fresh: Purchase | None) -> Purchase | None:
+    """Return the purchase to keep; None where it is kept as it is, before or by the same request.
+
+    One that was rejected or taken back comes again mended, as its next version.
 
     Raises:
-        PurchaseDiffers, PurchaseRepeated: its source is, with other content.
+        PurchaseDiffers, PurchaseRepeated: its source is kept, with other content.
     """
     if fresh is not None and fresh.bought != purchase.bought:
         raise PurchaseRepeated(
@@ -183,13 +186,20 @@ def is_known(purchase: Purchase, known: Purchase | None, fresh: Purchase | None)
             field="source.object_id",
             advice="send the right one only",
         )
-    if known is not None and known.bought != purchase.bought:
+    if fresh is not None:
+        return None
+    if known is None:
+        return purchase
+    if known.bought == purchase.bought:
+        return None
+    if known.status not in _REPLACEABLE:
         raise PurchaseDiffers(
             f"{purchase.bought.source.object_id} is known with other content, and {known.status}",
             field="source.object_id",
-            advice="send a supplier's correction as a purchase of its own, with its own number",
+            advice="have one that waits rejected or withdrawn first; send a supplier's correction"
+            " as a purchase of its own, with its own number",
         )
-    return fresh is not None or known is not None
+    return replace(purchase, purchase_id=known.purchase_id, version=known.version + 1)
 
 
 def decide(

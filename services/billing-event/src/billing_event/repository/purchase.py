@@ -23,7 +23,17 @@ _KNOWN_OF: Final = text("""
          = (sent.system, sent.object_type, sent.object_id)
 """)
 
-_ADD: Final = tables.insert_of(_TABLE, "ON CONFLICT DO NOTHING RETURNING purchase_id")
+_NEXT_VERSION: Final = ", ".join(
+    f"{column.name} = EXCLUDED.{column.name}" for column in _TABLE.columns if not column.primary_key
+)
+
+_ADD: Final = tables.insert_of(
+    _TABLE,
+    f"""ON CONFLICT (purchase_id) DO UPDATE SET {_NEXT_VERSION}
+    WHERE purchase.version = EXCLUDED.version - 1
+      AND purchase.status IN ('rejected', 'withdrawn')
+    RETURNING purchase_id""",
+)
 
 _SAVE: Final = text("""
     UPDATE purchase
@@ -61,7 +71,7 @@ async def known(
 
 
 async def add(tx: AsyncConnection, purchases: Sequence[Purchase]) -> None:
-    """Write purchases that wait.
+    """Write purchases that wait, in place of the version before if there is one.
 
     Raises:
         StaleVersion: somebody else brings one of them in at this moment.
@@ -72,7 +82,7 @@ async def add(tx: AsyncConnection, purchases: Sequence[Purchase]) -> None:
         _ADD,
         {
             "purchase_id": [purchase.purchase_id for purchase in purchases],
-            "version": [1] * number,
+            "version": [purchase.version for purchase in purchases],
             "contract_id": [each.contract_id for each in bought],
             "contract_line_id": [each.contract_line_id for each in bought],
             "legal_entity_id": [purchase.legal_entity_id for purchase in purchases],

@@ -100,7 +100,9 @@ class PurchaseRow(_message.Message):
 
     @_builtins.property
     def source(self) -> _source_pb2.SourceRef:
-        """Where it was born; the same one again is the same purchase."""
+        """Where it was born; the same one again is the same purchase. Once rejected or withdrawn it may come again with other content: the
+        next version of it, which waits for a decision.
+        """
 
     def __init__(
         self,
@@ -245,7 +247,7 @@ class Purchase(_message.Message):
     purchase_id: _builtins.str
     """UUID; the source item that bills it has the same."""
     version: _builtins.int
-    """Rises with every decision."""
+    """Rises with every decision, and when it comes again mended."""
     contract_id: _builtins.str
     contract_line_id: _builtins.str
     legal_entity_id: _builtins.str
