@@ -39,10 +39,12 @@ def desk(running: Running, context: Context, engine: AsyncEngine) -> Desk:
     return Desk(running, context, engine)
 
 
-async def late(running: Running, quantity: str, day: int = 29) -> pb.ImportUsageRecordsResponse:
-    """Bring in a reading of a day of September."""
+async def late(
+    running: Running, quantity: str, day: int = 29, *, month: int = 9
+) -> pb.ImportUsageRecordsResponse:
+    """Bring in a reading of a day, of September if nothing else is said."""
     stub = running.stub(UsageServiceStub, caller=METERS)
-    row = a_reading(quantity, f"2026-09-{day:02d}T08:00:00")
+    row = a_reading(quantity, f"2026-{month:02d}-{day:02d}T08:00:00")
     response: pb.ImportUsageRecordsResponse = await stub.ImportUsageRecords(readings(row))
     return response
 
@@ -148,3 +150,32 @@ async def test_a_reading_between_preview_and_approval_leaves_the_period_to_anoth
     assert await net(engine) == "105.00"
     again = await desk.previewed(service_from="2026-09-01")
     assert await previewed(desk, again) == [("replace", "105.00", "126.00")]
+
+
+async def test_a_period_that_a_run_found_at_its_price_follows_the_new_terms_as_well(
+    engine: AsyncEngine,
+    running: Running,
+    context: Context,
+    desk: Desk,
+    move_clock: MoveClock,
+) -> None:
+    move_clock(datetime(2026, 10, 20, 12, tzinfo=UTC))
+    await take(engine, recorded(), activated(a_sourced_contract()))
+    await late(running, "120", day=3)
+    await late(running, "160", day=3, month=10)
+    move_clock(datetime(2026, 11, 2, 12, tzinfo=UTC))
+    await schedules.close_usage(context)
+    assert await net(engine) == "390.00"
+    beyond = a_sourced_version(2, "2026-09-01", tiers=(("50", "5.00"), ("", "9.00")))
+    await take(engine, terms_altered(beyond, "usage.tiers"))
+    run_id = await desk.previewed(service_from="2026-09-01")
+    assert sorted(await previewed(desk, run_id)) == [
+        ("nothing", "100.00", "100.00"),
+        ("replace", "290.00", "340.00"),
+    ]
+    await desk.approve(run_id)
+    await desk.drive()
+    assert await net(engine) == "440.00"
+    await late(running, "40")
+    assert await net(engine) == "680.00"
+    await assert_sound(engine)

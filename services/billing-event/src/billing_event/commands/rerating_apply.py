@@ -25,7 +25,7 @@ from billing_event.domain.rerating import (
 )
 from billing_event.domain.rerating_judge import ReratingJudge
 from billing_event.domain.rerating_part import Part, is_as_approved
-from billing_event.domain.rerating_run import Drafted, Outcome, ReratingRun
+from billing_event.domain.rerating_run import Drafted, Outcome, ReratingRun, RunStatus
 from billing_event.domain.source import SourceItemId
 from billing_event.domain.standing import Standing
 from billing_event.domain.step import SourceStep
@@ -132,6 +132,8 @@ async def leave_out(
 async def finish(tx: AsyncConnection, run: ReratingRun, *, at: datetime) -> ReratingRun:
     """Close a run of which nothing is left to post, or have it wait for drafts.
 
+    Once it is applied, usage periods that cost what they did follow the new terms like the others.
+
     Raises:
         RunMovedOn: the run was stopped meanwhile.
     """
@@ -139,6 +141,8 @@ async def finish(tx: AsyncConnection, run: ReratingRun, *, at: datetime) -> Rera
     finished = domain.finish_applying(current, at=at)
     if finished is not current:
         await repository.save(tx, finished)
+    if finished.status is RunStatus.APPLIED:
+        await usage.follow_run(tx, run.rerating_run_id, at=at)
     return finished
 
 

@@ -23,6 +23,7 @@ from billing_event.domain.reading import (
     UsageRecord,
     UsageRecordId,
 )
+from billing_event.domain.rerating_run import ReratingRunId
 from billing_event.domain.source import ContractId, ContractLineId, SourceItemId
 from billing_event.domain.step import SourceStep, StepState
 from billing_event.domain.usage import Charge, UsagePeriodId
@@ -168,6 +169,21 @@ async def charges_by(
         for item_id, kept in periods.items()
     }
     return {item_id: charge for item_id, charge in found.items() if charge is not None}
+
+
+async def follow_run(tx: AsyncConnection, run_id: ReratingRunId, *, at: datetime) -> None:
+    """Have periods that an applied run found at their price follow today's terms from now on."""
+    periods = await repository.lock_unchanged(tx, run_id)
+    contract_ids = {kept.period.contract_id for kept in periods.values()}
+    _, agreements = await fact.load_agreements(tx, contract_ids)
+    charges = await charges_by(tx, periods, agreements, at=at)
+    moved = [
+        (periods[item_id], charge)
+        for item_id, charge in charges.items()
+        if periods[item_id].is_charged(charge)
+    ]
+    if moved:
+        await repository.save_charges(tx, moved, at=at)
 
 
 async def report_ahead(tx: AsyncConnection, *, at: datetime) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event import tables
+from billing_event.domain.rerating_run import ReratingRunId
 from billing_event.domain.source import ContractId, ContractLineId, SourceItemId
 from billing_event.domain.usage import (
     NOTHING_METERED,
@@ -69,6 +70,15 @@ _LOCK: Final = text("""
 
 _GET: Final = text("""
     SELECT * FROM usage_period WHERE usage_period_id = ANY(CAST(:usage_period_ids AS uuid[]))
+""")
+
+
+_LOCK_UNCHANGED: Final = text("""
+    SELECT period.* FROM rerating_item AS item
+    JOIN usage_period AS period ON period.usage_period_id = item.source_item_id
+    WHERE item.rerating_run_id = :rerating_run_id AND item.action = 'nothing'
+      AND item.outcome = 'none' AND period.closed_at IS NOT NULL
+    ORDER BY period.usage_period_id FOR UPDATE OF period
 """)
 
 
@@ -245,6 +255,12 @@ async def closed(
     query = _LOCK if lock else _GET
     rows = await tx.execute(query, {"usage_period_ids": list(source_item_ids)})
     return {row.usage_period_id: Kept(row) for row in rows if row.closed_at is not None}
+
+
+async def lock_unchanged(tx: AsyncConnection, run_id: ReratingRunId) -> dict[SourceItemId, Kept]:
+    """Lock the closed periods of which a re-rating run found that they cost what they did."""
+    rows = await tx.execute(_LOCK_UNCHANGED, {"rerating_run_id": run_id})
+    return {SourceItemId(row.usage_period_id): Kept(row) for row in rows}
 
 
 async def lock_of(tx: AsyncConnection, contract_ids: Collection[ContractId]) -> list[UsagePeriodId]:
