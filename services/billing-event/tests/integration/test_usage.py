@@ -277,6 +277,22 @@ async def test_a_line_alone_or_a_contract_with_its_meter_is_enough(
     assert not rest.next_page_token
 
 
+async def test_who_brought_or_corrected_a_reading_is_found_by_its_id(
+    engine: AsyncEngine, running: Running, in_force: None
+) -> None:
+    done = await bring(
+        running, a_reading("1", "2026-09-05T12:00:00"), a_reading("2", "2026-09-06T12:00:00")
+    )
+    first, second = (result.usage_record_id for result in done.results)
+    corrected = await bring(running, a_reading("3", "2026-09-05T12:00:00", corrects=True))
+    third = corrected.results[0].usage_record_id
+    named = "SELECT method FROM audit_entry WHERE CAST(:id AS uuid) = ANY(aggregate_ids)"
+    for record_id, times in ((first, 2), (second, 1), (third, 1)):
+        audited = [entry.method for entry in await fetch(engine, named, id=record_id)]
+        assert len(audited) == times
+        assert all(method.endswith(".ImportUsageRecords") for method in audited)
+
+
 async def test_a_reading_of_the_future_is_kept_told_of_and_counts_from_its_instant(
     engine: AsyncEngine,
     running: Running,

@@ -88,6 +88,7 @@ async def import_readings(
         reason = "a correction took its place"
         await records_of.end(tx, replaced, RecordStatus.REPLACED, reason, by=by, at=at)
     audit.touch(tx, *{record.contract_line_id for record in fresh})
+    audit.touch(tx, *(record.usage_record_id for record in fresh), *replaced)
     repriced = await _price_closed(tx, periods, agreements, at=at)
     if any(record.measured_at > at for record in fresh):
         await report_ahead(tx, at=at)
