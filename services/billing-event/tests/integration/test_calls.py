@@ -348,7 +348,10 @@ async def test_work_in_progress_of_a_past_day_never_changes(
     await take(engine, recorded(), activated(a_contract()), approved(an_approved_entry(1)))
     stub = running.stub(PositionServiceStub, caller=FINANCE)
     request = position_pb.GetWipRequest(as_of=today.isoformat())
-    assert await refusal_of(stub.GetWip(request)) == "wip.day_not_over"
+    with pytest.raises(Refusal) as refused:
+        await stub.GetWip(request)
+    assert refused.value.stable_code == "wip.day_not_over"
+    assert "GET /v1/contracts/{contract_id}/position" in (refused.value.advice or "")
 
     move_clock(datetime.now(UTC).replace(year=today.year + 1))
     first = await stub.GetWip(request)

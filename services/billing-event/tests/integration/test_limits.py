@@ -187,6 +187,9 @@ async def test_a_soft_limit_lets_work_go_on_and_tells(
     limit = (await limits_of(running).PutLimitSettings(put)).limit
     assert [status for _, status, _ in await rows(engine)] == ["released"] * 2
     assert (limit.used_percent, limit.available.amount) == ("200", "-180.00")
+    for percent, count in ((200, 1), (201, 0)):
+        above = pb.ListLimitsRequest(used_percent_min=percent)
+        assert len((await limits_of(running).ListLimits(above)).limits) == count
     await take(engine, an_hour(3))
     assert [status for _, status, _ in await rows(engine)] == ["released"] * 3
     assert "limit.agreed_below_taken" not in await queue(engine)

@@ -140,7 +140,8 @@ def require_over(as_of: date, *, settled: datetime, zones: Iterable[str]) -> Non
         raise DayNotOver(
             f"{as_of} is not over in every zone",
             field="as_of",
-            advice="ask for an earlier day; GetContractPosition has the present",
+            advice="ask for an earlier day; of a contract, GET /v1/contracts/{contract_id}/position"
+            " has the present",
         )
 
 

@@ -563,7 +563,7 @@ class ReleaseBillingEventsResponse(_message.Message):
     released: _builtins.int
     """Rows released."""
     held: _builtins.int
-    """Rows that turned out to be held by now; see ListHolds."""
+    """Rows that turned out to be held by now; see `GET /v1/holds`."""
     needs_other_person: _builtins.int
     """Rows left for somebody else, because the caller approved the work."""
     has_more: _builtins.bool

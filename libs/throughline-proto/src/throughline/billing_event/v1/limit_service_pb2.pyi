@@ -292,7 +292,9 @@ class ListLimitsRequest(_message.Message):
     contract_id: _builtins.str
     legal_entity_id: _builtins.str
     used_percent_min: _builtins.int
-    """Only limits used to at least this share of what is agreed, in percent."""
+    """Only limits used to at least this share of what is agreed, in percent. Soft limits may be used to more than 100, hard ones
+    by their tolerance.
+    """
     scope: Global___LimitScope.ValueType
     contract_line_id: _builtins.str
     customer_id: _builtins.str

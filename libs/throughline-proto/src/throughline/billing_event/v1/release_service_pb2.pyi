@@ -156,7 +156,7 @@ class ReleaseRun(_message.Message):
     """Eligible rows of the scope when it started; rows that become eligible later are not part of it."""
     rows_released: _builtins.int
     rows_held: _builtins.int
-    """Turned out to be held by now; see ListHolds."""
+    """Turned out to be held by now; see `GET /v1/holds`."""
     rows_need_other_person: _builtins.int
     """Left for somebody else, because who started the run approved the work."""
     started_by: _builtins.str
