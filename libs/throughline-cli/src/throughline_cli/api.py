@@ -16,6 +16,7 @@ OPERATOR: Final = Subject("operator", ("admin",))
 
 _TOKEN_SECONDS: Final = 3600
 _TIMEOUT_SECONDS: Final = 60
+_CSV: Final = "text/csv"
 
 Document = Mapping[str, Any]
 
@@ -37,6 +38,10 @@ class Unreachable(StackFailure):
         super().__init__(
             f"{url} does not answer: {error}", advice="`throughline status` shows what is down"
         )
+
+
+class NoSheet(StackFailure):
+    """What was asked for as a sheet has no rows."""
 
 
 class Api:
@@ -127,6 +132,21 @@ class Api:
             Refused, Unreachable: see there.
         """
         return self._request("GET", path).content
+
+    def sheet(self, path: str, *, query: Mapping[str, str]) -> Iterator[str]:
+        """Yield a list as CSV, part by part to its end; together the parts are one file.
+
+        Raises:
+            NoSheet: there is no list at `path`.
+            Refused, Unreachable: see there.
+        """
+        address, asked = path, dict(query)
+        while address:
+            part = self._request("GET", address, params=asked or None, headers={"Accept": _CSV})
+            if not part.headers.get("content-type", "").startswith(_CSV):
+                raise NoSheet(f"{path} is no list", advice="leave --csv out to see the answer")
+            yield part.text
+            address, asked = part.links.get("next", {}).get("url", ""), {}
 
     def pages(self, path: str, items: str, **query: object) -> Iterator[Document]:
         """Yield the items of a list from all its pages; `items` is their field in a page.

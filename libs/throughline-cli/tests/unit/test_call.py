@@ -104,12 +104,54 @@ def test_a_write_is_never_repeated_for_the_sake_of_waiting(gateway: Gateway) -> 
         ("POST", "/v1/customers", "[]"),
         ("POST", "/v1/customers", "{"),
         ("POST", "/v1/customers", "@no-such-file"),
+        ("POST", "/v1/customers", "{}", "--csv"),
+        ("GET", "/v1/projects", "--csv", "--pick", "projects"),
     ],
     ids=" ".join,
 )
 def test_wrong_usage_sends_nothing(gateway: Gateway, words: tuple[str, ...]) -> None:
     assert call(*words).exit_code == 2
     assert gateway.requests == []
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, *answers: httpx.Response) -> list[httpx.Request]:
+    """Have these answers given one after the other; return what is asked."""
+    asked: list[httpx.Request] = []
+    left = list(answers)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return left.pop(0)
+
+    transport = httpx.MockTransport(answer)
+    monkeypatch.setattr(Api, "of", lambda *_: Api("http://gateway", "token", transport=transport))
+    return asked
+
+
+def test_a_sheet_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    csv = {"content-type": "text/csv; charset=utf-8"}
+    link = {"link": '</v1/holds?owner=pmo&page_token=b>; rel="next"'}
+    first = httpx.Response(200, content=b"hold_id\r\na\r\n", headers=csv | link)
+    rest = httpx.Response(200, content=b"b\r\n", headers=csv)
+    asked = answering(monkeypatch, first, rest)
+
+    done = call("GET", "/v1/holds", "--query", "owner=pmo", "--csv")
+
+    assert (done.exit_code, done.stdout_bytes) == (0, b"hold_id\r\na\r\nb\r\n")
+    assert [request.headers["accept"] for request in asked] == ["text/csv"] * 2
+    assert [dict(request.url.params) for request in asked] == [
+        {"owner": "pmo"},
+        {"owner": "pmo", "page_token": "b"},
+    ]
+
+
+def test_what_is_no_list_is_no_sheet(monkeypatch: pytest.MonkeyPatch) -> None:
+    answering(monkeypatch, httpx.Response(200, json={"hold": {}}))
+
+    done = call("GET", "/v1/holds/1", "--csv")
+
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "/v1/holds/1 is no list" in done.stderr
 
 
 def test_a_body_may_be_a_file(tmp_path: Path) -> None:

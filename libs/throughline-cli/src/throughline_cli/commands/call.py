@@ -52,6 +52,9 @@ def call(
     wait: Annotated[
         float, typer.Option(min=0, help="With GET and --pick: look again for so many seconds.")
     ] = 0,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print a list as a sheet, with all its pages.")
+    ] = False,
     folder: Folder = Path(DEFAULT_FOLDER),
     as_json: AsJson = False,
 ) -> None:
@@ -64,6 +67,8 @@ def call(
     verb = method.upper()
     if verb not in _METHODS:
         raise typer.BadParameter(f"{method} is none of {', '.join(_METHODS)}")
+    if as_csv and (verb != "GET" or pick):
+        raise typer.BadParameter("--csv is for a GET, and without --pick")
     unknown = set(role or ()) - set(GRANTABLE)
     if unknown:
         raise typer.BadParameter(f"{min(unknown)} is none of {', '.join(GRANTABLE)}")
@@ -71,6 +76,10 @@ def call(
     content = read_body(body)
     caller = Subject(subject, tuple(role or ("admin",)))
     with Api.of(Layout.at(folder), caller) as api:
+        if as_csv:
+            for part in api.sheet(path, query=fields):
+                sys.stdout.write(part)
+            return
         ends_at = time.monotonic() + (wait if verb == "GET" and pick else 0)
         while True:
             answer = api.send(verb, path, content, query=fields, key=key)
