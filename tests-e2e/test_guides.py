@@ -1,4 +1,4 @@
-"""The guides, pasted as they are read: one deal through the hands of three people."""
+"""The guides, pasted as they are read: one deal through the hands of four people."""
 
 import re
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from e2e_guides import GUIDES, requests_of, script_of, shows, tell
 from e2e_practice import Practice
 
 # Each goes on where the one before it ends.
-ORDER = ("sales-operations.md", "pmo.md", "consultant.md")
+ORDER = ("sales-operations.md", "pmo.md", "consultant.md", "finance.md")
 
 # A guide has about fifty requests, each a program of its own that takes its time to start.
 pytestmark = pytest.mark.timeout(480)
