@@ -303,3 +303,22 @@ def test_a_row_copies_the_terms_it_was_rated_under() -> None:
     rating = outcome.shares[0].rating
     assert (rating.contract_line_id, rating.contract_version) == (HOURS, 1)
     assert (rating.legal_entity_id, rating.bill_to_customer_id) == (ENTITY, CUSTOMER)
+
+
+@pytest.mark.parametrize(
+    ("amount", "is_billed"), [("99999999999.99", True), ("-100000000000.00", False)]
+)
+def test_an_amount_that_no_invoice_could_hold_waits_for_a_person(
+    amount: str, is_billed: bool
+) -> None:
+    item = a_milestone(eur(amount))
+    outcome = Rater(some_facts(some_terms(a_line(billing_model=BillingModel.FIXED_FEE)))).rate(item)
+    assert isinstance(outcome, Priced) is is_billed
+    if isinstance(outcome, Unratable):
+        assert (outcome.hold.reason, outcome.hold.owner) == (HoldReason.UNMAPPED, "finance")
+        assert "-100000000000.00 EUR" in outcome.hold.detail
+
+
+def test_hours_at_a_price_beyond_all_bounds_wait_for_a_person() -> None:
+    facts = some_facts(some_terms(a_line(rates={"consultant": eur("100000000000.00")})))
+    assert reasons(Rater(facts).rate(an_item())) == [HoldReason.UNMAPPED]

@@ -7,6 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from billing_event.domain.agreement import Facts
+from billing_event.domain.amount_bound import too_large
 from billing_event.domain.drawing import BEYOND, Drawing
 from billing_event.domain.exchange import cost_in, rate_in
 from billing_event.domain.expense import in_currency, marked_up, not_billed
@@ -105,7 +106,7 @@ class Rater:
         self._hourly: dict[tuple[object, ...], Hourly | Unratable] = {}
         self._standing_holds: dict[tuple[UUID, CustomerId], tuple[OpenHold, ...]] = {}
         self._lines: dict[tuple[object, ...], FoundLine | OpenHold] = {}
-        self._priced_hours: dict[tuple[int, int, int], Priced] = {}
+        self._priced_hours: dict[tuple[int, int, int], Priced | Unratable] = {}
 
     def rate(self, item: SourceItem) -> Outcome:
         """Return the price of an approved, billable thing, or why it has none."""
@@ -291,6 +292,9 @@ class Rater:
             if hold.reason in _STOPS_WORK:
                 return Unratable(hold)
         drawn = replace(rating, treatment=Treatment.DRAWN)
+        beyond = too_large(rating, whole)
+        if beyond is not None:
+            return Unratable(beyond)
         return Drawing(drawn, whole, found.line.retainer)
 
     def beyond(self, item: SourceItem, drawing: Drawing, rest: Portion) -> Priced | Unratable:
@@ -332,7 +336,11 @@ class Rater:
 
     def _priced(
         self, item: SourceItem, found: FoundLine, parts: list[tuple[Rating, Portion]]
-    ) -> Priced:
+    ) -> Priced | Unratable:
+        for rating, part in parts:
+            beyond = too_large(rating, part)
+            if beyond is not None:
+                return Unratable(beyond)
         return Priced(
             tuple(
                 Share(rating, part, self._holds(item, found, rating.bill_to_customer_id))
