@@ -61,6 +61,8 @@ def _read_token(token: str, keys: int) -> tuple[str, ...]:
             raise ValueError("another list's token")
         if not all(isinstance(value, str) for value in values):
             raise ValueError("keys are strings")
+        # Half a surrogate pair is JSON, and no text.
+        "".join(values).encode()
     except (ValueError, RecursionError, binascii.Error) as error:
         raise MalformedPage(
             "page_token is not one this list gave out",

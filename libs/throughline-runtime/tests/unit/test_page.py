@@ -40,6 +40,7 @@ def test_a_token_brings_its_keys_back(keys: list[str]) -> None:
         token_of("[1]"),
         token_of('["a", "b"]'),
         token_of("[]"),
+        token_of(r'["\ud800"]'),
         token_of("[" * 10_000),
         token_of("\udcff".encode("utf-8", "surrogatepass").decode("latin-1")),
     ],

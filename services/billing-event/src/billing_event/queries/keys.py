@@ -1,14 +1,16 @@
 """Pages by an instant and an id, and the keys of their tokens."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, Select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from throughline_runtime.fields import read_uuid
 from throughline_runtime.page import MalformedPage, Page, next_token
+
+_COUNT_MAX: Final = 2**31 - 1
 
 
 async def page_by_time(
@@ -38,8 +40,11 @@ def read_moment(value: str) -> datetime:
         MalformedPage: it holds none.
     """
     try:
-        return datetime.fromisoformat(value)
-    except ValueError as error:
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is None:
+            raise ValueError("a day, or a time of no zone")
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise _foreign_token() from error
 
 
@@ -50,7 +55,10 @@ def read_count(value: str) -> int:
         MalformedPage: it holds none.
     """
     try:
-        return int(value)
+        count = int(value)
+        if abs(count) > _COUNT_MAX:
+            raise ValueError("no count reaches this")
+        return count
     except ValueError as error:
         raise _foreign_token() from error
 
