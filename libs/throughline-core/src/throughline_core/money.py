@@ -115,7 +115,10 @@ class Money:
         return self.amount >= self._same(other)
 
     def __str__(self) -> str:
-        return f"{self.amount:f} {self.currency}"
+        """Return it as people read it: no decimals beyond the currency's that say nothing."""
+        rounded = self.rounded().amount
+        shown = rounded if rounded == self.amount else self.amount.normalize()
+        return f"{shown:f} {self.currency}"
 
     @property
     def is_zero(self) -> bool:

@@ -86,3 +86,18 @@ def test_parts_always_sum_to_the_whole_and_none_is_off_by_a_cent(
     for part, weight in zip(parts, weights, strict=True):
         fair = whole.amount * weight / sum(weights)
         assert abs(part.amount - fair) < Decimal("0.01")
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "shown"),
+    [
+        ("1185.800000", "EUR", "1185.80 EUR"),
+        ("20000", "EUR", "20000.00 EUR"),
+        ("34.345000", "EUR", "34.345 EUR"),
+        ("-5000.00", "JPY", "-5000 JPY"),
+        ("0.000000", "EUR", "0.00 EUR"),
+        ("1200.5", "KWD", "1200.500 KWD"),
+    ],
+)
+def test_money_is_shown_as_people_read_it(amount: str, currency: str, shown: str) -> None:
+    assert str(Money(Decimal(amount), currency)) == shown

@@ -163,6 +163,8 @@ async def test_what_is_used_is_told_at_each_threshold_and_when_it_falls_below(
     await take(engine, an_hour(2))
     assert await thresholds(engine) == [("80", True), ("100", True)]
     assert await queue(engine) == ["limit.threshold_reached"]
+    [told] = await fetch(engine, "SELECT reason FROM exception_item WHERE closed_at IS NULL")
+    assert "is used to 100 %: 360.00 EUR of 360.00 EUR" in told.reason
 
     await take(engine, limit_changed(a_contract(not_to_exceed="400.00", version=2)))
     assert (await thresholds(engine))[2:] == [("100", False)]

@@ -41,8 +41,8 @@ async def report_lowered(tx: AsyncConnection, usages: Collection[Usage]) -> None
             exceptions.Halt(
                 kind=LOWERED,
                 subject_id=usage.limit.limit_account_id,
-                reason=f"a limit of {usage.agreed:f} {usage.limit.agreed.currency} was agreed for"
-                f" {usage.name}, {usage.taken:f} are rated already",
+                reason=f"a limit of {usage.in_words(usage.agreed)} was agreed for {usage.name},"
+                f" {usage.in_words(usage.taken)} are rated already",
                 owner="sales_operations",
                 advice="agree with the customer on the work above the limit, or raise it again",
                 legal_entity_id=usage.limit.legal_entity_id,
@@ -73,8 +73,8 @@ def _halt(alert: Alert) -> exceptions.Halt:
     return exceptions.Halt(
         kind=THRESHOLD,
         subject_id=usage.limit.limit_account_id,
-        reason=f"the limit of {usage.name} is used to {alert.reached_percent} %: {usage.taken:f} of"
-        f" {usage.agreed:f} {usage.limit.agreed.currency}; {what}",
+        reason=f"the limit of {usage.name} is used to {alert.reached_percent} %:"
+        f" {usage.in_words(usage.taken)} of {usage.in_words(usage.agreed)}; {what}",
         owner="sales_operations",
         advice="agree on more with the customer in time, or plan the rest of the work within it",
         legal_entity_id=usage.limit.legal_entity_id,

@@ -28,8 +28,8 @@ def steps_of(row: Row) -> Iterator[str]:
         yield f"Price: {_price_of(row, base)}."
     if row.rating.share_percent is not None:
         yield f"Share: {_share_of(row, row.rating.share_percent)}."
-    price = _plain(row.rating.unit_rate)
-    yield f"Amount: {_quantity_of(row)} times {price} is {_plain(row.amount)}."
+    price = str(row.rating.unit_rate)
+    yield f"Amount: {_quantity_of(row)} times {price} is {row.amount}."
     if row.rating.treatment is Treatment.DRAWN:
         yield "A retainer pays for it: it is not invoiced by itself."
     elif row.rating.treatment is Treatment.PREPAYMENT:
@@ -58,7 +58,7 @@ def _rounding_words(rounding: TimeRounding) -> str:
 def _price_of(row: Row, base: Money) -> str:
     """Return the way from the price that was found to the price of a unit."""
     rating, item = row.rating, row.item
-    words, price = _plain(base), base.amount
+    words, price = str(base), base.amount
     if rating.multiplier is not None:
         price = exact_product(price, rating.multiplier)
         words = f"{words}, times {rating.multiplier.normalize():f} for {item.activity}"
@@ -78,12 +78,12 @@ def _price_of(row: Row, base: Money) -> str:
     is_agreed = rating.rule in (RateRule.AGREED, RateRule.USAGE_TIER) and conversion is None
     is_cut = is_agreed and price != rating.unit_rate.amount
     part = ", of which this row bills" if is_cut else ":"
-    return f"{words}{part} {_plain(rating.unit_rate)}"
+    return f"{words}{part} {rating.unit_rate}"
 
 
 def _share_of(row: Row, percent: Decimal) -> str:
     what = "of the hours" if row.rating.unit is Unit.HOUR else "of that"
-    part = _quantity_of(row) if row.rating.unit is Unit.HOUR else _plain(row.rating.unit_rate)
+    part = _quantity_of(row) if row.rating.unit is Unit.HOUR else str(row.rating.unit_rate)
     if not percent:
         return f"this payer bears an agreed amount before the others do, {what} {part}"
     share = f"{percent.normalize():f} %"
@@ -94,9 +94,3 @@ def _quantity_of(row: Row) -> str:
     if row.rating.unit is Unit.HOUR:
         return f"{row.quantity:.2f} hours"
     return f"{row.quantity.normalize():f}"
-
-
-def _plain(amount: Money) -> str:
-    """Return an amount without the noughts that only its exactness needs."""
-    rounded = amount.rounded()
-    return f"{rounded}" if rounded == amount else f"{amount.amount.normalize():f} {amount.currency}"

@@ -10,6 +10,7 @@ from billing_event.domain.hold import HoldReason, OpenHold
 from billing_event.domain.position import EventStatus, Row, moved
 from billing_event.domain.standing import HoldOpened, Settlement, Standing
 from billing_event.domain.write_off import NoRoom, cut_off, rest_off
+from throughline_core.money import Money
 
 
 def give_up(judge: Judge, row: Row) -> Row:
@@ -65,17 +66,18 @@ def take_up(judge: Judge, row: Row, holds: Sequence[OpenHold]) -> Row:
     """
     room = judge.book.room(row.rating, row.item)
     fits = room is None or row.amount.amount <= room
+    left = None if room is None else Money(room, row.amount.currency)
     if row.released_by:
         if not fits:
             raise NoRoom(
-                f"a limit has room for {room} of the {row.amount} of {row.billing_event_id}",
+                f"a limit has room for {left} of the {row.amount} of {row.billing_event_id}",
                 advice="agree a higher limit first",
             )
         back = moved(row, EventStatus.RELEASED)
     else:
         again = list(holds)
         if not fits:
-            words = f"a limit has room for {room} of it"
+            words = f"a limit has room for {left} of it"
             again.append(OpenHold(HoldReason.LIMIT_EXCEEDED, words))
         back = moved(row, EventStatus.HELD if again else EventStatus.ELIGIBLE, tuple(again))
         judge.decision.opened += [HoldOpened(row.item, back, hold) for hold in again]

@@ -10,6 +10,7 @@ from typing import Final
 from billing_event.domain.limit import LimitAccountId
 from billing_event.domain.limit_terms import Limit
 from throughline_core.errors import InvalidArgument, NotFound
+from throughline_core.money import Money
 
 _HUNDRED: Final = Decimal(100)
 _ALERTS_MAX: Final = 10
@@ -52,6 +53,10 @@ class Usage:
     alert_percents: Sequence[int]
     alerted_percent: int
     alert_version: int
+
+    def in_words(self, amount: Decimal | None) -> str:
+        """Return an amount of the limit as people read it."""
+        return "nothing" if amount is None else str(Money(amount, self.limit.agreed.currency))
 
     @property
     def is_lowered(self) -> bool:
