@@ -21,8 +21,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from throughline.billing_event.events.v1 import billing_event_events_pb2 as own
 from throughline.billing_event.v1 import billing_event_pb2
 from throughline.billing_event.v1 import billing_event_service_pb2 as events_pb
+from throughline.billing_event.v1 import release_service_pb2 as release_pb
 from throughline.billing_event.v1 import write_off_service_pb2 as pb
 from throughline.billing_event.v1.billing_event_service_pb2_grpc import BillingEventServiceStub
+from throughline.billing_event.v1.release_service_pb2_grpc import ReleaseServiceStub
 from throughline.billing_event.v1.write_off_service_pb2_grpc import WriteOffServiceStub
 from throughline.invoice_payment.v1 import invoice_pb2
 from throughline_core.errors import FailedPrecondition, InvalidArgument, Refusal
@@ -176,6 +178,21 @@ async def test_a_part_is_cut_off_and_the_rest_is_billed(
     assert minutes.sum == an_approved_entry().minutes
     assert await written_off(engine) == [(False, False, ["450.00"])]
     await assert_sound(engine)
+
+
+async def test_the_release_of_what_is_given_up_is_not_taken_back(
+    engine: AsyncEngine, running: Running
+) -> None:
+    [row_id] = await released(engine)
+    await approve(running, await propose(running, [row_id]))
+    with pytest.raises(FailedPrecondition, match="is written_off") as refused:
+        await running.stub(ReleaseServiceStub, caller=FINANCE).WithdrawRelease(
+            release_pb.WithdrawReleaseRequest(
+                request_id="back", billing_event_ids=[row_id], reason="too early"
+            )
+        )
+    assert refused.value.stable_code == "billing_event.not_released"
+    assert refused.value.advice == "leave it out"
 
 
 async def test_undone_it_is_released_as_before(engine: AsyncEngine, running: Running) -> None:

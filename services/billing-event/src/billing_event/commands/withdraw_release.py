@@ -44,12 +44,19 @@ async def request(
     standings = await lock_named(tx, billing_event_ids)
     rows = rows_of(standings, billing_event_ids)
     claimed = await standing.claimed(tx, billing_event_ids)
+    billed = await standing.billed(tx, billing_event_ids)
     for row in rows:
-        if row.billing_event_id in claimed:
+        if row.billing_event_id in billed:
             raise AlreadyInvoiced(
                 f"billing event {row.billing_event_id} is billed already",
                 field="billing_event_ids",
                 advice="credit the invoice it is on instead",
+            )
+        if row.status is EventStatus.RELEASED and row.billing_event_id in claimed:
+            raise NotReleased(
+                f"a credit note gave up some of billing event {row.billing_event_id}",
+                field="billing_event_ids",
+                advice="leave it out, or propose to write off what is left of it",
             )
         if row.status is not EventStatus.RELEASED or row.is_taken_back:
             raise NotReleased(
