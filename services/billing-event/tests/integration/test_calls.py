@@ -22,27 +22,32 @@ from billing_event_builders import (
 from billing_event_world import assert_sound, events_out, fetch, released_ids, row_ids, rows, take
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from throughline.billing_event.v1 import adjustment_service_pb2 as adjustment_pb
 from throughline.billing_event.v1 import billing_event_pb2 as pb
 from throughline.billing_event.v1 import billing_event_service_pb2 as event_pb
 from throughline.billing_event.v1 import limit_service_pb2 as limit_pb
 from throughline.billing_event.v1 import position_service_pb2 as position_pb
 from throughline.billing_event.v1 import recurring_service_pb2 as recurring_pb
 from throughline.billing_event.v1 import release_policy_service_pb2 as policy_pb
+from throughline.billing_event.v1.adjustment_service_pb2_grpc import AdjustmentServiceStub
 from throughline.billing_event.v1.billing_event_service_pb2_grpc import BillingEventServiceStub
 from throughline.billing_event.v1.limit_service_pb2_grpc import LimitServiceStub
 from throughline.billing_event.v1.position_service_pb2_grpc import PositionServiceStub
 from throughline.billing_event.v1.recurring_service_pb2_grpc import RecurringServiceStub
 from throughline.billing_event.v1.release_policy_service_pb2_grpc import ReleasePolicyServiceStub
+from throughline.common.v1.money_pb2 import Money
 from throughline.project_provisioning.events.v1 import (
     project_provisioning_events_pb2 as projects,
 )
 from throughline_core.errors import Refusal
+from throughline_runtime.page import next_token
 from throughline_testing.samples import sample
 from throughline_testing.serving import Running, a_caller
 
 FINANCE = a_caller("finance", subject="user:fin")
 PMO = a_caller("pmo", subject="user:paula.pmo")
 ELSEWHERE = a_caller("finance", "pmo", subject="user:us", entities=[an_id("e2")])
+EUROS = Money(amount="1000.00", currency="EUR")
 MoveClock = Callable[[datetime], None]
 
 
@@ -73,6 +78,35 @@ async def waiting(engine: AsyncEngine, running: Running) -> list[str]:
     await take(engine, recorded(), activated(a_contract(not_to_exceed="60000.00")))
     await take(engine, approved(*(an_approved_entry(number) for number in (1, 2, 3))))
     return await row_ids(engine)
+
+
+@pytest.mark.parametrize("stranger", [True, False], ids=["unknown", "foreign"])
+async def test_a_contract_that_is_not_there_for_the_caller_is_named(
+    running: Running, waiting: list[str], stranger: bool
+) -> None:
+    contract_id = str(an_id("bad")) if stranger else str(CONTRACT)
+    stub = events_of(running, FINANCE if stranger else ELSEWHERE)
+    calls = [
+        stub.ReleaseBillingEvents(
+            event_pb.ReleaseBillingEventsRequest(request_id=key(), contract_id=contract_id)
+        ),
+        stub.ClearHolds(
+            event_pb.ClearHoldsRequest(request_id=key(), contract_id=contract_id, reason="paid")
+        ),
+    ]
+    code = "contract.not_found" if stranger else "caller.entity_forbidden"
+    assert [await refusal_of(call) for call in calls] == [code, code]
+
+
+async def test_a_rule_of_a_policy_is_for_a_contract_that_exists(running: Running) -> None:
+    request = policy_pb.PutReleasePolicyRequest(
+        request_id=key(), legal_entity_id=str(ENTITY), threshold=EUROS
+    )
+    request.rules.add(name="new customer", contract_id=str(an_id("bad")), threshold=EUROS)
+    with pytest.raises(Refusal) as refused:
+        await running.stub(ReleasePolicyServiceStub, caller=FINANCE).PutReleasePolicy(request)
+    assert refused.value.stable_code == "contract.not_found"
+    assert refused.value.field == "rules[0].contract_id"
 
 
 async def test_a_second_person_releases_what_is_above_the_threshold(
@@ -429,6 +463,28 @@ async def test_other_roles_are_refused(running: Running, roles: list[str]) -> No
     ]
     for call in calls:
         assert await refusal_of(call) == "caller.role_missing"
+
+
+FORGED = [
+    next_token(moment, an_id("1"))
+    for moment in (
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+        "2026-09-01",
+        "2026-09-01T00:00:00",
+    )
+]
+
+
+@pytest.mark.parametrize("token", FORGED)
+async def test_a_forged_token_of_an_instant_is_refused(running: Running, token: str) -> None:
+    adjustments = running.stub(AdjustmentServiceStub, caller=FINANCE)
+    requests = [
+        adjustments.ListAdjustments(adjustment_pb.ListAdjustmentsRequest(page_token=token)),
+        events_of(running).ListHolds(event_pb.ListHoldsRequest(page_token=token)),
+    ]
+    for call in requests:
+        assert await refusal_of(call) == "request.malformed_page"
 
 
 @pytest.mark.parametrize("token", ["nonsense", "WyIyMDI2LTA5LTAxIl0", "WyJ4IiwieSJd"])

@@ -40,6 +40,7 @@ from throughline_core.errors import (
 )
 from throughline_runtime.context import Context
 from throughline_runtime.identity import Caller
+from throughline_runtime.ids import new_id
 from throughline_testing.serving import Running, a_caller, faked, serving
 
 FINANCE = a_caller("finance", subject="fiona.finance")
@@ -115,6 +116,18 @@ async def finished(running: Running, context: Context, run: Any) -> Any:
     return reply.release_run
 
 
+async def refusal_of_scope(
+    running: Running, method: str, scope: pb.ReleaseScope, caller: Caller = FINANCE
+) -> tuple[str, str | None]:
+    """Return the code and the field by which a preview, or a run, of this scope is refused."""
+    preview = pb.PreviewReleaseRequest(scope=scope)
+    run = pb.StartReleaseRunRequest(request_id=str(new_id()), scope=scope)
+    stub: Any = running.stub(ReleaseServiceStub, caller=caller)
+    with pytest.raises(Refusal) as refused:
+        await getattr(stub, method)(preview if method == "PreviewRelease" else run)
+    return refused.value.stable_code, refused.value.field
+
+
 async def test_a_run_releases_what_the_caller_did_not_approve(
     engine: AsyncEngine, running: Running, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +179,29 @@ async def test_a_scope_narrows_a_run(
     await eligible(engine, 2)
     done = await finished(running, context, await start(running, a_scope(**narrowed)))
     assert (done.rows_found, done.rows_released) == (count, count)
+
+
+@pytest.mark.parametrize("method", ["PreviewRelease", "StartReleaseRun"])
+async def test_a_greatest_amount_below_nothing_is_refused(
+    engine: AsyncEngine, running: Running, method: str
+) -> None:
+    await eligible(engine, 1)
+    scope = a_scope(max_amount={"amount": "-1.00", "currency": "EUR"})
+    code, field = await refusal_of_scope(running, method, scope)
+    assert (code, field) == ("release.max_amount_negative", "scope.max_amount.amount")
+
+
+@pytest.mark.parametrize("method", ["PreviewRelease", "StartReleaseRun"])
+async def test_a_contract_nobody_knows_is_named_rather_than_found_empty(
+    engine: AsyncEngine, running: Running, method: str
+) -> None:
+    await eligible(engine, 1)
+    code, field = await refusal_of_scope(
+        running, method, pb.ReleaseScope(contract_id=str(new_id()))
+    )
+    assert (code, field) == ("contract.not_found", "scope.contract_id")
+    code, _ = await refusal_of_scope(running, method, a_scope(), caller=ELSEWHERE)
+    assert code == "caller.entity_forbidden"
 
 
 async def test_a_run_leaves_what_came_on_hold_meanwhile(

@@ -8,6 +8,7 @@ from billing_event_builders import (
     a_contract,
     activated,
     an_approved_entry,
+    an_id,
     approved,
     published,
     recorded,
@@ -19,7 +20,7 @@ from billing_event import schedules
 from billing_event.commands import shadow
 from throughline.billing_event.v1 import shadow_service_pb2 as pb
 from throughline.billing_event.v1.shadow_service_pb2_grpc import ShadowServiceStub
-from throughline.customer_contract.v1 import contract_pb2
+from throughline.customer_contract.v1 import contract_pb2, rate_card_pb2
 from throughline_core.errors import FailedPrecondition, Refusal
 from throughline_runtime.context import Context
 from throughline_testing.serving import Running, a_caller
@@ -181,6 +182,30 @@ async def test_rules_that_name_nothing_or_one_card_twice_are_refused(running: Ru
     with pytest.raises(Refusal) as twice:
         await start(running, pb.ShadowRules(rate_cards=[card, card]), key="2")
     assert twice.value.stable_code == "shadow_run.rate_card_twice"
+
+
+@pytest.mark.parametrize(
+    ("entry", "field"),
+    [
+        ({"hourly_rate": {"amount": "-1.00", "currency": "EUR"}}, "hourly_rate"),
+        ({"valid_from": "2026-09-10", "valid_to": "2026-09-10"}, "valid_to"),
+    ],
+)
+async def test_a_card_to_try_has_prices_that_hold_for_some_day(
+    running: Running, entry: dict[str, Any], field: str
+) -> None:
+    rules = candidate("200.00")
+    rules.rate_cards[0].entries[0].MergeFrom(rate_card_pb2.RateCardEntry(**entry))
+    with pytest.raises(Refusal) as refused:
+        await start(running, rules)
+    assert refused.value.stable_code == "shadow_run.no_price"
+    assert refused.value.field == f"rules.rate_cards[0].entries.{field}"
+
+
+async def test_a_run_for_a_contract_nobody_knows_is_refused(running: Running) -> None:
+    with pytest.raises(Refusal) as refused:
+        await start(running, candidate("200.00"), contract_id=str(an_id("bad")))
+    assert refused.value.stable_code == "contract.not_found"
 
 
 async def test_a_run_that_is_done_is_not_stopped(

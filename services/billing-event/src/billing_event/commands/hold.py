@@ -7,6 +7,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event.bulk import checkpoint, save
+from billing_event.commands.lines import require_contracts
 from billing_event.commands.rate import keep, make_judge, reconsider
 from billing_event.commands.release import lock_named, rows_of
 from billing_event.domain.hold import (
@@ -99,7 +100,12 @@ async def clear_matching(
     by: str,
     at: datetime,
 ) -> tuple[int, bool]:
-    """Clear the oldest holds on a contract, or of one person; return how many, and if more are."""
+    """Clear the oldest holds on a contract, or of one person; return how many, and if more are.
+
+    Raises:
+        ContractNotFound, EntityForbidden: the contract is not there for the caller.
+    """
+    await require_contracts(tx, {"contract_id": contract_id})
     found = await checkpoint.manual_holds(
         tx,
         contract_id=contract_id,

@@ -9,6 +9,7 @@ from sqlalchemy import Row as SqlRow
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event.bulk import checkpoint
+from billing_event.commands.lines import require_contracts
 from billing_event.commands.rate import keep, make_judge
 from billing_event.domain.position import (
     BillingEventId,
@@ -78,7 +79,11 @@ async def release_matching(
     """Release the eligible rows of a contract or of legal entities, as many as one call may.
 
     Rows whose work `by` approved are left for somebody else and counted.
+
+    Raises:
+        ContractNotFound, EntityForbidden: the contract is not there for the caller.
     """
+    await require_contracts(tx, {"contract_id": scope.contract_id})
     found = await checkpoint.match(tx, scope, by=by, limit=RELEASED_MAX + 1)
     done = await release_found(tx, found[:RELEASED_MAX], by=by, at=at)
     own = await checkpoint.count_own(tx, scope, by=by)
@@ -107,10 +112,15 @@ async def set_policy(
 
     Raises:
         EntityForbidden: it is not for the caller.
+        ContractNotFound: a rule is for a contract that is not there for the caller.
         NegativeThreshold: see `domain.release.replaced`.
         StaleVersion: somebody else changed it first.
     """
     require_entity(legal_entity_id)
+    await require_contracts(
+        tx,
+        {f"rules[{number}].contract_id": rule.contract_id for number, rule in enumerate(rules)},
+    )
     present = await policy.get_policy(tx, legal_entity_id)
     changed = replaced(present, legal_entity_id, threshold, rules, by=by, at=at)
     await policy.save_policy(tx, changed)

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event.bulk import checkpoint
 from billing_event.commands import job, release
+from billing_event.commands.lines import require_contracts
 from billing_event.domain.job import RunStatus
 from billing_event.domain.position import BillingEventId
 from billing_event.domain.release_run import (
@@ -28,7 +29,12 @@ CHUNK_ROWS: Final = 2_000
 
 
 async def start(tx: AsyncConnection, scope: ReleaseScope, *, by: str, at: datetime) -> ReleaseRun:
-    """Start a run over the eligible rows of a scope, which the caller may see."""
+    """Start a run over the eligible rows of a scope.
+
+    Raises:
+        ContractNotFound, EntityForbidden: it names a contract that is not there for the caller.
+    """
+    await require_contracts(tx, {"scope.contract_id": scope.contract_id})
     found, own = await checkpoint.count(tx, scope, by=by)
     run = ReleaseRun(
         release_run_id=ReleaseRunId(new_id()),
@@ -50,7 +56,11 @@ async def preview(
     """Return what a release by `by` would do, by contract, type and currency, and one line more.
 
     See `checkpoint.preview` for the columns.
+
+    Raises:
+        ContractNotFound, EntityForbidden: see `start`.
     """
+    await require_contracts(tx, {"scope.contract_id": scope.contract_id})
     after = None
     if page.after is not None:
         contract_id, event_type, currency = page.after

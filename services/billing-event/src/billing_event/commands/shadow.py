@@ -6,6 +6,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event.commands import job
+from billing_event.commands.lines import require_contracts
 from billing_event.domain.job import RunStatus
 from billing_event.domain.shadow import (
     ShadowRun,
@@ -43,8 +44,10 @@ async def start(
     """Start a comparison over past work, or over work from now on.
 
     Raises:
-        NoRules, CardTwice, MalformedField: the rules do not make sense.
+        ContractNotFound, EntityForbidden: it names a contract that is not there for the caller.
+        NoRules, CardTwice, NoPrice, MalformedField: the rules do not make sense.
     """
+    await require_contracts(tx, {"scope.contract_id": scope.contract_id})
     candidate = pb.ShadowRules()
     candidate.CopyFrom(rules)
     for card in candidate.rate_cards:

@@ -20,5 +20,7 @@ def too_large(rating: Rating, portion: Portion) -> OpenHold | None:
     """Return what holds a portion that no row can hold, None for all others."""
     if max(abs(portion.amount.amount), abs(rating.unit_rate.amount)) < AMOUNT_BOUND:
         return None
-    detail = f"it comes to {portion.amount.rounded()}; a row of {AMOUNT_BOUND:,} or more is not billed"
+    detail = (
+        f"it comes to {portion.amount.rounded()}; a row of {AMOUNT_BOUND:,} or more is not billed"
+    )
     return OpenHold(HoldReason.UNMAPPED, detail, way_out=_WAY_OUT)

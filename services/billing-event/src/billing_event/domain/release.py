@@ -65,6 +65,12 @@ class NothingNamed(InvalidArgument):
     code = "release.nothing_named"
 
 
+class MostNegative(InvalidArgument):
+    """No row is of less than nothing, either sign."""
+
+    code = "release.max_amount_negative"
+
+
 class NotEligible(FailedPrecondition):
     """The row is held, or was released before."""
 

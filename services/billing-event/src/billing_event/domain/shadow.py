@@ -13,7 +13,7 @@ from billing_event.domain.drawing import Drawing
 from billing_event.domain.job import RunStatus
 from billing_event.domain.rating import Covered, Outcome, Priced, Rater
 from billing_event.domain.source import ContractId, SourceItem
-from billing_event.domain.terms import ContractTerms, LineTerms, RateCard
+from billing_event.domain.terms import CardEntry, ContractTerms, LineTerms, RateCard
 from throughline_core.errors import InvalidArgument, NotFound
 from throughline_core.money import Money
 from throughline_core.quantity import TimeRounding
@@ -97,6 +97,12 @@ class CardTwice(InvalidArgument):
     code = "shadow_run.rate_card_twice"
 
 
+class NoPrice(InvalidArgument):
+    """An entry of a card is no price, or holds for no day; or a factor is none."""
+
+    code = "shadow_run.no_price"
+
+
 class OutcomeKind(StrEnum):
     """What rules make of a thing."""
 
@@ -139,7 +145,7 @@ def require_rules(rules: ShadowRules) -> None:
     """Check that there is something to try, and each card once.
 
     Raises:
-        NoRules, CardTwice: there is not.
+        NoRules, CardTwice, NoPrice: there is not, or it makes no sense.
     """
     if rules == ShadowRules():
         raise NoRules(
@@ -149,6 +155,31 @@ def require_rules(rules: ShadowRules) -> None:
         )
     if len({card.rate_card_id for card in rules.cards}) != len(rules.cards):
         raise CardTwice("one rate card is named twice", field="rules.rate_cards")
+    for number, card in enumerate(rules.cards):
+        for entry in (each for entries in card.entries.values() for each in entries):
+            _require_price(entry, field=f"rules.rate_cards[{number}].entries")
+    factors = [rules.multipliers or {}, *(card.multipliers for card in rules.cards)]
+    if any(factor <= 0 for each in factors for factor in each.values()):
+        raise NoPrice(
+            "a factor is not above zero",
+            field="rules.multipliers",
+            advice="a factor multiplies a price: 1.5 for half as much again",
+        )
+
+
+def _require_price(entry: CardEntry, *, field: str) -> None:
+    if entry.hourly_rate.amount < 0:
+        raise NoPrice(
+            f"{entry.hourly_rate} an hour of {entry.role} is less than nothing",
+            field=f"{field}.hourly_rate",
+            advice="send what an hour costs",
+        )
+    if entry.valid_to is not None and entry.valid_to <= entry.valid_from:
+        raise NoPrice(
+            f"the price of {entry.role} is over on {entry.valid_to}, before it holds",
+            field=f"{field}.valid_to",
+            advice=f"name a day after {entry.valid_from}, or none",
+        )
 
 
 def compare(facts: Facts, rules: ShadowRules, items: Iterable[SourceItem]) -> Iterator[Compared]:

@@ -11,7 +11,7 @@ from billing_event.commands import release_run, withdraw_release, write_off
 from billing_event.commands.settle import set_aside, settle_withdrawal
 from billing_event.domain.job import RunStatus
 from billing_event.domain.position import BillingEventId
-from billing_event.domain.release import NothingNamed
+from billing_event.domain.release import MostNegative, NothingNamed
 from billing_event.domain.release_run import (
     ReleaseRunId,
     ReleaseScope,
@@ -334,6 +334,12 @@ def _read_scope(message: pb.ReleaseScope) -> ReleaseScope:
     entities = read_entities(message.legal_entity_id)
     has_most = message.HasField("max_amount")
     most = read_money("scope.max_amount", message.max_amount) if has_most else None
+    if most is not None and most.amount < 0:
+        raise MostNegative(
+            "the greatest amount cannot be negative",
+            field="scope.max_amount.amount",
+            advice="send the amount without its sign: it is for credits as well",
+        )
     return ReleaseScope(
         contract_id=contract_id,
         legal_entity_id=entity_id,

@@ -107,7 +107,7 @@ class BillingEventServiceServicer:
         By ids: all of them or none. By contract or legal entity: what may be released is, at most 5,000 rows a call, and
         the counts say what stayed. Safe to retry with the same request_id.
         Refuses: release.nothing_named, billing_event.not_found, billing_event.not_eligible,
-        billing_event.second_person_required, caller.entity_forbidden.
+        billing_event.second_person_required, contract.not_found, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -142,7 +142,8 @@ class BillingEventServiceServicer:
     def ClearHolds(self, request, context):
         """Clear many holds that people placed, all of them or none: by their ids, or the oldest of a contract or of one person, at
         most 500 a call. Their rows go on as if they had just been rated. Safe to retry with the same request_id.
-        Refuses: hold.nothing_named, hold.not_found, hold.not_manual, hold.already_cleared, caller.entity_forbidden.
+        Refuses: hold.nothing_named, hold.not_found, hold.not_manual, hold.already_cleared, contract.not_found,
+        caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,7 +45,7 @@ class BillingEventServiceStub:
     By ids: all of them or none. By contract or legal entity: what may be released is, at most 5,000 rows a call, and
     the counts say what stayed. Safe to retry with the same request_id.
     Refuses: release.nothing_named, billing_event.not_found, billing_event.not_eligible,
-    billing_event.second_person_required, caller.entity_forbidden.
+    billing_event.second_person_required, contract.not_found, caller.entity_forbidden.
     """
     PlaceHold: _grpc.UnaryUnaryMultiCallable[_billing_event_service_pb2.PlaceHoldRequest, _billing_event_service_pb2.PlaceHoldResponse]
     """Keep a row from being released, with a reason that people will read. Safe to retry with the same request_id.
@@ -64,7 +64,8 @@ class BillingEventServiceStub:
     ClearHolds: _grpc.UnaryUnaryMultiCallable[_billing_event_service_pb2.ClearHoldsRequest, _billing_event_service_pb2.ClearHoldsResponse]
     """Clear many holds that people placed, all of them or none: by their ids, or the oldest of a contract or of one person, at
     most 500 a call. Their rows go on as if they had just been rated. Safe to retry with the same request_id.
-    Refuses: hold.nothing_named, hold.not_found, hold.not_manual, hold.already_cleared, caller.entity_forbidden.
+    Refuses: hold.nothing_named, hold.not_found, hold.not_manual, hold.already_cleared, contract.not_found,
+    caller.entity_forbidden.
     """
     SummarizeHolds: _grpc.UnaryUnaryMultiCallable[_billing_event_service_pb2.SummarizeHoldsRequest, _billing_event_service_pb2.SummarizeHoldsResponse]
     """Sum up open holds by reason and owner, with their age: what keeps how much money from being billed.
@@ -93,7 +94,7 @@ class BillingEventServiceAsyncStub(BillingEventServiceStub):
     By ids: all of them or none. By contract or legal entity: what may be released is, at most 5,000 rows a call, and
     the counts say what stayed. Safe to retry with the same request_id.
     Refuses: release.nothing_named, billing_event.not_found, billing_event.not_eligible,
-    billing_event.second_person_required, caller.entity_forbidden.
+    billing_event.second_person_required, contract.not_found, caller.entity_forbidden.
     """
     PlaceHold: _aio.UnaryUnaryMultiCallable[_billing_event_service_pb2.PlaceHoldRequest, _billing_event_service_pb2.PlaceHoldResponse]  # type: ignore[assignment]
     """Keep a row from being released, with a reason that people will read. Safe to retry with the same request_id.
@@ -112,7 +113,8 @@ class BillingEventServiceAsyncStub(BillingEventServiceStub):
     ClearHolds: _aio.UnaryUnaryMultiCallable[_billing_event_service_pb2.ClearHoldsRequest, _billing_event_service_pb2.ClearHoldsResponse]  # type: ignore[assignment]
     """Clear many holds that people placed, all of them or none: by their ids, or the oldest of a contract or of one person, at
     most 500 a call. Their rows go on as if they had just been rated. Safe to retry with the same request_id.
-    Refuses: hold.nothing_named, hold.not_found, hold.not_manual, hold.already_cleared, caller.entity_forbidden.
+    Refuses: hold.nothing_named, hold.not_found, hold.not_manual, hold.already_cleared, contract.not_found,
+    caller.entity_forbidden.
     """
     SummarizeHolds: _aio.UnaryUnaryMultiCallable[_billing_event_service_pb2.SummarizeHoldsRequest, _billing_event_service_pb2.SummarizeHoldsResponse]  # type: ignore[assignment]
     """Sum up open holds by reason and owner, with their age: what keeps how much money from being billed.
@@ -156,7 +158,7 @@ class BillingEventServiceServicer(metaclass=_abc_1.ABCMeta):
         By ids: all of them or none. By contract or legal entity: what may be released is, at most 5,000 rows a call, and
         the counts say what stayed. Safe to retry with the same request_id.
         Refuses: release.nothing_named, billing_event.not_found, billing_event.not_eligible,
-        billing_event.second_person_required, caller.entity_forbidden.
+        billing_event.second_person_required, contract.not_found, caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod
@@ -199,7 +201,8 @@ class BillingEventServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_billing_event_service_pb2.ClearHoldsResponse, _abc.Awaitable[_billing_event_service_pb2.ClearHoldsResponse]]:
         """Clear many holds that people placed, all of them or none: by their ids, or the oldest of a contract or of one person, at
         most 500 a call. Their rows go on as if they had just been rated. Safe to retry with the same request_id.
-        Refuses: hold.nothing_named, hold.not_found, hold.not_manual, hold.already_cleared, caller.entity_forbidden.
+        Refuses: hold.nothing_named, hold.not_found, hold.not_manual, hold.already_cleared, contract.not_found,
+        caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod

@@ -60,7 +60,7 @@ class ReleasePolicyServiceServicer:
         """Set a legal entity's threshold, and the exceptions from it, for rows that become eligible from now on; rows that wait
         already keep waiting.
         Safe to retry with the same request_id.
-        Refuses: money.unknown_currency, release_policy.negative_threshold, caller.entity_forbidden.
+        Refuses: money.unknown_currency, release_policy.negative_threshold, contract.not_found, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

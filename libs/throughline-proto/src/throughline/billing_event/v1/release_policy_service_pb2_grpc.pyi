@@ -37,7 +37,7 @@ class ReleasePolicyServiceStub:
     """Set a legal entity's threshold, and the exceptions from it, for rows that become eligible from now on; rows that wait
     already keep waiting.
     Safe to retry with the same request_id.
-    Refuses: money.unknown_currency, release_policy.negative_threshold, caller.entity_forbidden.
+    Refuses: money.unknown_currency, release_policy.negative_threshold, contract.not_found, caller.entity_forbidden.
     """
     GetReleasePolicy: _grpc.UnaryUnaryMultiCallable[_release_policy_service_pb2.GetReleasePolicyRequest, _release_policy_service_pb2.GetReleasePolicyResponse]
     """Return the threshold in force for a legal entity: its own, or the default of 5,000.00 in the row's currency.
@@ -55,7 +55,7 @@ class ReleasePolicyServiceAsyncStub(ReleasePolicyServiceStub):
     """Set a legal entity's threshold, and the exceptions from it, for rows that become eligible from now on; rows that wait
     already keep waiting.
     Safe to retry with the same request_id.
-    Refuses: money.unknown_currency, release_policy.negative_threshold, caller.entity_forbidden.
+    Refuses: money.unknown_currency, release_policy.negative_threshold, contract.not_found, caller.entity_forbidden.
     """
     GetReleasePolicy: _aio.UnaryUnaryMultiCallable[_release_policy_service_pb2.GetReleasePolicyRequest, _release_policy_service_pb2.GetReleasePolicyResponse]  # type: ignore[assignment]
     """Return the threshold in force for a legal entity: its own, or the default of 5,000.00 in the row's currency.
@@ -76,7 +76,7 @@ class ReleasePolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         """Set a legal entity's threshold, and the exceptions from it, for rows that become eligible from now on; rows that wait
         already keep waiting.
         Safe to retry with the same request_id.
-        Refuses: money.unknown_currency, release_policy.negative_threshold, caller.entity_forbidden.
+        Refuses: money.unknown_currency, release_policy.negative_threshold, contract.not_found, caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod

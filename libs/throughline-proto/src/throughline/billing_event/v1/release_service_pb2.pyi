@@ -95,7 +95,7 @@ class ReleaseScope(_message.Message):
 
     @_builtins.property
     def max_amount(self) -> _money_pb2.Money:
-        """Only rows of at most this amount, either sign, in this currency."""
+        """Only rows of at most this amount, either sign, in this currency; not negative."""
 
     def __init__(
         self,

@@ -90,7 +90,7 @@ class ReleaseServiceServicer:
 
     def PreviewRelease(self, request, context):
         """Count what a release would let pass now, and what it would leave and why; changes nothing.
-        Refuses: release.nothing_named, caller.entity_forbidden.
+        Refuses: release.nothing_named, release.max_amount_negative, contract.not_found, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -100,7 +100,7 @@ class ReleaseServiceServicer:
         """Start releasing all eligible rows of a scope, as a second person: what the caller approved is left and counted. The
         facts are looked at once more, row by row; what turns out to be held is left and counted too. The run works through
         the rows in chunks. Safe to retry with the same request_id.
-        Refuses: release.nothing_named, caller.entity_forbidden.
+        Refuses: release.nothing_named, release.max_amount_negative, contract.not_found, caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

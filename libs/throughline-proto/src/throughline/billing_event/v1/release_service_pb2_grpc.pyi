@@ -37,13 +37,13 @@ class ReleaseServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ReleaseServiceAsyncStub: ...
     PreviewRelease: _grpc.UnaryUnaryMultiCallable[_release_service_pb2.PreviewReleaseRequest, _release_service_pb2.PreviewReleaseResponse]
     """Count what a release would let pass now, and what it would leave and why; changes nothing.
-    Refuses: release.nothing_named, caller.entity_forbidden.
+    Refuses: release.nothing_named, release.max_amount_negative, contract.not_found, caller.entity_forbidden.
     """
     StartReleaseRun: _grpc.UnaryUnaryMultiCallable[_release_service_pb2.StartReleaseRunRequest, _release_service_pb2.StartReleaseRunResponse]
     """Start releasing all eligible rows of a scope, as a second person: what the caller approved is left and counted. The
     facts are looked at once more, row by row; what turns out to be held is left and counted too. The run works through
     the rows in chunks. Safe to retry with the same request_id.
-    Refuses: release.nothing_named, caller.entity_forbidden.
+    Refuses: release.nothing_named, release.max_amount_negative, contract.not_found, caller.entity_forbidden.
     """
     GetReleaseRun: _grpc.UnaryUnaryMultiCallable[_release_service_pb2.GetReleaseRunRequest, _release_service_pb2.GetReleaseRunResponse]
     """Return a run with its progress.
@@ -89,13 +89,13 @@ class ReleaseServiceAsyncStub(ReleaseServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     PreviewRelease: _aio.UnaryUnaryMultiCallable[_release_service_pb2.PreviewReleaseRequest, _release_service_pb2.PreviewReleaseResponse]  # type: ignore[assignment]
     """Count what a release would let pass now, and what it would leave and why; changes nothing.
-    Refuses: release.nothing_named, caller.entity_forbidden.
+    Refuses: release.nothing_named, release.max_amount_negative, contract.not_found, caller.entity_forbidden.
     """
     StartReleaseRun: _aio.UnaryUnaryMultiCallable[_release_service_pb2.StartReleaseRunRequest, _release_service_pb2.StartReleaseRunResponse]  # type: ignore[assignment]
     """Start releasing all eligible rows of a scope, as a second person: what the caller approved is left and counted. The
     facts are looked at once more, row by row; what turns out to be held is left and counted too. The run works through
     the rows in chunks. Safe to retry with the same request_id.
-    Refuses: release.nothing_named, caller.entity_forbidden.
+    Refuses: release.nothing_named, release.max_amount_negative, contract.not_found, caller.entity_forbidden.
     """
     GetReleaseRun: _aio.UnaryUnaryMultiCallable[_release_service_pb2.GetReleaseRunRequest, _release_service_pb2.GetReleaseRunResponse]  # type: ignore[assignment]
     """Return a run with its progress.
@@ -144,7 +144,7 @@ class ReleaseServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_release_service_pb2.PreviewReleaseResponse, _abc.Awaitable[_release_service_pb2.PreviewReleaseResponse]]:
         """Count what a release would let pass now, and what it would leave and why; changes nothing.
-        Refuses: release.nothing_named, caller.entity_forbidden.
+        Refuses: release.nothing_named, release.max_amount_negative, contract.not_found, caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod
@@ -156,7 +156,7 @@ class ReleaseServiceServicer(metaclass=_abc_1.ABCMeta):
         """Start releasing all eligible rows of a scope, as a second person: what the caller approved is left and counted. The
         facts are looked at once more, row by row; what turns out to be held is left and counted too. The run works through
         the rows in chunks. Safe to retry with the same request_id.
-        Refuses: release.nothing_named, caller.entity_forbidden.
+        Refuses: release.nothing_named, release.max_amount_negative, contract.not_found, caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod

@@ -76,7 +76,8 @@ class ShadowServiceServicer:
     def StartShadowRun(self, request, context):
         """Start rating a scope by other rules as well. Over past work the run ends by itself; over live work it goes on with
         everything approved from now on, until it is stopped. Safe to retry with the same request_id.
-        Refuses: shadow_run.no_rules, shadow_run.rate_card_twice, money.unknown_currency, caller.entity_forbidden.
+        Refuses: shadow_run.no_rules, shadow_run.rate_card_twice, shadow_run.no_price, contract.not_found, money.unknown_currency,
+        caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

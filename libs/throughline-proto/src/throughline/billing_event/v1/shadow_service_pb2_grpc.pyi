@@ -38,7 +38,8 @@ class ShadowServiceStub:
     StartShadowRun: _grpc.UnaryUnaryMultiCallable[_shadow_service_pb2.StartShadowRunRequest, _shadow_service_pb2.StartShadowRunResponse]
     """Start rating a scope by other rules as well. Over past work the run ends by itself; over live work it goes on with
     everything approved from now on, until it is stopped. Safe to retry with the same request_id.
-    Refuses: shadow_run.no_rules, shadow_run.rate_card_twice, money.unknown_currency, caller.entity_forbidden.
+    Refuses: shadow_run.no_rules, shadow_run.rate_card_twice, shadow_run.no_price, contract.not_found, money.unknown_currency,
+    caller.entity_forbidden.
     """
     GetShadowRun: _grpc.UnaryUnaryMultiCallable[_shadow_service_pb2.GetShadowRunRequest, _shadow_service_pb2.GetShadowRunResponse]
     """Return a run with its progress and what it comes to.
@@ -71,7 +72,8 @@ class ShadowServiceAsyncStub(ShadowServiceStub):
     StartShadowRun: _aio.UnaryUnaryMultiCallable[_shadow_service_pb2.StartShadowRunRequest, _shadow_service_pb2.StartShadowRunResponse]  # type: ignore[assignment]
     """Start rating a scope by other rules as well. Over past work the run ends by itself; over live work it goes on with
     everything approved from now on, until it is stopped. Safe to retry with the same request_id.
-    Refuses: shadow_run.no_rules, shadow_run.rate_card_twice, money.unknown_currency, caller.entity_forbidden.
+    Refuses: shadow_run.no_rules, shadow_run.rate_card_twice, shadow_run.no_price, contract.not_found, money.unknown_currency,
+    caller.entity_forbidden.
     """
     GetShadowRun: _aio.UnaryUnaryMultiCallable[_shadow_service_pb2.GetShadowRunRequest, _shadow_service_pb2.GetShadowRunResponse]  # type: ignore[assignment]
     """Return a run with its progress and what it comes to.
@@ -107,7 +109,8 @@ class ShadowServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_shadow_service_pb2.StartShadowRunResponse, _abc.Awaitable[_shadow_service_pb2.StartShadowRunResponse]]:
         """Start rating a scope by other rules as well. Over past work the run ends by itself; over live work it goes on with
         everything approved from now on, until it is stopped. Safe to retry with the same request_id.
-        Refuses: shadow_run.no_rules, shadow_run.rate_card_twice, money.unknown_currency, caller.entity_forbidden.
+        Refuses: shadow_run.no_rules, shadow_run.rate_card_twice, shadow_run.no_price, contract.not_found, money.unknown_currency,
+        caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod
