@@ -1,5 +1,6 @@
 """Examples of messages as JSON, made from the contract's comments and rules."""
 
+import json
 import re
 from collections.abc import Collection
 from typing import Any, Final
@@ -8,6 +9,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from gateway import rules, transcode
 from gateway.contract import comments
+from throughline.options.v1 import options_pb2
 
 _UUID: Final = "01980000-0000-7000-8000-0000000000c1"
 _DATE: Final = "2026-09-30"
@@ -21,12 +23,40 @@ _COMMON: Final = (_DATE, "EUR", "DE", "10", "0f" * 32, "example", "EXAMPLE", "DE
 
 
 def example_of(message: Descriptor, *, without: Collection[str] = ()) -> dict[str, Any]:
-    """Return an example of a message with every field that is not optional."""
+    """Return an example of a message: every field that is not optional, and what it declares."""
+    declared = _declared(message)
     return {
-        field.name: example_of_field(field)
+        field.name: declared[field.name] if field.name in declared else example_of_field(field)
         for field in message.fields
-        if field.name not in without and (rules.is_required(field) or not field.has_presence)
+        if field.name not in without
+        and (field.name in declared or rules.is_required(field) or not field.has_presence)
     }
+
+
+def example_of_reply(message: Descriptor) -> dict[str, Any]:
+    """Return an example of a reply, in which every field is present and what is absent is null."""
+    return _with_nulls(message, example_of(message))
+
+
+def _with_nulls(message: Descriptor, example: dict[str, Any]) -> dict[str, Any]:
+    return {
+        field.name: _nulls_in(field, example[field.name]) if field.name in example else None
+        for field in message.fields
+    }
+
+
+def _nulls_in(field: FieldDescriptor, value: Any) -> Any:
+    if field.message_type is None or field.message_type.GetOptions().map_entry:
+        return value
+    if isinstance(value, list):
+        return [_nulls_in(field, each) for each in value]
+    return _with_nulls(field.message_type, value) if isinstance(value, dict) else value
+
+
+def _declared(message: Descriptor) -> dict[str, Any]:
+    example = message.GetOptions().Extensions[options_pb2.example]
+    found: dict[str, Any] = json.loads(example) if example else {}
+    return found
 
 
 def example_of_field(field: FieldDescriptor) -> Any:

@@ -16,7 +16,7 @@ from starlette.responses import Response
 import gateway
 from gateway import problems, reading, sheets, transcode
 from gateway.contract import RestMethod, groups
-from gateway.examples import example_of, example_of_field
+from gateway.examples import example_of, example_of_field, example_of_reply
 from gateway.transcode import Shape
 from throughline_runtime.identity import Access
 
@@ -214,7 +214,8 @@ def describe(method: RestMethod) -> Operation:
 def _reply(method: RestMethod) -> dict[str, Any]:
     """Return the description of a method's reply: in JSON, and as a sheet where it is one."""
     text = "Done." if method.is_command else "Found."
-    reply = json_reply(transcode.reply_type_of(method.response), text)
+    example = example_of_reply(method.response)
+    reply = json_reply(transcode.reply_type_of(method.response), text, example=example)
     if method.sheet is not None:
         reply["content"][sheets.CSV] = {"schema": {"type": "string", "description": _sheet(method)}}
         reply["headers"] = _headers("link")
@@ -253,12 +254,14 @@ def in_words(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", " ", name).lower().capitalize()
 
 
-def json_reply(reply_type: Any, text: str) -> dict[str, Any]:
+def json_reply(
+    reply_type: Any, text: str, *, example: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return the description of a reply in JSON."""
-    return {
-        "description": text,
-        "content": {reading.JSON: {"schema": reply_schema(reply_type)}},
-    }
+    content: dict[str, Any] = {"schema": reply_schema(reply_type)}
+    if example is not None:
+        content["example"] = example
+    return {"description": text, "content": {reading.JSON: content}}
 
 
 def json_body(shape: Shape, message: Descriptor, without: Sequence[str]) -> dict[str, Any]:

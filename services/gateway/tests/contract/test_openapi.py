@@ -36,9 +36,15 @@ def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def validator(document: dict[str, Any], schema: dict[str, Any]) -> Draft202012Validator:
+@pytest.fixture(scope="module")
+def registry(document: dict[str, Any]) -> Registry:
+    """Return what resolves references into the document."""
+    return Registry([(BASE, document)])
+
+
+def validator(registry: Registry, schema: dict[str, Any]) -> Draft202012Validator:
     """Return what checks values against a schema that points into the document."""
-    return Draft202012Validator(absolute(schema), registry=Registry([(BASE, document)]))
+    return Draft202012Validator(absolute(schema), registry=registry)
 
 
 def absolute(node: Any) -> Any:
@@ -99,13 +105,13 @@ def test_every_operation_says_what_it_does_and_how_it_fails(
             assert "example" in parameter, (name, parameter["name"])
 
 
-def test_every_failure_is_a_problem(document: dict[str, Any]) -> None:
+def test_every_failure_is_a_problem(document: dict[str, Any], registry: Registry) -> None:
     for status, response in document["components"]["responses"].items():
         assert response["description"], status
         schema = response["content"]["application/problem+json"]["schema"]
         assert schema == {"$ref": "#/components/schemas/Problem"}
     problem = document["components"]["schemas"]["Problem"]
-    validator(document, problem).validate(problem["examples"][0])
+    validator(registry, problem).validate(problem["examples"][0])
 
 
 def test_every_schema_and_every_property_is_described(document: dict[str, Any]) -> None:
@@ -125,22 +131,45 @@ def test_requests_refuse_what_they_do_not_know(document: dict[str, Any]) -> None
 
 
 def test_every_body_has_an_example_that_its_schema_admits(
-    document: dict[str, Any], operations: dict[str, dict[str, Any]]
+    registry: Registry, operations: dict[str, dict[str, Any]]
 ) -> None:
     for name, operation in operations.items():
         content = operation.get("requestBody", {}).get("content", {})
         if "application/json" in content:
             described = content["application/json"]
-            validator(document, described["schema"]).validate(described["example"])
+            validator(registry, described["schema"]).validate(described["example"])
             assert described["example"] is not None, name
 
 
+def test_every_reply_has_an_example_that_its_schema_admits(
+    registry: Registry, operations: dict[str, dict[str, Any]]
+) -> None:
+    for method in rest_methods():
+        described = operations[method.name]["responses"]["200"]["content"]["application/json"]
+        validator(registry, described["schema"]).validate(described["example"])
+
+
+def test_an_example_shows_what_the_contract_declares_of_fields_that_have_to_fit(
+    operations: dict[str, dict[str, Any]],
+) -> None:
+    def example(name: str) -> Any:
+        return operations[name]["requestBody"]["content"]["application/json"]["example"]
+
+    assert example("PutExchangePolicy") == {
+        "rule": "fixed",
+        "source": "",
+        "fixed_rates": [{"base": "USD", "quote": "EUR", "rate": "0.92"}],
+    }
+    assert set(example("StartReleaseRun")["scope"]) == {"contract_id", "through_date", "types"}
+    assert example("ProposeAdjustment")["reason_code"] == "goodwill"
+
+
 def test_every_parameters_example_is_one(
-    document: dict[str, Any], operations: dict[str, dict[str, Any]]
+    registry: Registry, operations: dict[str, dict[str, Any]]
 ) -> None:
     for operation in operations.values():
         for parameter in operation["parameters"]:
-            validator(document, parameter["schema"]).validate(parameter["example"])
+            validator(registry, parameter["schema"]).validate(parameter["example"])
 
 
 @pytest.mark.parametrize("method", rest_methods(), ids=lambda method: method.name)

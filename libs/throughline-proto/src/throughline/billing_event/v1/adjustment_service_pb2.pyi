@@ -199,6 +199,7 @@ class ProposeAdjustmentRequest(_message.Message):
     service_on: _builtins.str
     """ISO 8601; from the first day of the contract to ten years after the end of the line."""
     reason_code: _builtins.str
+    """One of the configured reasons: `goodwill`."""
     description: _builtins.str
     billing_event_id: _builtins.str
     @_builtins.property

@@ -28,7 +28,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from throughline.options.v1 import options_pb2 as throughline_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n:throughline/billing_event/v1/exchange_policy_service.proto\x12\x1cthroughline.billing_event.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$throughline/options/v1/options.proto\"\x92\x01\n\x11\x46ixedExchangeRate\x12\x1f\n\x04\x62\x61se\x18\x01 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$\x12 \n\x05quote\x18\x02 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$\x12:\n\x04rate\x18\x03 \x01(\tB,\xbaH)r\'2%^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,10})?$\"\xac\x02\n\x0e\x45xchangePolicy\x12\x17\n\x0flegal_entity_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12<\n\x04rule\x18\x03 \x01(\x0e\x32..throughline.billing_event.v1.ExchangeDateRule\x12\x10\n\x08\x64\x61ys_max\x18\x04 \x01(\x05\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x44\n\x0b\x66ixed_rates\x18\x06 \x03(\x0b\x32/.throughline.billing_event.v1.FixedExchangeRate\x12\x0e\n\x06set_by\x18\x07 \x01(\t\x12/\n\x06set_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x42\t\n\x07_set_at\"\xdc\x02\n\x18PutExchangePolicyRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12!\n\x0flegal_entity_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12H\n\x04rule\x18\x03 \x01(\x0e\x32..throughline.billing_event.v1.ExchangeDateRuleB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12 \n\x08\x64\x61ys_max\x18\x04 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x1f(\x00H\x00\x88\x01\x01\x12\x34\n\x06source\x18\x05 \x01(\tB$\xbaH!r\x1f\x32\x1d^([a-z0-9][a-z0-9_-]{0,39})?$\x12N\n\x0b\x66ixed_rates\x18\x06 \x03(\x0b\x32/.throughline.billing_event.v1.FixedExchangeRateB\x08\xbaH\x05\x92\x01\x02\x10\x64\x42\x0b\n\t_days_max\"b\n\x19PutExchangePolicyResponse\x12\x45\n\x0f\x65xchange_policy\x18\x01 \x01(\x0b\x32,.throughline.billing_event.v1.ExchangePolicy\"=\n\x18GetExchangePolicyRequest\x12!\n\x0flegal_entity_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"b\n\x19GetExchangePolicyResponse\x12\x45\n\x0f\x65xchange_policy\x18\x01 \x01(\x0b\x32,.throughline.billing_event.v1.ExchangePolicy\"P\n\x1bListExchangePoliciesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x80\x01\n\x1cListExchangePoliciesResponse\x12G\n\x11\x65xchange_policies\x18\x01 \x03(\x0b\x32,.throughline.billing_event.v1.ExchangePolicy\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xa1\x01\n\x10\x45xchangeDateRule\x12\"\n\x1e\x45XCHANGE_DATE_RULE_UNSPECIFIED\x10\x00\x12 \n\x1c\x45XCHANGE_DATE_RULE_WORK_DATE\x10\x01\x12)\n%EXCHANGE_DATE_RULE_PREVIOUS_MONTH_END\x10\x02\x12\x1c\n\x18\x45XCHANGE_DATE_RULE_FIXED\x10\x03\x32\xb4\x05\n\x15\x45xchangePolicyService\x12\xef\x01\n\x11PutExchangePolicy\x12\x36.throughline.billing_event.v1.PutExchangePolicyRequest\x1a\x37.throughline.billing_event.v1.PutExchangePolicyResponse\"i\x8a\x88\'\x1c\n\x17\x65xchange_policies.write\x12\x01\x05\x9a\x88\'\x13\n\x0f\x65xchange_policy\x10\x02\x82\xd3\xe4\x93\x02,\x1a\'/v1/exchange-policies/{legal_entity_id}:\x01*\x12\xd7\x01\n\x11GetExchangePolicy\x12\x36.throughline.billing_event.v1.GetExchangePolicyRequest\x1a\x37.throughline.billing_event.v1.GetExchangePolicyResponse\"Q\x8a\x88\'\x1e\n\x16\x65xchange_policies.read\x12\x04\x02\x03\x05\x07\x82\xd3\xe4\x93\x02)\x12\'/v1/exchange-policies/{legal_entity_id}\x12\xce\x01\n\x14ListExchangePolicies\x12\x39.throughline.billing_event.v1.ListExchangePoliciesRequest\x1a:.throughline.billing_event.v1.ListExchangePoliciesResponse\"?\x8a\x88\'\x1e\n\x16\x65xchange_policies.read\x12\x04\x02\x03\x05\x07\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/exchange-policiesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n:throughline/billing_event/v1/exchange_policy_service.proto\x12\x1cthroughline.billing_event.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$throughline/options/v1/options.proto\"\xc7\x01\n\x11\x46ixedExchangeRate\x12\x1f\n\x04\x62\x61se\x18\x01 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$\x12 \n\x05quote\x18\x02 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$\x12:\n\x04rate\x18\x03 \x01(\tB,\xbaH)r\'2%^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,10})?$:3\xb2\x88\'/{\"base\": \"USD\", \"quote\": \"EUR\", \"rate\": \"0.92\"}\"\xd1\x02\n\x0e\x45xchangePolicy\x12\x17\n\x0flegal_entity_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12<\n\x04rule\x18\x03 \x01(\x0e\x32..throughline.billing_event.v1.ExchangeDateRule\x12\x10\n\x08\x64\x61ys_max\x18\x04 \x01(\x05\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x44\n\x0b\x66ixed_rates\x18\x06 \x03(\x0b\x32/.throughline.billing_event.v1.FixedExchangeRate\x12\x0e\n\x06set_by\x18\x07 \x01(\t\x12/\n\x06set_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01:#\xb2\x88\'\x1f{\"rule\": \"fixed\", \"source\": \"\"}B\t\n\x07_set_at\"\x81\x03\n\x18PutExchangePolicyRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12!\n\x0flegal_entity_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12H\n\x04rule\x18\x03 \x01(\x0e\x32..throughline.billing_event.v1.ExchangeDateRuleB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12 \n\x08\x64\x61ys_max\x18\x04 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x1f(\x00H\x00\x88\x01\x01\x12\x34\n\x06source\x18\x05 \x01(\tB$\xbaH!r\x1f\x32\x1d^([a-z0-9][a-z0-9_-]{0,39})?$\x12N\n\x0b\x66ixed_rates\x18\x06 \x03(\x0b\x32/.throughline.billing_event.v1.FixedExchangeRateB\x08\xbaH\x05\x92\x01\x02\x10\x64:#\xb2\x88\'\x1f{\"rule\": \"fixed\", \"source\": \"\"}B\x0b\n\t_days_max\"b\n\x19PutExchangePolicyResponse\x12\x45\n\x0f\x65xchange_policy\x18\x01 \x01(\x0b\x32,.throughline.billing_event.v1.ExchangePolicy\"=\n\x18GetExchangePolicyRequest\x12!\n\x0flegal_entity_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"b\n\x19GetExchangePolicyResponse\x12\x45\n\x0f\x65xchange_policy\x18\x01 \x01(\x0b\x32,.throughline.billing_event.v1.ExchangePolicy\"P\n\x1bListExchangePoliciesRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x80\x01\n\x1cListExchangePoliciesResponse\x12G\n\x11\x65xchange_policies\x18\x01 \x03(\x0b\x32,.throughline.billing_event.v1.ExchangePolicy\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xa1\x01\n\x10\x45xchangeDateRule\x12\"\n\x1e\x45XCHANGE_DATE_RULE_UNSPECIFIED\x10\x00\x12 \n\x1c\x45XCHANGE_DATE_RULE_WORK_DATE\x10\x01\x12)\n%EXCHANGE_DATE_RULE_PREVIOUS_MONTH_END\x10\x02\x12\x1c\n\x18\x45XCHANGE_DATE_RULE_FIXED\x10\x03\x32\xb4\x05\n\x15\x45xchangePolicyService\x12\xef\x01\n\x11PutExchangePolicy\x12\x36.throughline.billing_event.v1.PutExchangePolicyRequest\x1a\x37.throughline.billing_event.v1.PutExchangePolicyResponse\"i\x8a\x88\'\x1c\n\x17\x65xchange_policies.write\x12\x01\x05\x9a\x88\'\x13\n\x0f\x65xchange_policy\x10\x02\x82\xd3\xe4\x93\x02,\x1a\'/v1/exchange-policies/{legal_entity_id}:\x01*\x12\xd7\x01\n\x11GetExchangePolicy\x12\x36.throughline.billing_event.v1.GetExchangePolicyRequest\x1a\x37.throughline.billing_event.v1.GetExchangePolicyResponse\"Q\x8a\x88\'\x1e\n\x16\x65xchange_policies.read\x12\x04\x02\x03\x05\x07\x82\xd3\xe4\x93\x02)\x12\'/v1/exchange-policies/{legal_entity_id}\x12\xce\x01\n\x14ListExchangePolicies\x12\x39.throughline.billing_event.v1.ListExchangePoliciesRequest\x1a:.throughline.billing_event.v1.ListExchangePoliciesResponse\"?\x8a\x88\'\x1e\n\x16\x65xchange_policies.read\x12\x04\x02\x03\x05\x07\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/exchange-policiesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,6 +41,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FIXEDEXCHANGERATE'].fields_by_name['quote']._serialized_options = b'\272H\016r\0142\n^[A-Z]{3}$'
   _globals['_FIXEDEXCHANGERATE'].fields_by_name['rate']._loaded_options = None
   _globals['_FIXEDEXCHANGERATE'].fields_by_name['rate']._serialized_options = b'\272H)r\'2%^(0|[1-9][0-9]{0,8})(\\.[0-9]{1,10})?$'
+  _globals['_FIXEDEXCHANGERATE']._loaded_options = None
+  _globals['_FIXEDEXCHANGERATE']._serialized_options = b'\262\210\'/{\"base\": \"USD\", \"quote\": \"EUR\", \"rate\": \"0.92\"}'
+  _globals['_EXCHANGEPOLICY']._loaded_options = None
+  _globals['_EXCHANGEPOLICY']._serialized_options = b'\262\210\'\037{\"rule\": \"fixed\", \"source\": \"\"}'
   _globals['_PUTEXCHANGEPOLICYREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_PUTEXCHANGEPOLICYREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
   _globals['_PUTEXCHANGEPOLICYREQUEST'].fields_by_name['legal_entity_id']._loaded_options = None
@@ -53,6 +57,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PUTEXCHANGEPOLICYREQUEST'].fields_by_name['source']._serialized_options = b'\272H!r\0372\035^([a-z0-9][a-z0-9_-]{0,39})?$'
   _globals['_PUTEXCHANGEPOLICYREQUEST'].fields_by_name['fixed_rates']._loaded_options = None
   _globals['_PUTEXCHANGEPOLICYREQUEST'].fields_by_name['fixed_rates']._serialized_options = b'\272H\005\222\001\002\020d'
+  _globals['_PUTEXCHANGEPOLICYREQUEST']._loaded_options = None
+  _globals['_PUTEXCHANGEPOLICYREQUEST']._serialized_options = b'\262\210\'\037{\"rule\": \"fixed\", \"source\": \"\"}'
   _globals['_GETEXCHANGEPOLICYREQUEST'].fields_by_name['legal_entity_id']._loaded_options = None
   _globals['_GETEXCHANGEPOLICYREQUEST'].fields_by_name['legal_entity_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_LISTEXCHANGEPOLICIESREQUEST'].fields_by_name['page_size']._loaded_options = None
@@ -63,24 +69,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXCHANGEPOLICYSERVICE'].methods_by_name['GetExchangePolicy']._serialized_options = b'\212\210\'\036\n\026exchange_policies.read\022\004\002\003\005\007\202\323\344\223\002)\022\'/v1/exchange-policies/{legal_entity_id}'
   _globals['_EXCHANGEPOLICYSERVICE'].methods_by_name['ListExchangePolicies']._loaded_options = None
   _globals['_EXCHANGEPOLICYSERVICE'].methods_by_name['ListExchangePolicies']._serialized_options = b'\212\210\'\036\n\026exchange_policies.read\022\004\002\003\005\007\202\323\344\223\002\027\022\025/v1/exchange-policies'
-  _globals['_EXCHANGEDATERULE']._serialized_start=1502
-  _globals['_EXCHANGEDATERULE']._serialized_end=1663
+  _globals['_EXCHANGEDATERULE']._serialized_start=1629
+  _globals['_EXCHANGEDATERULE']._serialized_end=1790
   _globals['_FIXEDEXCHANGERATE']._serialized_start=223
-  _globals['_FIXEDEXCHANGERATE']._serialized_end=369
-  _globals['_EXCHANGEPOLICY']._serialized_start=372
-  _globals['_EXCHANGEPOLICY']._serialized_end=672
-  _globals['_PUTEXCHANGEPOLICYREQUEST']._serialized_start=675
-  _globals['_PUTEXCHANGEPOLICYREQUEST']._serialized_end=1023
-  _globals['_PUTEXCHANGEPOLICYRESPONSE']._serialized_start=1025
-  _globals['_PUTEXCHANGEPOLICYRESPONSE']._serialized_end=1123
-  _globals['_GETEXCHANGEPOLICYREQUEST']._serialized_start=1125
-  _globals['_GETEXCHANGEPOLICYREQUEST']._serialized_end=1186
-  _globals['_GETEXCHANGEPOLICYRESPONSE']._serialized_start=1188
-  _globals['_GETEXCHANGEPOLICYRESPONSE']._serialized_end=1286
-  _globals['_LISTEXCHANGEPOLICIESREQUEST']._serialized_start=1288
-  _globals['_LISTEXCHANGEPOLICIESREQUEST']._serialized_end=1368
-  _globals['_LISTEXCHANGEPOLICIESRESPONSE']._serialized_start=1371
-  _globals['_LISTEXCHANGEPOLICIESRESPONSE']._serialized_end=1499
-  _globals['_EXCHANGEPOLICYSERVICE']._serialized_start=1666
-  _globals['_EXCHANGEPOLICYSERVICE']._serialized_end=2358
+  _globals['_FIXEDEXCHANGERATE']._serialized_end=422
+  _globals['_EXCHANGEPOLICY']._serialized_start=425
+  _globals['_EXCHANGEPOLICY']._serialized_end=762
+  _globals['_PUTEXCHANGEPOLICYREQUEST']._serialized_start=765
+  _globals['_PUTEXCHANGEPOLICYREQUEST']._serialized_end=1150
+  _globals['_PUTEXCHANGEPOLICYRESPONSE']._serialized_start=1152
+  _globals['_PUTEXCHANGEPOLICYRESPONSE']._serialized_end=1250
+  _globals['_GETEXCHANGEPOLICYREQUEST']._serialized_start=1252
+  _globals['_GETEXCHANGEPOLICYREQUEST']._serialized_end=1313
+  _globals['_GETEXCHANGEPOLICYRESPONSE']._serialized_start=1315
+  _globals['_GETEXCHANGEPOLICYRESPONSE']._serialized_end=1413
+  _globals['_LISTEXCHANGEPOLICIESREQUEST']._serialized_start=1415
+  _globals['_LISTEXCHANGEPOLICIESREQUEST']._serialized_end=1495
+  _globals['_LISTEXCHANGEPOLICIESRESPONSE']._serialized_start=1498
+  _globals['_LISTEXCHANGEPOLICIESRESPONSE']._serialized_end=1626
+  _globals['_EXCHANGEPOLICYSERVICE']._serialized_start=1793
+  _globals['_EXCHANGEPOLICYSERVICE']._serialized_end=2485
 # @@protoc_insertion_point(module_scope)

@@ -185,6 +185,7 @@ OWNED_FIELD_NUMBER: _builtins.int
 SECONDS_FIELD_NUMBER: _builtins.int
 SHEET_FIELD_NUMBER: _builtins.int
 EVENT_FIELD_NUMBER: _builtins.int
+EXAMPLE_FIELD_NUMBER: _builtins.int
 access: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Access]
 """Who may call this method."""
 owned: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Owned]
@@ -197,3 +198,7 @@ A GET that answers with one list of messages, whole or paged, needs not say so: 
 """
 event: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MessageOptions, Global___Event]
 """Where this event is published."""
+example: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MessageOptions, _builtins.str]
+"""Fields of an example, as JSON in the words of REST, for a message whose fields have to fit each other. The documentation shows
+them in place of those it makes from comments and rules.
+"""
