@@ -19,7 +19,7 @@ from throughline_runtime.events import event_types
 
 _BY_MESSAGE = {each.message: each for each in subscriptions(Clock())}
 
-FAULTS = ("unexplained_sources", "over_allocated", "quantity_mismatch", "limits")
+FAULTS = ("unexplained_sources", "over_allocated", "quantity_mismatch", "given_up", "limits")
 
 
 async def take(engine: AsyncEngine, *events: Message) -> None:

@@ -18,7 +18,16 @@ from billing_event_builders import (
     published,
     recorded,
 )
-from billing_event_world import assert_sound, fetch, limit, look_again, row_ids, rows, take
+from billing_event_world import (
+    assert_sound,
+    fetch,
+    limit,
+    look_again,
+    row_ids,
+    rows,
+    take,
+    totals,
+)
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing_event.commands import rate, withdraw_release, write_off
@@ -213,3 +222,28 @@ async def test_free_work_billed_again_before_its_credit_is_told_waits_for_that(
     await take(engine, credited((row_id, "8.00", "0.00")))
     await take(engine, again)
     await assert_sound(engine)
+
+
+@pytest.mark.parametrize("given_up", [("3.00", "540.00"), ("8.00", "1440.00")])
+async def test_what_was_taken_back_is_not_given_up_besides(
+    engine: AsyncEngine, given_up: tuple[str, str]
+) -> None:
+    await take(engine, recorded(), activated(a_contract(not_to_exceed="2000.00")))
+    await take(engine, approved(an_approved_entry(1)))
+    [row_id] = await row_ids(engine)
+    await take(engine, billed((row_id, "8.00", "1440.00")))
+    await take(engine, approved(a_reversal(1, 2), number=2))
+    note = credited((row_id, *given_up), disposition=GIVEN_UP)
+    for _ in range(2):
+        await take(engine, note)
+    left = Decimal("1440.00") - Decimal(given_up[1])
+    assert await limit(engine) == ("2000.00", f"{-left:.2f}", f"{left:.2f}")
+    assert (await totals(engine))["positions"]["open_released.EUR"] == -left
+    await assert_sound(engine)
+    await take(engine, approved(an_approved_entry(7, minutes=1140), number=7))
+    assert await rows(engine) == [
+        ("1440.00", "released", ""),
+        ("-1440.00", "released", ""),
+        ("1999.80", "released", ""),
+        ("1420.20", "held", "limit_exceeded"),
+    ]

@@ -12,6 +12,7 @@ from billing_event_builders import (
     an_id,
     approved,
     billed,
+    credited,
     limit_changed,
     line_of,
     recorded,
@@ -23,6 +24,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from billing_event import tables
 from billing_event.domain.claim import ClaimExceedsOpen
+from billing_event.domain.position import BillingEventId
+from billing_event.repository import standing
+from throughline.invoice_payment.v1 import invoice_pb2
 from throughline_runtime import database
 from throughline_runtime.migrate import assert_no_drift
 from throughline_testing.database import Database
@@ -211,3 +215,21 @@ async def test_a_batch_costs_the_same_statements_whatever_its_size(
     many = await statements_of(engine, statements, sheets=150, first=1000)
     assert few == many
     assert len(few) <= 13
+
+
+async def test_control_without_the_check_the_same_work_is_given_back_twice(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def none(*_: object) -> set[BillingEventId]:
+        return set()
+
+    monkeypatch.setattr(standing, "taken_back", none)
+    await take(engine, recorded(), activated(a_contract()), approved(an_approved_entry(1)))
+    [row_id] = await row_ids(engine)
+    await take(engine, billed((row_id, "8.00", "1440.00")))
+    reversal = an_approved_entry(2, minutes=-480)
+    reversal.reverses_time_entry_id = an_approved_entry(1).time_entry_id
+    await take(engine, approved(reversal, number=2))
+    gift = invoice_pb2.CREDIT_DISPOSITION_WRITE_OFF
+    await take(engine, credited((row_id, "8.00", "1440.00"), disposition=gift))
+    assert (await totals(engine))["given_up"] == {"of_taken_back": 1}

@@ -18,6 +18,7 @@ from invoice_payment.domain.booking import (
     WrittenOff,
     book_charges,
     book_lapses,
+    book_taken_back,
     book_write_offs,
 )
 from invoice_payment.domain.item import BillableItem, Portion
@@ -85,14 +86,18 @@ async def take_released(tx: AsyncConnection, events: Sequence[BillingEventsRelea
     """Released work can be invoiced, and its revenue is recognised as delivered.
 
     Of an entity not known yet the work is kept; it is recognised when the entity arrives. What
-    takes back work that no draft has claimed cancels with it; else it is a credit to come.
+    takes back work that no draft has claimed cancels with it; else it is a credit to come. What
+    credit notes gave up of it while it was on its way is not given up.
     """
     fresh = await items.add_items(tx, incoming.read_items(events))
-    if fresh:
-        at = max(item.released_at for item in fresh)
-        await netting.net_arrived(tx, [item.billing_event_id for item in fresh], at=at)
-    # Last, as it locks the numbers of the journal, which credits of the same contract take too.
+    if not fresh:
+        return
+    by_id = {item.billing_event_id: item for item in fresh}
+    at = max(item.released_at for item in fresh)
+    # Before the numbers of the journal are locked, which credits of the same contract take too.
+    taken = await netting.net_arrived(tx, by_id, at=at)
     await _recognise(tx, _sums(fresh))
+    await book(tx, book_taken_back((by_id[part.reversal_id], part) for part in taken))
 
 
 async def take_written_off(tx: AsyncConnection, events: Sequence[BillingEventsWrittenOff]) -> None:

@@ -41,6 +41,15 @@ def work(
     return event
 
 
+def without(billed: BillingEventsReleased, hours: str) -> BillingEventsReleased:
+    """Return what takes a row back of which so many hours were given up before."""
+    event = taking_back(billed)
+    [row] = event.billing_events
+    rest = Decimal(row.quantity) + Decimal(hours)
+    row.quantity, row.amount.amount = str(rest), f"{rest * 180:.2f}"
+    return event
+
+
 async def part_of(world: World, invoice_id: UUID, hours: str) -> WantedLine:
     [(line_id, item_id)] = await world.rows(
         "SELECT invoice_line_id, billing_event_id FROM invoice_item WHERE invoice_id = :id",
@@ -131,6 +140,62 @@ async def test_what_was_rated_anew_since_the_draft_is_billed_once(world: World, 
     await credit_rebilled(world)
     assert (await world.draft(run_key="third")).progress.invoices_drafted == 0
     assert await billed_in_all(world) == Decimal("1520.00")
+    await assert_agrees(world)
+
+
+@pytest.mark.parametrize(
+    ("given_up", "known"),
+    [
+        (("8.00",), "0.00"),
+        (("3.00",), "0.00"),
+        (("3.00",), "3.00"),
+        (("3.00", "2.00"), "3.00"),
+        (("3.00", "2.00"), "0.00"),
+    ],
+)
+async def test_what_was_given_up_while_it_was_taken_back_counts_once(
+    world: World, given_up: tuple[str, ...], known: str
+) -> None:
+    """The row that takes the work back was on its way, made when only `known` was given up."""
+    first = await world.release(work("8.00"))
+    await world.bill(run_key="first")
+    invoice_id = await the_invoice(world)
+    for hours in given_up:
+        wanted = await part_of(world, invoice_id, hours)
+        await issued(world, await drafted(world, invoice_id, wanted, disposition=WRITE_OFF))
+    await world.release(without(first, known))
+
+    totals = await world.totals()
+    assert totals["billable_items"]["credited_given_up.EUR"] == Decimal(known) * 180
+    assert totals["journal"]["write_off.EUR"] == Decimal(known) * 180
+    await assert_agrees(world)
+    await world.release(work("20.00"))
+    await world.bill(run_key="second")
+    assert await billed_in_all(world) == Decimal("3600.00")
+    assert (await world.totals())["billable_items"]["open_amount.EUR"] == 0
+    await assert_agrees(world)
+
+
+async def test_what_was_given_up_while_it_was_rated_anew_is_billed_at_its_new_rate(
+    world: World,
+) -> None:
+    policy = contract_pb2.RERATING_POLICY_CREDIT_AND_REBILL
+    [contract_id] = await world.sign(rerating_policy=policy)
+    first = await world.release(work("8.00", contract_id=contract_id))
+    await world.bill(run_key="first")
+    invoice_id = await the_invoice(world)
+    wanted = await part_of(world, invoice_id, "3.00")
+    await issued(world, await drafted(world, invoice_id, wanted, disposition=WRITE_OFF))
+    run_id = str(new_id())
+    mirror = taking_back(first)
+    mirror.billing_events[0].rerating_run_id = run_id
+    await world.release(mirror)
+    await world.release(work("8.00", "190.00", contract_id=contract_id, run_id=run_id))
+    await world.bill(run_key="second")
+    await credit_rebilled(world)
+    assert (await world.draft(run_key="third")).progress.invoices_drafted == 0
+    assert await billed_in_all(world) == Decimal("1520.00")
+    assert (await world.totals())["journal"]["write_off.EUR"] == 0
     await assert_agrees(world)
 
 

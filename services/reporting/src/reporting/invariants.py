@@ -191,6 +191,7 @@ def _settled(books: _Books, currency: str) -> Comparison:
 
 def _claims(books: _Books) -> Iterator[Comparison]:
     yield books.is_nought(_BILLING, "over_allocated", "count")
+    yield books.is_nought(_BILLING, "given_up", "of_taken_back")
     yield books.is_nought(_INVOICES, "billable_items", "claimed_live_twice")
 
 

@@ -117,6 +117,18 @@ _FAULTS: Final = text("""
                            WHERE covered_item.source_item_id = item.source_item_id
                              AND covered_item.recorded_at >= net.rated_at))
     UNION ALL
+    -- What is given up of a thing is taken back with it, or the customer would be credited twice.
+    SELECT 'given_up', 'of_taken_back', count(*)
+    FROM (
+        SELECT coalesce(item.reverses_source_item_id, item.source_item_id) AS source_item_id
+        FROM allocation JOIN billing_event USING (billing_event_id)
+        JOIN source_item AS item USING (source_item_id)
+        WHERE allocation.kind = 'write_off'
+        GROUP BY 1 HAVING sum(allocation.quantity) <> 0
+    ) AS given_up
+    WHERE EXISTS (SELECT FROM source_item AS taker JOIN billing_event USING (source_item_id)
+                  WHERE taker.reverses_source_item_id = given_up.source_item_id)
+    UNION ALL
     SELECT 'limits', 'over_committed', count(*)
     FROM limit_account AS account
     LEFT JOIN (

@@ -186,6 +186,11 @@ _BILLED: Final = text("""
           WHERE allocation.billing_event_id = position.billing_event_id AND kind = 'write_off')
 """)
 
+_TAKEN_BACK: Final = text("""
+    SELECT reverses_billing_event_id FROM billing_event
+    WHERE reverses_billing_event_id = ANY(CAST(:billing_event_ids AS uuid[]))
+""")
+
 # Of what still counts: a credit note gave it back, and nobody is to bill it again.
 _GIVEN_UP: Final = text("""
     SELECT billing_event_id, sum(allocation.quantity) AS quantity
@@ -317,6 +322,14 @@ async def billed(
     """Return those of these rows of which something is claimed that is not given up."""
     values = {"billing_event_ids": list(billing_event_ids)}
     return set((await tx.execute(_BILLED, values)).scalars())
+
+
+async def taken_back(
+    tx: AsyncConnection, billing_event_ids: Collection[BillingEventId]
+) -> set[BillingEventId]:
+    """Return those of these rows that another row takes back."""
+    values = {"billing_event_ids": list(billing_event_ids)}
+    return set((await tx.execute(_TAKEN_BACK, values)).scalars())
 
 
 async def load_items(

@@ -8,6 +8,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from invoice_payment.domain.item import TakenBack
+from invoice_payment.repository import credit
 from invoice_payment.repository.open_items import ALIVE, CLAIMED, NETTED, STILL_BILLED
 
 # In one order for all, as everywhere where contracts are locked.
@@ -95,13 +97,19 @@ _PUT_BACK: Final = text("""
 
 async def net_arrived(
     tx: AsyncConnection, billing_event_ids: Collection[UUID], *, at: datetime
-) -> None:
-    """Cancel pairs one side of which has just arrived, if nobody has claimed either side."""
+) -> list[TakenBack]:
+    """Cancel pairs one side of which has just arrived, if nobody has claimed either side.
+
+    Returns what credit notes had given up of what is taken back: it counts again, and cancels too.
+    """
     ids = {"billing_event_ids": list(billing_event_ids)}
     contract_ids = sorted((await tx.execute(_REVERSED, ids)).scalars())
-    if contract_ids:
-        await lock_contracts(tx, contract_ids)
-        await net(tx, contract_ids, at=at)
+    if not contract_ids:
+        return []
+    await lock_contracts(tx, contract_ids)
+    taken = await credit.return_taken_back(tx, billing_event_ids)
+    await net(tx, contract_ids, at=at)
+    return taken
 
 
 async def net(tx: AsyncConnection, contract_ids: Sequence[UUID], *, at: datetime) -> None:

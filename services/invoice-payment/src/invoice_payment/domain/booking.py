@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from invoice_payment.domain.item import BillableItem, Treatment
+from invoice_payment.domain.item import BillableItem, TakenBack, Treatment
 from invoice_payment.domain.journal import (
     STANDS_ON,
     AccountRole,
@@ -154,14 +154,7 @@ def book_write_offs(written_off: Iterable[WrittenOff]) -> list[Booking]:
     parts = []
     for row in written_off:
         item = row.item
-        given_up = -item.recognised if row.undone else item.recognised
-        postings: list[Posting] = []
-        if item.treatment is not Treatment.PREPAYMENT:
-            where = (item.contract_id, item.contract_line_id)
-            postings = [
-                debit(AccountRole.WRITE_OFF, given_up, *where),
-                credit(STANDS_ON[item.treatment], given_up, *where),
-            ]
+        postings = _given_up(item, undone=row.undone)
         if row.undone and (row.is_withdrawn or not row.is_released):
             postings += _earned(item, taken_back=True)
         parts.append(
@@ -230,6 +223,33 @@ def book_lapses(lapses: Iterable[Lapse]) -> list[Booking]:
         )
         for lapse in lapses
     )
+
+
+def book_taken_back(taken: Iterable[tuple[BillableItem, TakenBack]]) -> list[Booking]:
+    """Undo what credit notes gave up of work that the row of its release takes back."""
+    return _booked(
+        _Part(
+            Fact.WRITE_OFF_UNDONE,
+            reversal.batch_id,
+            part.legal_entity_id,
+            reversal.released_at,
+            part.engagement_id,
+            part.correlation_id,
+            _given_up(part, undone=True),
+        )
+        for reversal, part in taken
+    )
+
+
+def _given_up(item: Stands, *, undone: bool) -> list[Posting]:
+    if item.treatment is Treatment.PREPAYMENT:
+        return []
+    amount = -item.recognised if undone else item.recognised
+    where = (item.contract_id, item.contract_line_id)
+    return [
+        debit(AccountRole.WRITE_OFF, amount, *where),
+        credit(STANDS_ON[item.treatment], amount, *where),
+    ]
 
 
 def _earned(item: Stands, *, taken_back: bool) -> tuple[Posting, ...]:

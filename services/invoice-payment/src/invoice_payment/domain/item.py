@@ -87,6 +87,20 @@ class Retracted:
 
 
 @dataclass(frozen=True, slots=True)
+class TakenBack:
+    """What a credit note gave up and counts again, as the row `reversal_id` takes it back too."""
+
+    reversal_id: UUID
+    legal_entity_id: UUID
+    contract_id: UUID
+    contract_line_id: UUID
+    engagement_id: UUID
+    correlation_id: UUID
+    recognised: Money
+    treatment: Treatment
+
+
+@dataclass(frozen=True, slots=True)
 class BillableItem:
     """A released billing event as it came, with everything an invoice needs of it.
 

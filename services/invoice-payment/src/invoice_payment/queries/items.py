@@ -35,7 +35,12 @@ _PLACED: Final = f"""
                     SELECT FROM credit_item AS gone
                     WHERE gone.invoice_id = claim.invoice_id AND gone.is_live
                       AND gone.billing_event_id = claim.billing_event_id
-                      AND gone.portion = claim.portion AND gone.disposition = 'write_off')
+                      AND gone.portion = claim.portion AND gone.disposition = 'write_off'
+                      AND NOT EXISTS (
+                          SELECT FROM billable_item AS again
+                          WHERE again.billing_event_id = gone.billing_event_id
+                            AND again.returned_by = gone.credit_note_id
+                            AND again.taken_back_by IS NOT NULL))
                 THEN 'written_off'
                 WHEN invoice.number IS NOT NULL THEN 'credited'
                 WHEN claim.invoice_id IS NOT NULL THEN 'drafted'

@@ -11,7 +11,8 @@ from invoice_payment.repository.open_items import ALIVE
 from throughline_runtime.totals import ControlTotal
 
 # Each statement gives rows of figure, currency (empty for counts) and value.
-# Released = drawn + (invoiced − credited) + given up by credits + open. What was released counts
+# Released = drawn + (invoiced − credited) + given up by credits + open; what is taken back besides
+# is not given up. What was released counts
 # once, however many portions of it were billed.
 _BILLABLE_ITEMS: Final = f"""
     WITH total AS (
@@ -30,6 +31,9 @@ _BILLABLE_ITEMS: Final = f"""
         FROM credit_item AS credit JOIN invoice AS note
           ON note.invoice_id = credit.credit_note_id
         WHERE credit.is_live AND note.number IS NOT NULL GROUP BY credit.currency
+    ), taken_back AS (
+        SELECT currency, sum(amount) AS amount FROM billable_item
+        WHERE taken_back_by IS NOT NULL GROUP BY currency
     ), given_up AS (
         SELECT item.currency, sum(item.amount) AS amount
         FROM billable_item AS item JOIN retracted_item AS retracted USING (billing_event_id)
@@ -45,10 +49,11 @@ _BILLABLE_ITEMS: Final = f"""
         SELECT currency, coalesce(total.items, 0) AS items, coalesce(total.amount, 0) AS amount,
                coalesce(total.drawn, 0) AS drawn, coalesce(invoiced.items, 0) AS invoiced_items,
                coalesce(invoiced.amount, 0) AS invoiced, coalesce(credited.amount, 0) AS credited,
-               coalesce(credited.given_up, 0) AS credited_given_up,
+               coalesce(credited.given_up, 0) - coalesce(taken_back.amount, 0)
+                   AS credited_given_up,
                coalesce(given_up.amount, 0) AS given_up
         FROM total FULL JOIN invoiced USING (currency) FULL JOIN credited USING (currency)
-             FULL JOIN given_up USING (currency)
+             FULL JOIN given_up USING (currency) LEFT JOIN taken_back USING (currency)
     )
     SELECT 'items', '', coalesce(sum(items), 0) FROM figure
     UNION ALL SELECT 'amount', currency, amount FROM figure

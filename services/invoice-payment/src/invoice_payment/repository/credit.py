@@ -1,7 +1,7 @@
 """What credit notes take of invoices: loaded, kept for a draft, given back or made final."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
@@ -13,6 +13,7 @@ from invoice_payment import tables
 from invoice_payment.domain.credit import Claimed, Part
 from invoice_payment.domain.credit_note import Taken, line_id_of
 from invoice_payment.domain.invoice import CreditApplied, Invoice
+from invoice_payment.domain.item import TakenBack, Treatment
 from invoice_payment.domain.line import Disposition
 from invoice_payment.repository.open_items import ALIVE
 from invoice_payment.wire.invoice import DISPOSITIONS
@@ -113,30 +114,71 @@ _GIVEN_UP: Final = text("""
     WHERE credit_note_id = :credit_note_id AND is_live AND disposition = 'write_off'
 """)
 
-# What is given back is billed again, exactly that, as a portion of its own.
-_RETURN: Final = text("""
+# What counts again is billed again, exactly that, as a portion of its own.
+_ADD_PORTIONS: Final = """
     INSERT INTO billable_item (
         billing_event_id, batch_id, source_item_id, type, kind, contract_id, contract_line_id,
         quote_line_id, engagement_id, correlation_id, bill_to_customer_id, legal_entity_id,
         project_id, person_id, person_name, role, description, service_from, service_to,
         billable_on, quantity, unit, unit_rate, currency, amount, recognised_amount, tax_category,
         released_at, reverses_billing_event_id, row_version, treatment, purchase_order_number,
-        rerating_run_id, portion, returned_by)
+        rerating_run_id, portion, returned_by, taken_back_by)
     SELECT item.billing_event_id, item.batch_id, item.source_item_id, item.type, item.kind,
            item.contract_id, item.contract_line_id, item.quote_line_id, item.engagement_id,
            item.correlation_id, item.bill_to_customer_id, item.legal_entity_id, item.project_id,
            item.person_id, item.person_name, item.role, item.description, item.service_from,
-           item.service_to, item.billable_on, credit.quantity, item.unit, item.unit_rate,
-           item.currency, credit.amount, credit.recognised_amount, item.tax_category,
+           item.service_to, item.billable_on, again.quantity, item.unit, item.unit_rate,
+           item.currency, again.amount, again.recognised_amount, item.tax_category,
            item.released_at, item.reverses_billing_event_id, item.row_version, item.treatment,
            item.purchase_order_number, item.rerating_run_id,
            (SELECT max(other.portion) FROM billable_item AS other
             WHERE other.billing_event_id = item.billing_event_id)
-               + row_number() OVER (PARTITION BY item.billing_event_id ORDER BY item.portion),
-           credit.credit_note_id
-    FROM credit_item AS credit JOIN billable_item AS item USING (billing_event_id, portion)
-    WHERE credit.credit_note_id = :credit_note_id AND credit.is_live
-      AND credit.disposition = 'return_to_unbilled'
+               + row_number() OVER (PARTITION BY item.billing_event_id
+                                    ORDER BY item.portion, again.credit_note_id),
+           again.credit_note_id, again.reversal_id
+    FROM again JOIN billable_item AS item USING (billing_event_id, portion)
+"""
+
+_RETURN: Final = text(f"""
+    WITH again AS (
+        SELECT billing_event_id, portion, quantity, amount, recognised_amount, credit_note_id,
+               CAST(NULL AS uuid) AS reversal_id
+        FROM credit_item
+        WHERE credit_note_id = :credit_note_id AND is_live AND disposition = 'return_to_unbilled'
+    )
+    {_ADD_PORTIONS}
+""")
+
+# A row that takes more back than credit notes had left of it was on its way when they were issued.
+# Its owner takes them in their order, so that it is the last of them it did not know of.
+_RETURN_TAKEN_BACK: Final = text(f"""
+    WITH given_up AS (
+        SELECT credit.billing_event_id, credit.portion, credit.quantity, credit.amount,
+               credit.recognised_amount, credit.credit_note_id,
+               reversal.billing_event_id AS reversal_id,
+               abs(reversal.quantity) - abs(item.quantity)
+                   + sum(abs(credit.quantity)) OVER (PARTITION BY item.billing_event_id) AS unknown,
+               sum(abs(credit.quantity)) OVER (
+                   PARTITION BY item.billing_event_id
+                   ORDER BY note.series_year DESC, note.sequence DESC, credit.portion DESC) AS taken
+        FROM billable_item AS reversal
+        JOIN billable_item AS item ON item.billing_event_id = reversal.reverses_billing_event_id
+         AND item.returned_by IS NULL AND {ALIVE}
+        JOIN credit_item AS credit ON credit.billing_event_id = item.billing_event_id
+         AND credit.is_live AND credit.disposition = 'write_off'
+        JOIN invoice AS note ON note.invoice_id = credit.credit_note_id AND note.number IS NOT NULL
+        WHERE reversal.billing_event_id = ANY(CAST(:billing_event_ids AS uuid[]))
+          AND reversal.portion = 0
+          AND NOT EXISTS (
+              SELECT FROM billable_item AS before
+              WHERE before.billing_event_id = item.billing_event_id
+                AND before.taken_back_by IS NOT NULL)
+    ), again AS (
+        SELECT * FROM given_up WHERE taken <= unknown
+    )
+    {_ADD_PORTIONS}
+    RETURNING taken_back_by, legal_entity_id, contract_id, contract_line_id, engagement_id,
+              correlation_id, currency, recognised_amount, treatment
 """)
 
 
@@ -260,9 +302,42 @@ async def items_of(tx: AsyncConnection, credit_note_id: UUID) -> list[invoice_pb
     ]
 
 
+async def given_up(tx: AsyncConnection, credit_note_id: UUID, invoice_id: UUID) -> list[Claimed]:
+    """Return what a credit note gives up, as it stands on the invoice by now."""
+    found = await tx.execute(_GIVEN_UP, {"credit_note_id": credit_note_id})
+    keys = {(row.billing_event_id, row.portion) for row in found}
+    if not keys:
+        return []
+    billed = await claims(tx, invoice_id)
+    return [claim for claim in billed if (claim.billing_event_id, claim.portion) in keys]
+
+
 async def return_items(tx: AsyncConnection, credit_note_id: UUID) -> None:
     """Make what an issued credit note returns billable again."""
     await tx.execute(_RETURN, {"credit_note_id": credit_note_id})
+
+
+async def return_taken_back(
+    tx: AsyncConnection, billing_event_ids: Collection[UUID]
+) -> list[TakenBack]:
+    """Let what credit notes gave up count again as far as these rows take it back too.
+
+    So the two cancel, and the customer is credited once.
+    """
+    rows = await tx.execute(_RETURN_TAKEN_BACK, {"billing_event_ids": list(billing_event_ids)})
+    return [
+        TakenBack(
+            reversal_id=row.taken_back_by,
+            legal_entity_id=row.legal_entity_id,
+            contract_id=row.contract_id,
+            contract_line_id=row.contract_line_id,
+            engagement_id=row.engagement_id,
+            correlation_id=row.correlation_id,
+            recognised=Money(row.recognised_amount, row.currency),
+            treatment=Treatment(row.treatment),
+        )
+        for row in rows
+    ]
 
 
 async def add_application(tx: AsyncConnection, applied: CreditApplied) -> None:
@@ -277,13 +352,3 @@ async def add_application(tx: AsyncConnection, applied: CreditApplied) -> None:
             applied_on=applied.applied_on,
         )
     )
-
-
-async def given_up(tx: AsyncConnection, credit_note_id: UUID, invoice_id: UUID) -> list[Claimed]:
-    """Return what a credit note gives up, as it stands on the invoice by now."""
-    found = await tx.execute(_GIVEN_UP, {"credit_note_id": credit_note_id})
-    keys = {(row.billing_event_id, row.portion) for row in found}
-    if not keys:
-        return []
-    billed = await claims(tx, invoice_id)
-    return [claim for claim in billed if (claim.billing_event_id, claim.portion) in keys]

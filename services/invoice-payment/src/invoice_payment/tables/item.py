@@ -92,7 +92,7 @@ billable_item: Final = table(
     Column("row_version", BigInteger, nullable=False, server_default="1"),
     Column("treatment", Text, nullable=False, server_default="invoiced"),
     Column("purchase_order_number", Text, nullable=False, server_default=""),
-    *ids("rerating_run_id", "returned_by", nullable=True),
+    *ids("rerating_run_id", "returned_by", "taken_back_by", nullable=True),
     Index("billable_item_by_contract", "legal_entity_id", "contract_id", "billable_on"),
     Index(
         "billable_item_rerated",
