@@ -94,6 +94,7 @@ async def propose(
     Raises:
         BillingEventNotFound, EntityForbidden: one is not there, or not for the caller.
         NotOpen: one was invoiced, taken back or written off.
+        PaidInAdvance: one is the block of a retainer.
         WithdrawalUnderWay: the release of one is being taken back.
         BelongsTogether: a limit holds one together with rows that are not named.
         PartOfSeveral, PartOfRest, PartTooLarge, InvalidArgument: the part, or the rows together, do

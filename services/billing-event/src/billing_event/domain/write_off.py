@@ -14,6 +14,7 @@ from billing_event.domain.position import (
     BillingEventId,
     EventStatus,
     Row,
+    Treatment,
     apart,
     cut,
     live_rows,
@@ -35,6 +36,11 @@ WriteOffId = NewType("WriteOffId", UUID)
 
 ROWS_MAX: Final = 500
 """Rows one proposal may name."""
+
+_GIVE_UP_BY_CREDIT: Final = (
+    "credit the invoice with write_off instead; what a credit note returned has to be billed again"
+    " first"
+)
 
 OPEN: Final = (EventStatus.HELD, EventStatus.ELIGIBLE, EventStatus.RELEASED)
 """Where a row that can be written off stands."""
@@ -178,6 +184,12 @@ class NotOpen(FailedPrecondition):
     code = "billing_event.not_open"
 
 
+class PaidInAdvance(FailedPrecondition):
+    """The block of a retainer is owed rather than delivered: work would go on drawing on it."""
+
+    code = "write_off.paid_in_advance"
+
+
 class OnADraft(FailedPrecondition):
     """A draft or an invoice claims the row."""
 
@@ -195,7 +207,14 @@ def require_open(row: Row, *, is_billed: bool, given_up: Decimal) -> None:
 
     Raises:
         NotOpen: it is invoiced, or was taken back, written off or given up by credit notes.
+        PaidInAdvance: it is the block of a retainer.
     """
+    if row.rating.treatment is Treatment.PREPAYMENT:
+        raise PaidInAdvance(
+            f"billing event {row.billing_event_id} is paid in advance: work draws on it",
+            field="billing_event_ids",
+            advice="end the retainer by a change order, or agree an adjustment below zero",
+        )
     is_counting = row.reverses is None and not row.is_taken_back
     if given_up and given_up == row.quantity:
         raise NotOpen(
@@ -211,7 +230,7 @@ def require_open(row: Row, *, is_billed: bool, given_up: Decimal) -> None:
     raise NotOpen(
         f"billing event {row.billing_event_id} {why}",
         field="billing_event_ids",
-        advice="credit the invoice instead" if is_billed else "leave it out",
+        advice=_GIVE_UP_BY_CREDIT if is_billed else "leave it out",
     )
 
 

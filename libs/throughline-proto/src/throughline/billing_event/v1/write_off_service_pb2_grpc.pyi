@@ -37,16 +37,18 @@ class WriteOffServiceStub:
     def __new__(cls, channel: _aio.Channel) -> WriteOffServiceAsyncStub: ...
     ProposeWriteOff: _grpc.UnaryUnaryMultiCallable[_write_off_service_pb2.ProposeWriteOffRequest, _write_off_service_pb2.ProposeWriteOffResponse]
     """Propose to write off rows, or a part of one row, that no draft or invoice has claimed; of a row that credit notes gave up
-    in part, what they left. Nothing changes until another person approves. Safe to retry with the same request_id.
+    in part, what they left. The block of a retainer is not written off: work would go on drawing on it. Nothing changes until
+    another person approves. Safe to retry with the same request_id.
     Refuses: write_off.nothing_named, write_off.too_many_rows, write_off.part_of_several, write_off.part_too_large,
-    write_off.part_of_rest, write_off.already_proposed, write_off.belongs_together, billing_event.not_found, billing_event.not_open,
-    release_withdrawal.under_way, caller.entity_forbidden.
+    write_off.part_of_rest, write_off.already_proposed, write_off.belongs_together, write_off.paid_in_advance,
+    billing_event.not_found, billing_event.not_open, release_withdrawal.under_way, caller.entity_forbidden.
     """
     ApproveWriteOff: _grpc.UnaryUnaryMultiCallable[_write_off_service_pb2.ApproveWriteOffRequest, _write_off_service_pb2.ApproveWriteOffResponse]
     """Write the rows off, as a second person, all of them or none. Rows on a draft refuse: void it, or withdraw the release.
     Safe to retry with the same request_id.
     Refuses: write_off.not_found, write_off.approved_by_proposer, write_off.changed_since, write_off.part_of_rest,
-    write_off.belongs_together, billing_event.not_open, billing_event.on_a_draft, release_withdrawal.under_way, request.illegal_transition, caller.entity_forbidden.
+    write_off.belongs_together, write_off.paid_in_advance, billing_event.not_open, billing_event.on_a_draft,
+    release_withdrawal.under_way, request.illegal_transition, caller.entity_forbidden.
     """
     RejectWriteOff: _grpc.UnaryUnaryMultiCallable[_write_off_service_pb2.RejectWriteOffRequest, _write_off_service_pb2.RejectWriteOffResponse]
     """Turn a proposal down, or take one's own back. Safe to retry with the same request_id.
@@ -74,16 +76,18 @@ class WriteOffServiceAsyncStub(WriteOffServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ProposeWriteOff: _aio.UnaryUnaryMultiCallable[_write_off_service_pb2.ProposeWriteOffRequest, _write_off_service_pb2.ProposeWriteOffResponse]  # type: ignore[assignment]
     """Propose to write off rows, or a part of one row, that no draft or invoice has claimed; of a row that credit notes gave up
-    in part, what they left. Nothing changes until another person approves. Safe to retry with the same request_id.
+    in part, what they left. The block of a retainer is not written off: work would go on drawing on it. Nothing changes until
+    another person approves. Safe to retry with the same request_id.
     Refuses: write_off.nothing_named, write_off.too_many_rows, write_off.part_of_several, write_off.part_too_large,
-    write_off.part_of_rest, write_off.already_proposed, write_off.belongs_together, billing_event.not_found, billing_event.not_open,
-    release_withdrawal.under_way, caller.entity_forbidden.
+    write_off.part_of_rest, write_off.already_proposed, write_off.belongs_together, write_off.paid_in_advance,
+    billing_event.not_found, billing_event.not_open, release_withdrawal.under_way, caller.entity_forbidden.
     """
     ApproveWriteOff: _aio.UnaryUnaryMultiCallable[_write_off_service_pb2.ApproveWriteOffRequest, _write_off_service_pb2.ApproveWriteOffResponse]  # type: ignore[assignment]
     """Write the rows off, as a second person, all of them or none. Rows on a draft refuse: void it, or withdraw the release.
     Safe to retry with the same request_id.
     Refuses: write_off.not_found, write_off.approved_by_proposer, write_off.changed_since, write_off.part_of_rest,
-    write_off.belongs_together, billing_event.not_open, billing_event.on_a_draft, release_withdrawal.under_way, request.illegal_transition, caller.entity_forbidden.
+    write_off.belongs_together, write_off.paid_in_advance, billing_event.not_open, billing_event.on_a_draft,
+    release_withdrawal.under_way, request.illegal_transition, caller.entity_forbidden.
     """
     RejectWriteOff: _aio.UnaryUnaryMultiCallable[_write_off_service_pb2.RejectWriteOffRequest, _write_off_service_pb2.RejectWriteOffResponse]  # type: ignore[assignment]
     """Turn a proposal down, or take one's own back. Safe to retry with the same request_id.
@@ -114,10 +118,11 @@ class WriteOffServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_write_off_service_pb2.ProposeWriteOffResponse, _abc.Awaitable[_write_off_service_pb2.ProposeWriteOffResponse]]:
         """Propose to write off rows, or a part of one row, that no draft or invoice has claimed; of a row that credit notes gave up
-        in part, what they left. Nothing changes until another person approves. Safe to retry with the same request_id.
+        in part, what they left. The block of a retainer is not written off: work would go on drawing on it. Nothing changes until
+        another person approves. Safe to retry with the same request_id.
         Refuses: write_off.nothing_named, write_off.too_many_rows, write_off.part_of_several, write_off.part_too_large,
-        write_off.part_of_rest, write_off.already_proposed, write_off.belongs_together, billing_event.not_found, billing_event.not_open,
-        release_withdrawal.under_way, caller.entity_forbidden.
+        write_off.part_of_rest, write_off.already_proposed, write_off.belongs_together, write_off.paid_in_advance,
+        billing_event.not_found, billing_event.not_open, release_withdrawal.under_way, caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod
@@ -129,7 +134,8 @@ class WriteOffServiceServicer(metaclass=_abc_1.ABCMeta):
         """Write the rows off, as a second person, all of them or none. Rows on a draft refuse: void it, or withdraw the release.
         Safe to retry with the same request_id.
         Refuses: write_off.not_found, write_off.approved_by_proposer, write_off.changed_since, write_off.part_of_rest,
-        write_off.belongs_together, billing_event.not_open, billing_event.on_a_draft, release_withdrawal.under_way, request.illegal_transition, caller.entity_forbidden.
+        write_off.belongs_together, write_off.paid_in_advance, billing_event.not_open, billing_event.on_a_draft,
+        release_withdrawal.under_way, request.illegal_transition, caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod
