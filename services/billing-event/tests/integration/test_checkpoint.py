@@ -105,6 +105,7 @@ async def test_a_row_that_waits_names_the_rule_or_the_threshold(
     threshold: str,
     reason: str,
 ) -> None:
+    await take(engine, recorded(), activated(a_contract()))
     await put_policy(running, "1000.00", *rules)
     await work(engine)
     checkpoint = (await told(running)).checkpoint

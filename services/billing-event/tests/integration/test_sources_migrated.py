@@ -42,11 +42,11 @@ async def test_readings_stay_known_and_closed_periods_stay_closed(
 ) -> None:
     engine = create_async_engine(empty_database.owner_url)
     async with engine.connect() as connection:
-        await connection.run_sync(upgrade, "0020")
+        await connection.run_sync(upgrade, "0024")
         await connection.execute(text(RECORDS))
         await connection.execute(text(PERIOD))
         await connection.commit()
-        await connection.run_sync(upgrade, "0032")
+        await connection.run_sync(upgrade, "0027")
         keys = await connection.execute(text("SELECT record_key FROM usage_record ORDER BY 1"))
         assert list(keys.scalars()) == ["crm\x1fcall\x1f1001", "line/instant"]
         periods = await connection.execute(
