@@ -31,7 +31,7 @@ from billing_event.commands import limit as limits
 from billing_event.domain.customer_limit import Framework
 from billing_event.domain.position import BillingEventId
 from billing_event.domain.source import SourceItemId
-from billing_event.repository import customer_limit, standing
+from billing_event.repository import customer_limit, standing, waiting
 from throughline.project_provisioning.v1 import work_pb2
 from throughline_runtime import database
 from throughline_runtime.identity import acting_as
@@ -145,7 +145,7 @@ async def test_room_given_back_while_what_it_is_for_is_taken_back(
         await take(engine, approved(an_hour(number), number=number))
     assert [status for _, status, _ in await rows(engine)] == ["released", "held"]
     meeting = Meeting()
-    meet_before(monkeypatch, standing, "limited", meeting)
+    meet_before(monkeypatch, waiting, "limited", meeting)
     load_ground = rate.load_ground
 
     async def load_after_meeting(tx: Any, items: Any, **kwargs: Any) -> Any:

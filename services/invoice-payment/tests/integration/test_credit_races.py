@@ -77,11 +77,11 @@ async def test_a_correction_arrives_while_a_credit_of_its_contract_is_issued(
     arrived, locked = asyncio.Event(), asyncio.Event()
     net_arrived, lock_contracts = netting.net_arrived, netting.lock_contracts
 
-    async def net_later(tx: Any, item_ids: Any, *, at: Any) -> None:
+    async def net_later(tx: Any, item_ids: Any, *, at: Any) -> Any:
         monkeypatch.setattr(netting, "lock_contracts", lock_and_tell)
         arrived.set()
         await asyncio.wait_for(locked.wait(), WAIT_SECONDS)
-        await net_arrived(tx, item_ids, at=at)
+        return await net_arrived(tx, item_ids, at=at)
 
     async def lock_and_tell(tx: Any, contract_ids: Any) -> None:
         await lock_contracts(tx, contract_ids)

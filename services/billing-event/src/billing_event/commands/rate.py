@@ -29,6 +29,7 @@ from billing_event.repository import (
     policy,
     retainer,
     standing,
+    waiting,
 )
 from billing_event.repository import recurring as calendar
 from throughline_runtime import audit
@@ -61,9 +62,9 @@ async def rate(tx: AsyncConnection, items: Iterable[SourceItem], *, at: datetime
             await take_back(tx, earlier, at=at)
         facts = await _rate_fresh(tx, plain, at=at) if plain else None
         later = [item for item in takers if item.reverses_item_id in plain_ids]
-        waiting = await standing.waiting_reversals(tx, plain_ids)
-        if waiting:
-            later += (await standing.load_items(tx, waiting)).values()
+        waited = await waiting.reversals(tx, plain_ids)
+        if waited:
+            later += (await standing.load_items(tx, waited)).values()
         if later:
             await take_back(tx, later, at=at)
         await intercompany.charge(tx, fresh, facts, at=at)
@@ -142,7 +143,7 @@ async def reconsider_due(
     left to the next call. The things that come `first` are judged whether they are due or not.
     """
     await standing.lock(tx, first)
-    due = await standing.due(tx, contract_ids=contract_ids, limit=RECONSIDERED_MAX)
+    due = await waiting.due(tx, contract_ids=contract_ids, limit=RECONSIDERED_MAX)
     free = await standing.lock_free(tx, due)
     if first or free:
         await reconsider(tx, list(dict.fromkeys([*first, *free])), at=at)
@@ -247,7 +248,7 @@ async def _let_go_on(tx: AsyncConnection, judge: Judge, *, at: datetime) -> None
     holds limits does not wait for rows. The rest is left to the schedule.
     """
     contract_ids, customer_ids = judge.book.given_back, judge.book.given_back_by
-    stopped = await standing.limited(tx, contract_ids, customer_ids, limit=RECONSIDERED_MAX)
+    stopped = await waiting.limited(tx, contract_ids, customer_ids, limit=RECONSIDERED_MAX)
     near = [item_id for item_id, contract_id in stopped.items() if judge.knows(contract_id)]
     free = await standing.lock_free(tx, near)
     if len(free) < len(stopped) or len(stopped) == RECONSIDERED_MAX:

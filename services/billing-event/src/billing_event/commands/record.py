@@ -23,7 +23,14 @@ from billing_event.domain.rating import customer_holds
 from billing_event.domain.recurring import RecurringPeriod, corrections, plan, step_of
 from billing_event.domain.source import ContractId, SourceItemId
 from billing_event.domain.terms import CustomerState
-from billing_event.repository import fact, limit, limit_wake, retainer_top_up, standing
+from billing_event.repository import (
+    fact,
+    limit,
+    limit_wake,
+    retainer_top_up,
+    standing,
+    waiting,
+)
 from billing_event.repository import recurring as calendar
 from billing_event.repository import usage as usage_periods
 from billing_event.repository.fact import Told
@@ -38,7 +45,7 @@ async def record_terms(tx: AsyncConnection, told: Sequence[Told], *, at: datetim
     if not news:
         return
     contract_ids = [each.newest.contract_id for each in news]
-    waiting = await standing.waiting_of_contracts(tx, contract_ids, limit=RECONSIDERED_MAX)
+    left = await waiting.of_contracts(tx, contract_ids, limit=RECONSIDERED_MAX)
     charged = await calendar.load_charged(tx, contract_ids)
     moved = _moved(news, charged)
     corrected = [SourceItemId(period.recurring_period_id) for period in moved]
@@ -46,7 +53,7 @@ async def record_terms(tx: AsyncConnection, told: Sequence[Told], *, at: datetim
     # As everybody does: periods of usage first, then rows, and limits last.
     metered = await usage_periods.lock_of(tx, contract_ids)
     added = [*metered, *(each.retainer_top_up_id for each in topped_up)]
-    await standing.lock(tx, [*waiting, *corrected, *map(SourceItemId, added)])
+    await standing.lock(tx, [*left, *corrected, *map(SourceItemId, added)])
     await report_limits.put_limits(tx, news, at=at)
     await calendar.plan_periods(tx, news, [each for one in news for each in plan(one)])
     await retainer.plan(tx, news, charged, epoch=epoch, at=at)
@@ -55,7 +62,7 @@ async def record_terms(tx: AsyncConnection, told: Sequence[Told], *, at: datetim
         await save.add_steps(tx, [step_of(each, version=epoch) for each in moved], at=at)
         await reconsider(tx, corrected, at=at)
     await usage.plan(tx, news, at=at)
-    await reconsider_due(tx, at=at, first=waiting, contract_ids=contract_ids)
+    await reconsider_due(tx, at=at, first=left, contract_ids=contract_ids)
     await intercompany.charge_due(tx, at=at)
     await report_changes.report_terms(tx, [each.newest for each in news])
 
@@ -92,8 +99,8 @@ async def record_customers(
     epoch = await fact.raise_epoch(tx)
     news = await fact.put_customers(tx, customers, epoch=epoch)
     stopped = [customer.customer_id for customer in news if customer_holds(customer)]
-    waiting = await standing.waiting_of(tx, stopped, limit=RECONSIDERED_MAX)
-    await reconsider_due(tx, at=at, first=waiting)
+    left = await waiting.of_customers(tx, stopped, limit=RECONSIDERED_MAX)
+    await reconsider_due(tx, at=at, first=left)
 
 
 async def allocate(tx: AsyncConnection, claims: Sequence[Claim], *, at: datetime) -> None:

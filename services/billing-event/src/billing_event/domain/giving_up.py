@@ -2,14 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date, datetime
 from decimal import Decimal
 
 from billing_event.domain.claim import ClaimKind
 from billing_event.domain.decision import Judge
 from billing_event.domain.hold import HoldReason, OpenHold
-from billing_event.domain.position import EventStatus, Row, moved
+from billing_event.domain.position import (
+    EventStatus,
+    Row,
+    apart,
+    cut,
+    mirror,
+    mirror_apart,
+    moved,
+    portion_from,
+)
 from billing_event.domain.standing import HoldOpened, Settlement, Standing
-from billing_event.domain.write_off import NoRoom, cut_off, rest_off
+from billing_event.domain.write_off import NoRoom
 from throughline_core.money import Money
 
 
@@ -28,7 +38,7 @@ def give_up_part(judge: Judge, standing: Standing, row: Row, quantity: Decimal) 
     """Write a part of a row off: it is taken back, and what stays and what goes are rows apart."""
     last_part = max(each.part for each in standing.rows)
     on = judge.today(row.rating)
-    taker, stays, gone = cut_off(row, quantity, last_part=last_part, at=judge.at, on=on)
+    taker, stays, gone = _cut_off(row, quantity, last_part=last_part, at=judge.at, on=on)
     stays = replace(stays, holds=tuple(replace(hold, hold_id=None) for hold in row.holds))
     judge.decision.rated += [taker, stays, gone]
     judge.decision.opened += [HoldOpened(row.item, stays, hold) for hold in stays.holds]
@@ -47,7 +57,7 @@ def give_up_rest(judge: Judge, standing: Standing, row: Row, given_up: Decimal) 
     written = (each for each in judge.decision.rated if each.item == row.item)
     last_part = max(each.part for each in (*standing.rows, *written))
     on = judge.today(row.rating)
-    rows = rest_off(row, given_up, last_part=last_part, at=judge.at, on=on)
+    rows = _rest_off(row, given_up, last_part=last_part, at=judge.at, on=on)
     taker, *off = rows
     judge.decision.rated += rows
     judge.decision.settled += [Settlement(each, ClaimKind.WRITE_OFF, on) for each in off]
@@ -106,6 +116,43 @@ def withdraw(judge: Judge, row: Row, hold: OpenHold | None) -> None:
         back = replace(back, status=EventStatus.HELD, holds=(hold,))
         judge.decision.opened.append(HoldOpened(row.item, back, hold))
     judge.decision.changed.append(back)
+
+
+def _cut_off(
+    row: Row, quantity: Decimal, *, last_part: int, at: datetime, on: date
+) -> tuple[Row, Row, Row]:
+    """Return the row that takes `row` back, what stays of it, and what is cut off.
+
+    What stays is where `row` is, what is cut off is written off; the three sum to nothing new.
+    """
+    off, rest = cut(row.rating, portion_from(row), quantity)
+    taker = mirror(row, row.item, part=last_part + 1, at=at, on=on, by=row.released_by)
+    stays = apart(row, last_part + 2, rest, at=at, on=on)
+    gone = apart(row, last_part + 3, off, at=at, on=on)
+    return taker, stays, replace(gone, status=EventStatus.WRITTEN_OFF, released_by="", holds=())
+
+
+def _rest_off(
+    row: Row, given_up: Decimal, *, last_part: int, at: datetime, on: date
+) -> tuple[Row, Row, Row, Row]:
+    """Return the rows that write off what credit notes left of a released row.
+
+    The first takes that rest back, where invoices are made; the next two move what was given up to
+    a row of its own, and cancel each other; the last is the rest, written off.
+    """
+    parts = (last_part + 1, last_part + 2)
+    taker, cancelled = mirror_apart(
+        row, row.item, given_up, parts=parts, at=at, on=on, by=row.released_by
+    )
+    off, rest = cut(row.rating, portion_from(row), given_up)
+    kept = apart(row, last_part + 3, off, at=at, on=on)
+    gone = apart(row, last_part + 4, rest, at=at, on=on)
+    return (
+        taker,
+        cancelled,
+        replace(kept, status=EventStatus.WRITTEN_OFF, released_by=""),
+        replace(gone, status=EventStatus.WRITTEN_OFF),
+    )
 
 
 def _is_limited(row: Row) -> bool:

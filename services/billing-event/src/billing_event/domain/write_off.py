@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NewType
@@ -15,11 +15,8 @@ from billing_event.domain.position import (
     EventStatus,
     Row,
     Treatment,
-    apart,
     cut,
     live_rows,
-    mirror,
-    mirror_apart,
     portion_from,
 )
 from throughline_core.errors import (
@@ -361,43 +358,6 @@ def decided(
         decided_by=by,
         decided_at=at,
         decision_reason=reason,
-    )
-
-
-def cut_off(
-    row: Row, quantity: Decimal, *, last_part: int, at: datetime, on: date
-) -> tuple[Row, Row, Row]:
-    """Return the row that takes `row` back, what stays of it, and what is cut off.
-
-    What stays is where `row` is, what is cut off is written off; the three sum to nothing new.
-    """
-    off, rest = cut(row.rating, portion_from(row), quantity)
-    taker = mirror(row, row.item, part=last_part + 1, at=at, on=on, by=row.released_by)
-    stays = apart(row, last_part + 2, rest, at=at, on=on)
-    gone = apart(row, last_part + 3, off, at=at, on=on)
-    return taker, stays, replace(gone, status=EventStatus.WRITTEN_OFF, released_by="", holds=())
-
-
-def rest_off(
-    row: Row, given_up: Decimal, *, last_part: int, at: datetime, on: date
-) -> tuple[Row, Row, Row, Row]:
-    """Return the rows that write off what credit notes left of a released row.
-
-    The first takes that rest back, where invoices are made; the next two move what was given up to
-    a row of its own, and cancel each other; the last is the rest, written off.
-    """
-    parts = (last_part + 1, last_part + 2)
-    taker, cancelled = mirror_apart(
-        row, row.item, given_up, parts=parts, at=at, on=on, by=row.released_by
-    )
-    off, rest = cut(row.rating, portion_from(row), given_up)
-    kept = apart(row, last_part + 3, off, at=at, on=on)
-    gone = apart(row, last_part + 4, rest, at=at, on=on)
-    return (
-        taker,
-        cancelled,
-        replace(kept, status=EventStatus.WRITTEN_OFF, released_by=""),
-        replace(gone, status=EventStatus.WRITTEN_OFF),
     )
 
 

@@ -95,11 +95,7 @@ async def void_credit_note(tx: AsyncConnection, credit_note_id: UUID, *, reason:
         CreditNoteNotFound, EntityForbidden: no such credit note for the caller.
         IllegalTransition: it is issued, or voided already.
     """
-    found = await _find_own(tx, credit_note_id)
-    assert found.credits is not None, "only credit notes are found"
-    # With its invoice: what is left to credit of that one is being read where another is drafted.
-    locked = await invoices.load(tx, [credit_note_id, found.credits.invoice_id])
-    [credit_note] = [each for each in locked if each.invoice_id == credit_note_id]
+    credit_note, _ = await _with_invoice(tx, await _find_own(tx, credit_note_id))
     change = domain.void(credit_note, reason=reason)
     await invoices.save(tx, [Change(change.state, ())])
     await invoices.give_up_claims(tx, credit_note_id)
@@ -117,11 +113,8 @@ async def issue_credit(tx: AsyncConnection, credit_note_id: UUID, *, at: datetim
         TakenBackMeanwhile, GivenUpTwice, PrepaymentGivenUp: see `domain.require_givable`.
     """
     found = await _find_own(tx, credit_note_id)
-    assert found.credits is not None, "only credit notes are found"
     await netting.lock_contracts(tx, [found.contract_id])
-    locked = await invoices.load(tx, [credit_note_id, found.credits.invoice_id])
-    by_id = {document.invoice_id: document for document in locked}
-    credit_note, invoice = by_id[credit_note_id], by_id[found.credits.invoice_id]
+    credit_note, invoice = await _with_invoice(tx, found)
     given_up = await repository.given_up(tx, credit_note_id, invoice.invoice_id)
     require_givable(invoice, given_up)
     entity = await master.entity(tx, credit_note.legal_entity_id)
@@ -188,6 +181,17 @@ async def _save_issued(tx: AsyncConnection, issued: CreditIssued, billed: seal.I
         changes.append(Change(issued.invoice, ()))
     await invoices.save(tx, changes)
     await seal.add(tx, [issued.change], billed)
+
+
+async def _with_invoice(tx: AsyncConnection, found: Invoice) -> tuple[Invoice, Invoice]:
+    """Lock a credit note and the invoice it credits, and return both.
+
+    Of the invoice others read what is left to credit of it, while they draft another credit note.
+    """
+    assert found.credits is not None, "only credit notes are found"
+    locked = await invoices.load(tx, [found.invoice_id, found.credits.invoice_id])
+    by_id = {document.invoice_id: document for document in locked}
+    return by_id[found.invoice_id], by_id[found.credits.invoice_id]
 
 
 async def _find_own(tx: AsyncConnection, credit_note_id: UUID) -> Invoice:
