@@ -1,6 +1,6 @@
 """What the preview of a run shows is what the run posts, item by item, whatever was agreed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -30,7 +30,7 @@ from billing_event.domain.exchange import Exchange, Quotation
 from billing_event.domain.hold import HoldId
 from billing_event.domain.limit import Account, LimitAccountId, LimitBook
 from billing_event.domain.limit_terms import limits_of
-from billing_event.domain.position import EventStatus, Row, live_rows
+from billing_event.domain.position import EventStatus, Row, Unit, live_rows
 from billing_event.domain.rerating import Claims
 from billing_event.domain.rerating_judge import ReratingJudge
 from billing_event.domain.rerating_part import PartKey, key_of_row
@@ -145,11 +145,20 @@ def _as_kept(decision: Decision) -> Iterator[Row]:
         yield replace(row, holds=holds)
 
 
-def _billed(firm: Firm, item: SourceItem) -> Mapping[PartKey, Decimal]:
-    found: dict[PartKey, Decimal] = {}
-    for row in live_rows(firm.rows[item.source_item_id]):
-        found[key_of_row(row)] = found.get(key_of_row(row), NOTHING) + row.quantity
-    return {key: quantity for key, quantity in found.items() if quantity}
+def _billed(firm: Firm, item: SourceItem) -> Mapping[object, Decimal]:
+    rows = live_rows(firm.rows[item.source_item_id])
+    return _by_price((key_of_row(row), row.quantity) for row in rows)
+
+
+def _by_price(parts: Iterable[tuple[PartKey, Decimal]]) -> Mapping[object, Decimal]:
+    """Return hours by rate, and amounts as sums: parts that a cap cuts have their own prices."""
+    found: dict[object, Decimal] = {}
+    for key, quantity in parts:
+        is_hour = key.unit is Unit.HOUR
+        price: object = key if is_hour else (key.payer, key.unit, key.treatment)
+        worth = quantity if is_hour else key.rate * quantity
+        found[price] = found.get(price, NOTHING) + worth
+    return {price: worth for price, worth in found.items() if worth}
 
 
 @given(
@@ -195,8 +204,8 @@ def test_what_a_preview_shows_is_what_is_posted(
         firm.write(judge)
 
     for finding in approved.values():
-        parts = {part.key: part.new for part in finding.parts if part.new}
-        assert _billed(firm, finding.item) == parts
+        shown_parts = _by_price((part.key, part.new) for part in finding.parts)
+        assert _billed(firm, finding.item) == shown_parts
         rows = live_rows(firm.rows[finding.item.source_item_id])
         assert sum(row.amount.amount for row in rows) == finding.new
 
