@@ -247,7 +247,7 @@ async def _locked(
     standings = await lock_named(tx, billing_event_ids)
     await release.require_none_under_way(tx, billing_event_ids)
     billed = await standing.billed(tx, billing_event_ids)
-    given_up = await standing.given_up(tx, [each.item.source_item_id for each in standings])
+    given_up = {row_id: gone for each in standings for row_id, gone in each.given_up.items()}
     rows = rows_of(standings, billing_event_ids)
     for each in standings:
         require_whole(each.rows, billing_event_ids)
