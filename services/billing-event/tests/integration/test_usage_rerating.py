@@ -179,3 +179,25 @@ async def test_a_period_that_a_run_found_at_its_price_follows_the_new_terms_as_w
     await late(running, "40")
     assert await net(engine) == "680.00"
     await assert_sound(engine)
+
+
+async def test_a_period_closed_at_nothing_that_newer_terms_price_is_told_of(
+    engine: AsyncEngine, running: Running, context: Context, move_clock: MoveClock
+) -> None:
+    move_clock(datetime(2026, 9, 15, 12, tzinfo=UTC))
+    await take(engine, recorded(), activated(a_sourced_contract()))
+    await late(running, "90", day=3)
+    move_clock(datetime(2026, 10, 5, 12, tzinfo=UTC))
+    await schedules.close_usage(context)
+    assert await net(engine) == "0.00"
+
+    fewer = a_sourced_version(2, "2026-09-01", included="50")
+    await take(engine, terms_altered(fewer, "usage.included_quantity"))
+    [halt] = await fetch(engine, "SELECT kind, reason FROM exception_item WHERE closed_at IS NULL")
+    assert halt.kind == "usage.priced_since"
+    assert "was closed at nothing, and costs 200.00 EUR by the terms of today" in halt.reason
+    assert await net(engine) == "0.00"
+
+    as_before = a_sourced_version(3, "2026-09-01", included="100")
+    await take(engine, terms_altered(as_before, "usage.included_quantity"))
+    assert await told(engine, context) == []

@@ -8,7 +8,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from billing_event.bulk import claim, save
-from billing_event.commands import intercompany, report_changes, report_limits, retainer, usage
+from billing_event.commands import (
+    intercompany,
+    report_changes,
+    report_limits,
+    report_usage,
+    retainer,
+    usage,
+)
 from billing_event.commands.rate import RECONSIDERED_MAX, reconsider, reconsider_due
 from billing_event.domain.agreement import Agreement
 from billing_event.domain.claim import (
@@ -62,6 +69,7 @@ async def record_terms(tx: AsyncConnection, told: Sequence[Told], *, at: datetim
         await save.add_steps(tx, [step_of(each, version=epoch) for each in moved], at=at)
         await reconsider(tx, corrected, at=at)
     await usage.plan(tx, news, at=at)
+    await report_usage.report_priced_since(tx, news, at=at)
     await reconsider_due(tx, at=at, first=left, contract_ids=contract_ids)
     await intercompany.charge_due(tx, at=at)
     await report_changes.report_terms(tx, [each.newest for each in news])

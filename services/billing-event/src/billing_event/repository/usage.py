@@ -73,6 +73,12 @@ _GET: Final = text("""
 """)
 
 
+_CLOSED_AT_NOTHING: Final = text("""
+    SELECT * FROM usage_period
+    WHERE contract_id = ANY(CAST(:contract_ids AS uuid[])) AND closed_amount = 0 AND NOT is_void
+""")
+
+
 _LOCK_UNCHANGED: Final = text("""
     SELECT period.* FROM rerating_item AS item
     JOIN usage_period AS period ON period.usage_period_id = item.source_item_id
@@ -255,6 +261,14 @@ async def closed(
     query = _LOCK if lock else _GET
     rows = await tx.execute(query, {"usage_period_ids": list(source_item_ids)})
     return {row.usage_period_id: Kept(row) for row in rows if row.closed_at is not None}
+
+
+async def closed_at_nothing(
+    tx: AsyncConnection, contract_ids: Collection[ContractId]
+) -> dict[SourceItemId, Kept]:
+    """Return the closed periods of contracts of which nothing is billed."""
+    rows = await tx.execute(_CLOSED_AT_NOTHING, {"contract_ids": list(contract_ids)})
+    return {SourceItemId(row.usage_period_id): Kept(row) for row in rows}
 
 
 async def lock_unchanged(tx: AsyncConnection, run_id: ReratingRunId) -> dict[SourceItemId, Kept]:
