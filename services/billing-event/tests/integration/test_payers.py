@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from billing_event_builders import (
     CUSTOMER,
     a_contract,
@@ -20,10 +21,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from throughline.billing_event.events.v1 import billing_event_events_pb2 as own
 from throughline.billing_event.v1 import billing_event_service_pb2 as event_pb
+from throughline.billing_event.v1 import limit_service_pb2 as limit_pb
 from throughline.billing_event.v1.billing_event_service_pb2_grpc import BillingEventServiceStub
+from throughline.billing_event.v1.limit_service_pb2_grpc import LimitServiceStub
 from throughline.customer_contract.events.v1 import customer_contract_events_pb2 as contracts
 from throughline.customer_contract.v1 import contract_pb2
 from throughline.project_provisioning.v1 import work_pb2
+from throughline_core.errors import FailedPrecondition
 from throughline_testing.serving import Running, a_caller
 
 SECOND, THIRD = an_id("c2"), an_id("c3")
@@ -149,6 +153,30 @@ async def test_a_payer_by_amount_pays_first_and_is_paid_out_exactly(engine: Asyn
     await take(engine, approved(an_approved_entry(4), number=3))
     assert (await borne(engine))[-1] == (THIRD, "1440.00", "released")
     await assert_sound(engine)
+
+
+@pytest.mark.parametrize(
+    "loose", [{"enforcement": limit_pb.LIMIT_ENFORCEMENT_SOFT}, {"tolerance_percent": "5"}]
+)
+async def test_what_a_payer_pays_before_the_others_is_not_loosened(
+    engine: AsyncEngine, running: Running, loose: dict[str, Any]
+) -> None:
+    grant = payer(THIRD, "0", amount="2000.00")
+    await take(engine, *everybody(), activated(a_shared_contract(grant, *SIXTY_FORTY)))
+    [limit] = await fetch(engine, "SELECT limit_account_id FROM limit_account")
+    wanted = {"enforcement": limit_pb.LIMIT_ENFORCEMENT_HARD, **loose}
+    stub = running.stub(LimitServiceStub, caller=a_caller("finance", subject="user:fin"))
+    with pytest.raises(FailedPrecondition) as refused:
+        await stub.PutLimitSettings(
+            limit_pb.PutLimitSettingsRequest(
+                request_id="loosen",
+                limit_account_id=str(limit.limit_account_id),
+                reason="they said it would be fine",
+                **wanted,
+            )
+        )
+    assert refused.value.stable_code == "limit.pays_by_amount"
+    assert [refused.value.field] == list(loose)
 
 
 async def test_two_writers_racing_for_the_last_of_an_amount_pay_it_out_once(

@@ -41,13 +41,19 @@ async def put_settings(
 
     Raises:
         LimitNotFound, EntityForbidden: it is not there, or not for the caller.
-        RepeatedThreshold: see `domain.limit_usage.reset`.
+        PaysByAmount, RepeatedThreshold: see `domain.limit_usage`.
     """
     epoch = await fact.raise_epoch(tx)
-    contract_id = await limit_setting.contract_of(tx, limit_account_id)
+    contract_id, payer_id = await limit_setting.owner_of(tx, limit_account_id)
     contract_ids = None if contract_id is None else [contract_id]
     await limit.close_gates(tx, contract_ids)
     present = await limit_setting.lock_settings(tx, limit_account_id)
+    if contract_id is not None and payer_id is not None:
+        _, agreements = await fact.load_agreements(tx, [contract_id])
+        paid = {each.customer_id: each.amount for each in agreements[contract_id].newest.payers}
+        limit_usage.require_enforceable(
+            paid.get(payer_id), enforcement=enforcement, tolerance_percent=tolerance_percent
+        )
     settings = limit_usage.reset(
         present,
         enforcement=enforcement,

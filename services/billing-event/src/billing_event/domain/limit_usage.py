@@ -9,7 +9,7 @@ from typing import Final
 
 from billing_event.domain.limit import LimitAccountId
 from billing_event.domain.limit_terms import Limit
-from throughline_core.errors import InvalidArgument, NotFound
+from throughline_core.errors import FailedPrecondition, InvalidArgument, NotFound
 from throughline_core.money import Money
 
 _HUNDRED: Final = Decimal(100)
@@ -33,6 +33,12 @@ class RepeatedThreshold(InvalidArgument):
     """A threshold that is named twice, or too many of them."""
 
     code = "limit.thresholds_repeated"
+
+
+class PaysByAmount(FailedPrecondition):
+    """The amount says who pays, and is no cap on it: there is nothing to enforce otherwise."""
+
+    code = "limit.pays_by_amount"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +143,23 @@ class Settings:
     reason: str = ""
     set_by: str = ""
     set_at: datetime | None = None
+
+
+def require_enforceable(
+    amount: Money | None, *, enforcement: Enforcement, tolerance_percent: Decimal
+) -> None:
+    """Check that a limit may be enforced so, `amount` being what its payer pays before the others.
+
+    Raises:
+        PaysByAmount: it says who pays.
+    """
+    if amount is None or (enforcement is Enforcement.HARD and not tolerance_percent):
+        return
+    raise PaysByAmount(
+        f"the payer pays up to {amount}, and the others what is beyond it",
+        field="enforcement" if enforcement is not Enforcement.HARD else "tolerance_percent",
+        advice="agree another amount with this payer, and change the contract",
+    )
 
 
 def reset(

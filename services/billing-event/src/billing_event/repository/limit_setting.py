@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from billing_event import tables
 from billing_event.domain.limit import LimitAccountId
 from billing_event.domain.limit_usage import Alert, Enforcement, LimitNotFound, Settings, Usage
-from billing_event.domain.source import ContractId
+from billing_event.domain.source import ContractId, CustomerId
 from billing_event.repository.limit import USAGE, enforced_of, usage_from
 from throughline_runtime.identity import require_entity
 
@@ -27,8 +27,9 @@ _LOCK: Final = text("""
     FROM limit_account AS account WHERE limit_account_id = :limit_account_id FOR UPDATE
 """)
 
-_CONTRACT: Final = text("""
-    SELECT contract_id FROM limit_account WHERE limit_account_id = :limit_account_id
+_OWNER: Final = text("""
+    SELECT contract_id, customer_id FROM limit_account
+    WHERE limit_account_id = :limit_account_id
 """)
 
 _APPLY: Final = text(f"""
@@ -73,10 +74,15 @@ async def save_alerts(tx: AsyncConnection, alerts: Sequence[Alert]) -> None:
     )
 
 
-async def contract_of(tx: AsyncConnection, limit_account_id: LimitAccountId) -> ContractId | None:
-    """Return the contract a limit belongs to, None for one that is over a customer's contracts."""
-    found = await tx.execute(_CONTRACT, {"limit_account_id": limit_account_id})
-    return found.scalar_one_or_none()
+async def owner_of(
+    tx: AsyncConnection, limit_account_id: LimitAccountId
+) -> tuple[ContractId | None, CustomerId | None]:
+    """Return the contract a limit belongs to, None where it is over a customer's contracts.
+
+    And the customer, or payer of the contract, that it is of, if it is one's.
+    """
+    row = (await tx.execute(_OWNER, {"limit_account_id": limit_account_id})).one_or_none()
+    return (None, None) if row is None else (row.contract_id, row.customer_id)
 
 
 async def lock_settings(tx: AsyncConnection, limit_account_id: LimitAccountId) -> Settings:

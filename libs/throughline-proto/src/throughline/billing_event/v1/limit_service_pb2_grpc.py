@@ -117,7 +117,8 @@ class LimitServiceServicer:
     def PutLimitSettings(self, request, context):
         """Set how strictly a limit is enforced, its tolerance and when to warn. What it stopped and now has room goes on by itself.
         Made hard over work that is above it, it stays at what had been taken. Safe to retry with the same request_id.
-        Refuses: limit.not_found, limit.thresholds_repeated, caller.entity_forbidden.
+        Refuses: limit.not_found, limit.thresholds_repeated, limit.pays_by_amount (what a payer pays before the others is no cap),
+        caller.entity_forbidden.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -50,7 +50,8 @@ class LimitServiceStub:
     PutLimitSettings: _grpc.UnaryUnaryMultiCallable[_limit_service_pb2.PutLimitSettingsRequest, _limit_service_pb2.PutLimitSettingsResponse]
     """Set how strictly a limit is enforced, its tolerance and when to warn. What it stopped and now has room goes on by itself.
     Made hard over work that is above it, it stays at what had been taken. Safe to retry with the same request_id.
-    Refuses: limit.not_found, limit.thresholds_repeated, caller.entity_forbidden.
+    Refuses: limit.not_found, limit.thresholds_repeated, limit.pays_by_amount (what a payer pays before the others is no cap),
+    caller.entity_forbidden.
     """
     ListLimitSettings: _grpc.UnaryUnaryMultiCallable[_limit_service_pb2.ListLimitSettingsRequest, _limit_service_pb2.ListLimitSettingsResponse]
     """List the settings a limit has had, newest first; none before they were first set.
@@ -97,7 +98,8 @@ class LimitServiceAsyncStub(LimitServiceStub):
     PutLimitSettings: _aio.UnaryUnaryMultiCallable[_limit_service_pb2.PutLimitSettingsRequest, _limit_service_pb2.PutLimitSettingsResponse]  # type: ignore[assignment]
     """Set how strictly a limit is enforced, its tolerance and when to warn. What it stopped and now has room goes on by itself.
     Made hard over work that is above it, it stays at what had been taken. Safe to retry with the same request_id.
-    Refuses: limit.not_found, limit.thresholds_repeated, caller.entity_forbidden.
+    Refuses: limit.not_found, limit.thresholds_repeated, limit.pays_by_amount (what a payer pays before the others is no cap),
+    caller.entity_forbidden.
     """
     ListLimitSettings: _aio.UnaryUnaryMultiCallable[_limit_service_pb2.ListLimitSettingsRequest, _limit_service_pb2.ListLimitSettingsResponse]  # type: ignore[assignment]
     """List the settings a limit has had, newest first; none before they were first set.
@@ -165,7 +167,8 @@ class LimitServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_limit_service_pb2.PutLimitSettingsResponse, _abc.Awaitable[_limit_service_pb2.PutLimitSettingsResponse]]:
         """Set how strictly a limit is enforced, its tolerance and when to warn. What it stopped and now has room goes on by itself.
         Made hard over work that is above it, it stays at what had been taken. Safe to retry with the same request_id.
-        Refuses: limit.not_found, limit.thresholds_repeated, caller.entity_forbidden.
+        Refuses: limit.not_found, limit.thresholds_repeated, limit.pays_by_amount (what a payer pays before the others is no cap),
+        caller.entity_forbidden.
         """
 
     @_abc_1.abstractmethod
