@@ -39,7 +39,7 @@ from faults.judge import Verdict, judge
 from faults.killer import READY_SECONDS, Deaths, Killer
 from faults.ledger import Ledger
 from faults.month_end import MonthEnd, invoice, pay, release
-from faults.persistent import Persistent
+from faults.persistent import LOST_SHARE, Persistent
 from throughline_cli.story.cast import Cast
 from throughline_cli.story.teller import Teller
 
@@ -137,8 +137,10 @@ async def _drill(sandbox: Sandbox, plan: Plan, code: str) -> Outcome:
         deals = await _deals(rest, entity_id, code)
         clients = await _clients(rest, plan, ledger, deals, random)
         rest.forgets_keys = plan.forgets_keys
+        # A control of a few seconds must not depend on luck.
+        rest.lost_share = 0.5 if plan.forgets_keys else LOST_SHARE
         await _storm(plan, killer, clients)
-        rest.forgets_keys = False
+        rest.forgets_keys, rest.lost_share = False, LOST_SHARE
         absent = await killer.all_back()
         recovery = await settle(rest, sandbox)
         await asyncio.to_thread(sandbox.set_clock, "2026-10-01T07:00:00Z")

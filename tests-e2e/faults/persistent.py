@@ -19,7 +19,7 @@ ANSWER_SECONDS: Final = 180.0
 _TRY_SECONDS: Final = 15.0
 _PAUSE_SECONDS: Final = 0.25
 
-_LOST_SHARE: Final = 0.03
+LOST_SHARE: Final = 0.03
 """So many answers to commands get lost on their way: the command was carried out all the same."""
 
 _TRY_AGAIN: Final = frozenset({408, 429, 502, 503, 504})
@@ -37,6 +37,8 @@ class Persistent(Rest):
     forgets_keys = False
     """The fault of a client that sends a repetition under a new key, as if it were another
     command."""
+    lost_share = LOST_SHARE
+    """How many of the answers to commands get lost."""
 
     def __init__(
         self,
@@ -76,7 +78,7 @@ class Persistent(Rest):
                 reason = type(error).__name__
             else:
                 reason = _reason_to_repeat(reply)
-                if not reason and method != "GET" and self._random.random() < _LOST_SHARE:
+                if not reason and method != "GET" and self._random.random() < self.lost_share:
                     reason = "answer lost"
                 if not reason:
                     return read(reply)
