@@ -138,8 +138,20 @@ async def test_a_shuffled_and_doubled_deal_ends_like_one_in_order(
 ) -> None:
     monkeypatch.setattr(consumer, "_FIRST_DELAY_SECONDS", 0.05)
     await publish(jetstream, a_deal())
+
+    async def reconsider() -> None:
+        while True:
+            await schedules.reconsider_held(context)
+            await asyncio.sleep(0.2)
+
+    # The job runs beside, as it does in the service: work that came before its terms is released
+    # by it alone, and what is told as billed before that is tried only so often.
     async with consuming(settings, engine), consuming(settings, engine):
+        job = asyncio.create_task(reconsider())
         await drained(jetstream)
+        job.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await job
     await schedules.reconsider_held(context)
 
     senior, architect = ("1440.00", "released", ""), ("1600.00", "released", "")
