@@ -9,6 +9,7 @@ from billing_event.domain.retainer import RetainerPeriod
 from billing_event.domain.retainer_book import RetainerBook
 from billing_event.repository import retainer
 from billing_event.wire import retainers
+from throughline_core.money import Money
 from throughline_runtime import exceptions, outbox
 
 OVERDRAWN: Final = "retainer.drawn_beyond_end"
@@ -39,12 +40,13 @@ async def keep(tx: AsyncConnection, book: RetainerBook, *, at: datetime) -> None
 
 def _halt(period: RetainerPeriod) -> exceptions.Halt:
     block = period.block
+    value = Money(period.overdrawn_value, block.price.currency)
     return exceptions.Halt(
         kind=OVERDRAWN,
         subject_id=period.retainer_period_id,
         reason=f"the retainer's period from {block.service.start} ends early and grants"
-        f" {block.quantity:f} {block.unit}; {period.overdrawn:f} more, paid"
-        f" {period.overdrawn_value:f} {block.price.currency}, were drawn before",
+        f" {block.quantity.normalize():f} {block.unit}; {period.overdrawn.normalize():f} more, paid"
+        f" {value}, were drawn before",
         owner="finance",
         advice="agree with the customer on what was drawn beyond the shorter period, and adjust",
         legal_entity_id=block.legal_entity_id,

@@ -119,10 +119,9 @@ async def _open_for_card(
     run_id = ReratingRunId(derived_id("rerating_run", *parts))
     reason = f"{card.code} version {card.version}"
     # Drafts for the same contracts because of other cards stand beside it: they have other days.
-    await open_run(
+    return await open_run(
         tx, run_id, scope, cause=Cause.CARD_VERSION, reason=reason, at=at, takes_over=False
     )
-    return run_id
 
 
 def _scope(entity_id: LegalEntityId, days: Period) -> Scope:

@@ -18,6 +18,7 @@ from billing_event.domain.position import (
     moved,
     portion_from,
 )
+from billing_event.domain.review import is_limited
 from billing_event.domain.standing import HoldOpened, Settlement, Standing
 from billing_event.domain.write_off import NoRoom
 from throughline_core.money import Money
@@ -25,7 +26,7 @@ from throughline_core.money import Money
 
 def give_up(judge: Judge, row: Row) -> Row:
     """Write all of a row off; what it took of limits is free again."""
-    if not _is_limited(row):
+    if not is_limited(row):
         judge.book.write_off(moved(row, EventStatus.WRITTEN_OFF))
     judge.decision.cleared += [hold.hold_id for hold in row.holds if hold.hold_id is not None]
     gone = moved(row, EventStatus.WRITTEN_OFF)
@@ -42,7 +43,7 @@ def give_up_part(judge: Judge, standing: Standing, row: Row, quantity: Decimal) 
     stays = replace(stays, holds=tuple(replace(hold, hold_id=None) for hold in row.holds))
     judge.decision.rated += [taker, stays, gone]
     judge.decision.opened += [HoldOpened(row.item, stays, hold) for hold in stays.holds]
-    if not _is_limited(row):
+    if not is_limited(row):
         judge.book.give_back(taker, row)
         judge.book.take(stays)
     if row.status is not EventStatus.RELEASED:
@@ -153,7 +154,3 @@ def _rest_off(
         replace(kept, status=EventStatus.WRITTEN_OFF, released_by=""),
         replace(gone, status=EventStatus.WRITTEN_OFF),
     )
-
-
-def _is_limited(row: Row) -> bool:
-    return any(hold.reason is HoldReason.LIMIT_EXCEEDED for hold in row.holds)
